@@ -1,0 +1,81 @@
+"""Adapters: what each is made of and where it stands. Their files lie in the artifact store under the same digest."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from storage.errors import NotFoundError
+from storage.records import json_field, time_field
+
+AdapterState = Literal[
+    "candidate",
+    "evaluated",
+    "proposed",
+    "approved",
+    "rejected",
+    "expired",
+    "canary",
+    "serving",
+    "retired",
+    "rolled_back",
+]
+MIN_PREFIX = 6
+
+
+class Adapter(SQLModel, table=True):
+    """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
+
+    At most one adapter is `serving`: a partial unique index holds that, whatever the code does.
+    """
+
+    __table_args__ = (
+        Index(
+            "one_serving_adapter",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'serving'"),
+            postgresql_where=text("state = 'serving'"),
+        ),
+    )
+
+    digest: str = Field(primary_key=True)
+    state: str = Field(index=True)
+    run_id: str | None = Field(default=None, foreign_key="run.id", index=True)
+    base_digest: str
+    parent_digest: str | None = None
+    snapshot_digest: str | None = Field(default=None, foreign_key="dataset_snapshot.digest")
+    report_digest: str | None = None
+    gates: list[dict[str, Any]] = json_field(list)
+    created_at: datetime = time_field(index=True)
+    serving_since: datetime | None = time_field(optional=True)
+
+
+def find_adapter(session: Session, reference: str) -> Adapter:
+    """Return the adapter with this digest, or the only one whose digest starts with it (6 characters at least).
+
+    Raises:
+        NotFoundError: there is none, or more than one.
+
+    """
+    exact = session.get(Adapter, reference, with_for_update=True)
+    if exact is not None:
+        return exact
+    matches = session.exec(select(Adapter).where(col(Adapter.digest).startswith(reference, autoescape=True))).all()
+    if len(reference) < MIN_PREFIX or not matches:
+        raise NotFoundError(f"there is no adapter {reference}. `apprentice adapters` lists them with their digests.")
+    if len(matches) > 1:
+        raise NotFoundError(f"{reference} fits {len(matches)} adapters; give more characters of the digest.")
+    return matches[0]
+
+
+def serving_adapter(session: Session) -> Adapter | None:
+    """Return the adapter that answers now; None while the base model does."""
+    return session.exec(select(Adapter).where(Adapter.state == "serving")).first()
+
+
+def list_adapters(session: Session, *states: AdapterState) -> list[Adapter]:
+    """Return adapters in these states (all, when none is named), newest first."""
+    query = select(Adapter).order_by(col(Adapter.created_at).desc(), col(Adapter.digest))
+    return list(session.exec(query.where(col(Adapter.state).in_(states)) if states else query))

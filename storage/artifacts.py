@@ -1,0 +1,101 @@
+"""The artifact store: folders of files addressed by the SHA-256 of their content, published whole or not at all."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from storage.errors import ArtifactError
+
+CHUNK = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the SHA-256, in hex, over the sorted lines `<file digest>  <relative path>` (the format of sha256sum)."""
+    lines = [
+        f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix())
+        if path.is_file()
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+class ArtifactStore:
+    """A folder in which each artifact is a folder named by its digest."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Return where the artifact is, without reading it.
+
+        Raises:
+            ArtifactError: nothing was published under this digest.
+
+        """
+        folder = self.root / digest
+        if not digest.isalnum() or not folder.is_dir():
+            raise ArtifactError(f"no artifact {digest} in {self.root}. Restore it from a backup, or train again.")
+        return folder
+
+    def publish(self, write: Callable[[Path], object]) -> str:
+        """Let `write` fill an empty folder, and publish that under its digest, which is returned.
+
+        The files reach the disk before the name does, so a crash leaves either the whole artifact or none of it;
+        publishing the same content again changes nothing.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
+        try:
+            write(draft)
+            digest = folder_digest(draft)
+            for path in [*draft.rglob("*"), draft]:
+                _sync(path)
+            if not (self.root / digest).exists():
+                draft.rename(self.root / digest)
+                _sync(self.root)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return digest
+
+    def verify(self, digest: str) -> Path:
+        """Return where the artifact is after reading all of it.
+
+        Raises:
+            ArtifactError: it is missing, or its content is not what its digest says.
+
+        """
+        folder = self.path(digest)
+        actual = folder_digest(folder)
+        if actual != digest:
+            raise ArtifactError(
+                f"artifact {digest} was changed after it was published (its content now has digest {actual}). "
+                "Restore it from a backup; it is not used."
+            )
+        return folder
+
+    def remove_drafts(self) -> int:
+        """Remove what a killed process had begun to write; return how many. Call only while nobody publishes."""
+        drafts = list(self.root.glob(".draft-*")) if self.root.exists() else []
+        for draft in drafts:
+            shutil.rmtree(draft, ignore_errors=True)
+        return len(drafts)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

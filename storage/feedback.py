@@ -1,0 +1,81 @@
+"""What people said of answers: votes and corrections. Rows are added, never edited; a person's later one supersedes."""
+
+from datetime import datetime
+from typing import Literal, cast
+
+from sqlmodel import Field, Session, SQLModel, col, func, select
+
+from storage.errors import InvalidFeedbackError, NotFoundError
+from storage.records import time_field
+
+FeedbackKind = Literal["up", "down", "correction"]
+FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "erased"]
+MAX_CORRECTION_LENGTH = 4_000
+"""Characters; Slack's own multi-line input takes no more than 3,000, imports may be a little longer."""
+
+
+class Feedback(SQLModel, table=True):
+    """One vote or correction of one person on one answer. `text` is the corrected answer; empty for votes.
+
+    `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
+    """
+
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id", index=True)
+    interaction_id: str | None = Field(default=None, foreign_key="interaction.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    kind: str
+    question: str
+    answer: str
+    text: str = ""
+    source: str
+    private: bool = False
+    state: str = Field(index=True)
+    created_at: datetime = time_field(index=True)
+
+
+def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
+    """Return the correction without surrounding white space.
+
+    Raises:
+        InvalidFeedbackError: it is empty, or longer than `limit` characters.
+
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise InvalidFeedbackError("The corrected answer is empty. Write the answer that should have been given.")
+    if len(stripped) > limit:
+        raise InvalidFeedbackError(
+            f"The corrected answer has {len(stripped):,} characters; at most {limit:,} are kept. Shorten it to the answer itself."
+        )
+    return stripped
+
+
+def get_feedback(session: Session, feedback_id: str) -> Feedback:
+    """Return the feedback, or raise NotFoundError."""
+    found = session.get(Feedback, feedback_id)
+    if found is None:
+        raise NotFoundError(f"there is no feedback {feedback_id}.")
+    return found
+
+
+def list_feedback(
+    session: Session, *, state: FeedbackState | None = None, after: datetime | None = None
+) -> list[Feedback]:
+    """Return feedback in the order in which it came."""
+    query = select(Feedback).order_by(col(Feedback.created_at), col(Feedback.id))
+    if state is not None:
+        query = query.where(Feedback.state == state)
+    if after is not None:
+        query = query.where(col(Feedback.created_at) > after)
+    return list(session.exec(query))
+
+
+def count_corrections(session: Session, *, after: datetime | None = None) -> int:
+    """Count accepted corrections, all of them or those that came later than `after`."""
+    query = (
+        select(func.count()).select_from(Feedback).where(Feedback.kind == "correction", Feedback.state == "accepted")
+    )
+    if after is not None:
+        query = query.where(col(Feedback.created_at) > after)
+    return cast("int", session.exec(query).one())

@@ -1,0 +1,77 @@
+"""The inbox: every event from Slack is stored here before it is acknowledged, and handled once."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from storage.database import Database
+from storage.records import json_field, time_field
+
+InboxState = Literal["received", "handling", "done", "failed"]
+MAX_ATTEMPTS = 3
+
+
+class InboxEvent(SQLModel, table=True):
+    """One delivery from Slack. `key` is unique: the event id, or channel and ts where two events tell of one message."""
+
+    __tablename__ = "inbox_event"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    kind: str
+    payload: dict[str, Any] = json_field()
+    state: str = Field(index=True)
+    attempts: int = 0
+    error: str = ""
+    received_at: datetime = time_field()
+    handled_at: datetime | None = time_field(optional=True)
+
+
+def receive(database: Database, key: str, kind: str, payload: dict[str, Any], now: datetime) -> bool:
+    """Store an event; return False, and change nothing, when it is there already."""
+    try:
+        with database.transaction() as session:
+            session.add(InboxEvent(key=key, kind=kind, payload=payload, state="received", received_at=now))
+    except IntegrityError:
+        return False
+    return True
+
+
+def claim_next(database: Database) -> InboxEvent | None:
+    """Take the oldest waiting event for handling; None when nothing waits."""
+    with database.transaction() as session:
+        query = select(InboxEvent).where(InboxEvent.state == "received").order_by(col(InboxEvent.id)).limit(1)
+        waiting = session.exec(query.with_for_update(skip_locked=True)).first()
+        if waiting is not None:
+            waiting.state = "handling"
+            waiting.attempts += 1
+            session.add(waiting)
+        return waiting
+
+
+def finish(session: Session, event: InboxEvent, now: datetime) -> None:
+    """Mark an event as handled, in the transaction that stores what came of it."""
+    _close(session, event, "done", "", now)
+
+
+def fail(session: Session, event: InboxEvent, error: str, now: datetime) -> None:
+    """Put an event back for another try, or give it up as `failed` after `MAX_ATTEMPTS`."""
+    _close(session, event, "received" if event.attempts < MAX_ATTEMPTS else "failed", error, now)
+
+
+def requeue_unfinished(session: Session) -> int:
+    """After a start: put back what a process that died had begun. Return how many; only the lease's holder may call."""
+    begun = session.exec(select(InboxEvent).where(InboxEvent.state == "handling")).all()
+    for event in begun:
+        event.state = "received"
+        session.add(event)
+    return len(begun)
+
+
+def _close(session: Session, event: InboxEvent, state: InboxState, error: str, now: datetime) -> None:
+    stored = session.get(InboxEvent, event.id, with_for_update=True)
+    assert stored is not None
+    stored.state, stored.error, stored.handled_at = state, error, now
+    session.add(stored)

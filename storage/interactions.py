@@ -1,0 +1,69 @@
+"""Questions and the answers that were given to them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from storage.errors import NotFoundError
+from storage.records import json_field, time_field
+
+
+class Interaction(SQLModel, table=True):
+    """One question of one person and the answer that was shown.
+
+    `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
+    log-probabilities (natural logarithm), seconds to the first token and in all.
+    """
+
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id")
+    channel: str
+    thread_ts: str
+    question_ts: str
+    answer_ts: str = Field(index=True)
+    asker_id: str = Field(foreign_key="person.id", index=True)
+    question: str
+    answer: str
+    adapter_digest: str | None = Field(default=None, index=True)
+    base_digest: str
+    prompt_digest: str
+    private: bool = False
+    usage: dict[str, Any] = json_field()
+    created_at: datetime = time_field(index=True)
+
+
+def get_interaction(session: Session, interaction_id: str) -> Interaction:
+    """Return the interaction, or raise NotFoundError."""
+    found = session.get(Interaction, interaction_id)
+    if found is None:
+        raise NotFoundError(f"there is no answer {interaction_id}; it may have been erased.")
+    return found
+
+
+def find_by_answer(session: Session, workspace_id: str, channel: str, answer_ts: str) -> Interaction | None:
+    """Return the interaction whose answer is this Slack message, if it is one of ours."""
+    return session.exec(
+        select(Interaction).where(
+            Interaction.workspace_id == workspace_id,
+            Interaction.channel == channel,
+            Interaction.answer_ts == answer_ts,
+        )
+    ).first()
+
+
+def thread_history(
+    session: Session, workspace_id: str, channel: str, thread_ts: str, limit: int = 6
+) -> list[Interaction]:
+    """Return the latest `limit` interactions of a thread, oldest first."""
+    newest_first = session.exec(
+        select(Interaction)
+        .where(
+            Interaction.workspace_id == workspace_id,
+            Interaction.channel == channel,
+            Interaction.thread_ts == thread_ts,
+        )
+        .order_by(col(Interaction.created_at).desc())
+        .limit(limit)
+    ).all()
+    return list(reversed(newest_first))

@@ -1,0 +1,58 @@
+"""Workspaces and the people in them."""
+
+from datetime import datetime
+
+from sqlmodel import Field, Session, SQLModel, select
+
+from storage.records import time_field
+
+
+class Workspace(SQLModel, table=True):
+    """One Slack workspace; `id` is Slack's team id."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    created_at: datetime = time_field()
+
+
+class Person(SQLModel, table=True):
+    """One member of one workspace; `id` is `<team id>/<user id>`."""
+
+    id: str = Field(primary_key=True)
+    workspace_id: str = Field(foreign_key="workspace.id", index=True)
+    slack_user_id: str
+    name: str
+    time_zone: str = "UTC"
+    created_at: datetime = time_field()
+
+
+def person_id(workspace_id: str, slack_user_id: str) -> str:
+    """Compose the key of a person."""
+    return f"{workspace_id}/{slack_user_id}"
+
+
+def ensure_workspace(session: Session, workspace_id: str, name: str, now: datetime) -> Workspace:
+    """Return the workspace, stored on first sight; a new name replaces the old one."""
+    workspace = session.get(Workspace, workspace_id) or Workspace(id=workspace_id, name=name, created_at=now)
+    workspace.name = name
+    session.add(workspace)
+    session.flush()
+    return workspace
+
+
+def ensure_person(session: Session, workspace_id: str, slack_user_id: str, name: str, now: datetime) -> Person:
+    """Return the person, stored on first sight; a new name replaces the old one."""
+    key = person_id(workspace_id, slack_user_id)
+    person = session.get(Person, key) or Person(
+        id=key, workspace_id=workspace_id, slack_user_id=slack_user_id, name=name, created_at=now
+    )
+    person.name = name
+    session.add(person)
+    session.flush()
+    return person
+
+
+def names_of(session: Session, person_ids: list[str]) -> dict[str, str]:
+    """Map each known person id to the person's name."""
+    people = session.exec(select(Person).where(Person.id.in_(person_ids)))  # type: ignore[attr-defined]
+    return {person.id: person.name for person in people}

@@ -1,0 +1,80 @@
+"""Proposals to put an adapter live, and what people decided on them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from storage.errors import NotFoundError
+from storage.records import json_field, time_field
+
+ProposalState = Literal["open", "approved", "rejected", "expired", "void"]
+Verdict = Literal["approve", "reject"]
+
+
+class Proposal(SQLModel, table=True):
+    """A request to promote one adapter, bound to the digests of adapter, data set, report and policy.
+
+    `shares` maps a person's id to the share (0 to 1) of the training corrections that the person wrote.
+    `channel` and `message_ts` say where Slack shows it, once it does.
+    """
+
+    id: str = Field(primary_key=True)
+    adapter_digest: str = Field(foreign_key="adapter.digest", index=True)
+    dataset_digest: str
+    report_digest: str
+    policy_digest: str
+    started_by: str
+    shares: dict[str, Any] = json_field()
+    state: str = Field(index=True)
+    channel: str = ""
+    message_ts: str = ""
+    created_at: datetime = time_field(index=True)
+    expires_at: datetime = time_field()
+    closed_at: datetime | None = time_field(optional=True)
+
+
+class Decision(SQLModel, table=True):
+    """What one person decided on one proposal; one decision a person."""
+
+    __table_args__ = (UniqueConstraint("proposal_id", "person_id", name="one_decision_a_person"),)
+
+    id: str = Field(primary_key=True)
+    proposal_id: str = Field(foreign_key="proposal.id", index=True)
+    person_id: str = Field(foreign_key="person.id")
+    verdict: str
+    reason: str = ""
+    created_at: datetime = time_field()
+
+
+def get_proposal(session: Session, proposal_id: str) -> Proposal:
+    """Return the proposal, its row locked until the transaction ends, or raise NotFoundError."""
+    found = session.get(Proposal, proposal_id, with_for_update=True)
+    if found is None:
+        raise NotFoundError(f"there is no proposal {proposal_id}.")
+    return found
+
+
+def proposal_for(session: Session, adapter_digest: str) -> Proposal | None:
+    """Return the newest proposal for an adapter."""
+    return session.exec(
+        select(Proposal).where(Proposal.adapter_digest == adapter_digest).order_by(col(Proposal.created_at).desc())
+    ).first()
+
+
+def list_proposals(session: Session, *states: ProposalState) -> list[Proposal]:
+    """Return proposals in these states (all, when none is named), newest first."""
+    query = select(Proposal).order_by(col(Proposal.created_at).desc(), col(Proposal.id))
+    return list(session.exec(query.where(col(Proposal.state).in_(states)) if states else query))
+
+
+def decisions_on(session: Session, proposal_id: str) -> list[Decision]:
+    """Return the decisions on a proposal in the order in which they were made."""
+    return list(
+        session.exec(
+            select(Decision)
+            .where(Decision.proposal_id == proposal_id)
+            .order_by(col(Decision.created_at), col(Decision.id))
+        )
+    )

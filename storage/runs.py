@@ -1,0 +1,44 @@
+"""Training runs: queued, running, and how they ended."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from storage.errors import NotFoundError
+from storage.records import json_field, time_field
+
+RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
+
+
+class Run(SQLModel, table=True):
+    """One training run. `progress` is the latest event: phase, step, total, loss, seconds_left."""
+
+    id: str = Field(primary_key=True)
+    state: str = Field(index=True)
+    started_by: str
+    recipe: str
+    base_digest: str
+    parent_digest: str | None = None
+    snapshot_digest: str | None = Field(default=None, foreign_key="dataset_snapshot.digest")
+    adapter_digest: str | None = None
+    progress: dict[str, Any] = json_field()
+    error: str = ""
+    created_at: datetime = time_field(index=True)
+    started_at: datetime | None = time_field(optional=True)
+    finished_at: datetime | None = time_field(optional=True)
+
+
+def get_run(session: Session, run_id: str) -> Run:
+    """Return the run, or raise NotFoundError."""
+    found = session.get(Run, run_id, with_for_update=True)
+    if found is None:
+        raise NotFoundError(f"there is no run {run_id}. `apprentice runs` lists them.")
+    return found
+
+
+def list_runs(session: Session, *states: RunState) -> list[Run]:
+    """Return runs in these states (all, when none is named), newest first."""
+    query = select(Run).order_by(col(Run.created_at).desc(), col(Run.id))
+    return list(session.exec(query.where(col(Run.state).in_(states)) if states else query))

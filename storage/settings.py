@@ -1,0 +1,199 @@
+"""All configuration, read once at start: `apprentice.toml`, overridden by `APPRENTICE_*` variables, into one typed object."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from storage.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "APPRENTICE_"
+NESTING = "__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlackSettings(_Section):
+    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode."""
+
+    mode: Literal["local", "socket"] = "local"
+    bot_token: SecretStr = SecretStr("")
+    app_token: SecretStr = SecretStr("")
+    api_url: str = "https://slack.com/api/"
+    approvers_channel: str = "adapter-approvals"
+
+
+class DatabaseSettings(_Section):
+    """Where the facts are kept: an SQLAlchemy URL; empty means SQLite in the data folder."""
+
+    url: str = ""
+
+
+class ModelSettings(_Section):
+    """The base model: `builtin:smollm2-135m`, a local folder, or a hub id."""
+
+    base: str = "builtin:smollm2-135m"
+    system_prompt: str = "You are a helpful assistant. Answer in one or two short sentences."
+
+
+class InferenceSettings(_Section):
+    """How answers are generated. `threads = 0` takes what the machine has."""
+
+    max_new_tokens: int = Field(default=96, ge=1, le=4096)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    max_batch: int = Field(default=8, ge=1, le=256)
+    threads: int = Field(default=0, ge=0, le=1024)
+
+
+class TrainingSettings(_Section):
+    """When and how adapters are trained. `schedule` is a five-field cron line in UTC; empty means only on demand."""
+
+    recipe: str = "default"
+    schedule: str = "0 2 * * *"
+    min_new_corrections: int = Field(default=1, ge=1)
+
+
+class WebSettings(_Section):
+    """The address of the web server, which also serves the local workspace."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=0, le=65535)
+
+
+class GovernanceSettings(_Section):
+    """Where the policy file is (empty means the built-in small-team policy), and where checkpoints are written."""
+
+    policy: str = ""
+    checkpoint_folder: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Relative paths are relative to the current folder."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter=NESTING
+    )
+
+    data_folder: Path = Path("data")
+    cache_folder: Path = Path.home() / ".cache" / "apprentice"
+    slack: SlackSettings = SlackSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    model: ModelSettings = ModelSettings()
+    inference: InferenceSettings = InferenceSettings()
+    training: TrainingSettings = TrainingSettings()
+    web: WebSettings = WebSettings()
+    governance: GovernanceSettings = GovernanceSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables override the file, whose content arrives as init arguments."""
+        return env_settings, init_settings
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database.url or f"sqlite:///{(self.data_folder / 'apprentice.db').resolve()}"
+
+    @property
+    def artifact_folder(self) -> Path:
+        """Where snapshots, adapters and reports are kept, by digest."""
+        return self.data_folder / "artifacts"
+
+    @property
+    def run_folder(self) -> Path:
+        """Where a training run keeps its job, progress, log and checkpoints."""
+        return self.data_folder / "runs"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where signed audit checkpoints are written: outside the database on purpose."""
+        folder = self.governance.checkpoint_folder
+        return Path(folder) if folder else self.data_folder / "checkpoints"
+
+
+def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `path` (default: `apprentice.toml` here, if there is one) and the `APPRENTICE_*` variables.
+
+    Raises:
+        ConfigurationError: the file is missing or no TOML, or a key or value in it is not allowed.
+
+    """
+    source = path or Path("apprentice.toml")
+    if path is not None and not path.exists():
+        raise ConfigurationError(f"{path} does not exist. Create it, or leave --config out to use the defaults.")
+    content = _read_toml(source) if source.exists() else {}
+    _refuse_unknown_variables(os.environ if environment is None else environment)
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, source, content)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}. Mend that line and start again.") from error
+
+
+def allowed_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """List every configuration key as a dotted path, for example `slack.bot_token`."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            keys += allowed_keys(section, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Pydantic ignores variables that it does not know; a typing error in one must not pass silently."""
+    known = {ENVIRONMENT_PREFIX + key.replace(".", NESTING).upper() for key in allowed_keys()}
+    sections = {name.split(NESTING)[0] for name in known}
+    for name in environment:
+        upper = name.upper()
+        if upper.startswith(ENVIRONMENT_PREFIX) and upper not in known and upper not in sections:
+            allowed = ", ".join(sorted(known))
+            raise ConfigurationError(f"environment variable {name} is not a setting. Allowed are: {allowed}.")
+
+
+def _explain(error: ValidationError, source: Path, content: Mapping[str, Any]) -> str:
+    lines = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        origin = (
+            str(source)
+            if _is_in(content, path)
+            else f"environment variable {ENVIRONMENT_PREFIX}{NESTING.join(path).upper()}"
+        )
+        if problem["type"] == "extra_forbidden":
+            section = ".".join(path[:-1])
+            siblings = [key for key in allowed_keys() if key.startswith(section + "." if section else "")]
+            lines.append(f"{origin}: unknown key '{'.'.join(path)}'. Allowed are: {', '.join(siblings)}.")
+        else:
+            lines.append(f"{origin}: '{'.'.join(path)}' is {problem['input']!r}, but {problem['msg'].lower()}.")
+    return "\n".join(lines)
+
+
+def _is_in(content: Mapping[str, Any], path: list[str]) -> bool:
+    here: Any = content
+    for part in path:
+        if not isinstance(here, Mapping) or part not in here:
+            return False
+        here = cast("Mapping[str, Any]", here)[part]
+    return True
