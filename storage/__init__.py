@@ -1,1 +1,1 @@
-"""The facts: tables, sessions, migrations, settings, and the artifact store. Knows nothing of rules, models or Slack."""
+"""The facts: tables, sessions, migrations, settings and the artifact store. Knows no rules, models or Slack."""

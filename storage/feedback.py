@@ -1,7 +1,7 @@
 """What people said of answers: votes and corrections. Rows are added, never edited; a person's later one supersedes."""
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
@@ -46,7 +46,8 @@ def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
         raise InvalidFeedbackError("The corrected answer is empty. Write the answer that should have been given.")
     if len(stripped) > limit:
         raise InvalidFeedbackError(
-            f"The corrected answer has {len(stripped):,} characters; at most {limit:,} are kept. Shorten it to the answer itself."
+            f"The corrected answer has {len(stripped):,} characters; at most {limit:,} are kept. "
+            "Shorten it to the answer itself."
         )
     return stripped
 
@@ -78,4 +79,4 @@ def count_corrections(session: Session, *, after: datetime | None = None) -> int
     )
     if after is not None:
         query = query.where(col(Feedback.created_at) > after)
-    return cast("int", session.exec(query).one())
+    return session.exec(query).one()

@@ -14,7 +14,7 @@ MAX_ATTEMPTS = 3
 
 
 class InboxEvent(SQLModel, table=True):
-    """One delivery from Slack. `key` is unique: the event id, or channel and ts where two events tell of one message."""
+    """One delivery from Slack. `key` is unique: the event id, or channel and ts where two tell of one message."""
 
     __tablename__ = "inbox_event"
 

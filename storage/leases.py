@@ -17,7 +17,7 @@ class Lease(SQLModel, table=True):
     expires_at: datetime = time_field()
 
 
-def acquire(session: Session, name: str, holder: str, description: str, now: datetime, length: timedelta) -> None:
+def acquire(session: Session, name: str, holder: str, description: str, *, now: datetime, length: timedelta) -> None:
     """Take or renew a lease; `description` tells a person where its holder runs.
 
     Raises:
@@ -27,8 +27,8 @@ def acquire(session: Session, name: str, holder: str, description: str, now: dat
     lease = session.get(Lease, name, with_for_update=True)
     if lease is not None and lease.holder != holder and lease.expires_at > now:
         raise AlreadyRunningError(
-            f"this database is in use by another Apprentice ({lease.description}). Stop that one first; if it was killed, "
-            f"wait {int((lease.expires_at - now).total_seconds()) + 1} s, after which its claim runs out."
+            f"this database is in use by another Apprentice ({lease.description}). "
+            f"Stop that one first; if it was killed, wait {int((lease.expires_at - now).total_seconds()) + 1} s, after which its claim runs out."
         )
     lease = lease or Lease(name=name, holder=holder, description=description, expires_at=now)
     lease.holder, lease.description, lease.expires_at = holder, description, now + length

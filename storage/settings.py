@@ -1,4 +1,4 @@
-"""All configuration, read once at start: `apprentice.toml`, overridden by `APPRENTICE_*` variables, into one typed object."""
+"""All configuration, read once at start into one typed object: `apprentice.toml`, then `APPRENTICE_*` variables."""
 
 import os
 import tomllib
