@@ -75,6 +75,12 @@ def serving_adapter(session: Session) -> Adapter | None:
     return session.exec(select(Adapter).where(Adapter.state == "serving")).first()
 
 
+def last_retired_adapter(session: Session) -> Adapter | None:
+    """Return the adapter that served last among those that another one replaced; what a rollback goes back to."""
+    query = select(Adapter).where(Adapter.state == "retired")
+    return session.exec(query.order_by(col(Adapter.serving_since).desc(), col(Adapter.digest))).first()
+
+
 def list_adapters(session: Session, *states: AdapterState) -> list[Adapter]:
     """Return adapters in these states (all, when none is named), newest first."""
     query = select(Adapter).order_by(col(Adapter.created_at).desc(), col(Adapter.digest))

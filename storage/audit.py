@@ -32,7 +32,9 @@ def next_sequence(session: Session) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def read_audit_records(session: Session, start: int = 0, batch: int = 1_000) -> Iterator[AuditRecord]:
-    """Give the records from place `start` on, in order, holding `batch` of them in memory at a time."""
-    query = select(AuditRecord).where(AuditRecord.sequence >= start).order_by(col(AuditRecord.sequence))
+def read_audit_records(session: Session, start: int | None = None, batch: int = 1_000) -> Iterator[AuditRecord]:
+    """Give all records, or those from place `start` on, in order, holding `batch` of them in memory at a time."""
+    query = select(AuditRecord).order_by(col(AuditRecord.sequence))
+    if start is not None:
+        query = query.where(col(AuditRecord.sequence) >= start)
     yield from session.exec(query.execution_options(yield_per=batch))

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Field, Session, SQLModel, select
 
+from storage.errors import NotFoundError
 from storage.records import time_field
 
 
@@ -56,3 +57,30 @@ def names_of(session: Session, person_ids: list[str]) -> dict[str, str]:
     """Map each known person id to the person's name."""
     people = session.exec(select(Person).where(Person.id.in_(person_ids)))  # type: ignore[attr-defined]
     return {person.id: person.name for person in people}
+
+
+def get_person(session: Session, key: str) -> Person:
+    """Return the person with this id, or raise NotFoundError."""
+    found = session.get(Person, key)
+    if found is None:
+        raise NotFoundError(f"there is no person {key}.")
+    return found
+
+
+def find_person(session: Session, reference: str) -> Person:
+    """Return the person with this id, or the only one with this Slack user id.
+
+    Raises:
+        NotFoundError: there is none, or the user id is known in several workspaces.
+
+    """
+    exact = session.get(Person, reference)
+    if exact is not None:
+        return exact
+    matches = session.exec(select(Person).where(Person.slack_user_id == reference)).all()
+    if not matches:
+        raise NotFoundError(f"nobody with the Slack user id {reference} has used the bot yet.")
+    if len(matches) > 1:
+        keys = ", ".join(person.id for person in matches)
+        raise NotFoundError(f"{reference} is in several workspaces; name one of {keys}.")
+    return matches[0]

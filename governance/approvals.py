@@ -1,0 +1,47 @@
+"""Who may decide on a proposal, and what the decisions so far amount to. Pure: reads nothing, writes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from governance.policy import Approval, Policy, names
+from storage.proposals import Decision, Proposal
+
+
+def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
+    """Return why the policy keeps this person from deciding, or an empty string.
+
+    Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
+    an approval that does not count towards the quorum would only look like one.
+    """
+    if person_id == proposal.started_by:
+        return "you started this training run, so somebody else has to decide on its adapter."
+    share = float(proposal.shares.get(person_id, 0.0))
+    if share > policy.approval.max_contributor_share:
+        return (
+            f"you wrote {share:.0%} of the corrections that this adapter learned from; whoever wrote more than "
+            f"{policy.approval.max_contributor_share:.0%} does not decide on it."
+        )
+    if not names(policy.approval.approvers, person_id):
+        return f"the policy {policy.name!r} does not name you as an approver."
+    return ""
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """What the decisions amount to: ended by a rejection, or so many approvals still missing."""
+
+    rejected: bool
+    missing: int
+    message: str
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision], approval: Approval) -> "Ballot":
+        """Count decisions, one a person; all of them are of people who were entitled to decide."""
+        approvals = sum(decision.verdict == "approve" for decision in decisions)
+        missing = max(approval.quorum - approvals, 0)
+        if approvals < len(decisions):
+            return cls(rejected=True, missing=missing, message="Rejected: the adapter will not go live.")
+        if missing == 0:
+            return cls(rejected=False, missing=0, message="Approved: the adapter goes live now.")
+        more = "one more approval is" if missing == 1 else f"{missing} more approvals are"
+        return cls(rejected=False, missing=missing, message=f"Your approval is recorded; {more} needed.")

@@ -1,0 +1,23 @@
+"""The errors of the rules; each tells the person what the rule is and what to do next."""
+
+from storage.errors import ApprenticeError
+
+
+class NotEntitledError(ApprenticeError):
+    """The policy does not let this person do that."""
+
+
+class AlreadyDecidedError(ApprenticeError):
+    """The person has decided on the proposal before; one decision a person."""
+
+
+class ReasonRequiredError(ApprenticeError):
+    """The decision needs a reason, and none was given."""
+
+
+class ProposalClosedError(ApprenticeError):
+    """The proposal takes no decisions any more: decided, expired, or void."""
+
+
+class AuditLogError(ApprenticeError):
+    """The audit log, its key or its checkpoints are not as they must be."""

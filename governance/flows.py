@@ -1,0 +1,491 @@
+"""Everything that changes the state of feedback, runs, adapters and proposals, each change with its audit record.
+
+Slack, the web console and the command line all call these functions; none of them knows the rules by itself.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlmodel import Session
+
+from governance.approvals import Ballot, why_not
+from governance.audit import AuditLog, text_digest
+from governance.errors import (
+    AlreadyDecidedError,
+    NotEntitledError,
+    ProposalClosedError,
+    ReasonRequiredError,
+)
+from governance.gates import GateResult, Metric, combine, judge
+from governance.policy import Policy, names
+from governance.states import check_move
+from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
+from storage.audit import lock_audit_log
+from storage.database import Database
+from storage.datasets import DatasetSnapshot
+from storage.errors import ApprenticeError, IllegalStateError
+from storage.feedback import Feedback, FeedbackKind, check_correction, get_feedback
+from storage.people import get_person
+from storage.proposals import (
+    Decision,
+    Proposal,
+    Verdict,
+    decisions_on,
+    get_proposal,
+    list_proposals,
+)
+from storage.records import Clock, new_id, utc_now
+from storage.runs import Run, get_run
+
+log = logging.getLogger(__name__)
+
+SYSTEM = "system"
+"""The actor of what follows from rules alone, such as an expiry."""
+
+RunEnd = Literal["failed", "cancelled", "interrupted", "succeeded"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a decision led to. `missing` counts the approvals that are still needed; `message` tells it to people."""
+
+    proposal: Proposal
+    decisions: list[Decision]
+    promoted: bool
+    message: str
+    missing: int
+
+
+class Governance:
+    """The rules of one installation. Writers take turns, so every method sees and leaves one consistent state."""
+
+    def __init__(self, database: Database, policy: Policy, audit: AuditLog, clock: Clock = utc_now) -> None:
+        self.database = database
+        self.policy = policy
+        self.audit = audit
+        self.clock = clock
+
+    # Feedback
+
+    def record_feedback(
+        self,
+        *,
+        workspace_id: str,
+        person_id: str,
+        kind: FeedbackKind,
+        question: str,
+        answer: str,
+        source: str,
+        text: str = "",
+        interaction_id: str | None = None,
+        private: bool = False,
+        feedback_id: str | None = None,
+    ) -> Feedback:
+        """Keep a vote, or a correction whose new answer is `text`; the policy says whether it needs a review first.
+
+        Raises:
+            InvalidFeedbackError: an empty or over-long correction.
+
+        """
+        review = kind == "correction" and self.policy.feedback.corrections_need_review
+        feedback = Feedback(
+            id=feedback_id or new_id("fb"),
+            workspace_id=workspace_id,
+            interaction_id=interaction_id,
+            person_id=person_id,
+            kind=kind,
+            question=question,
+            answer=answer,
+            text=check_correction(text) if kind == "correction" else "",
+            source=source,
+            private=private,
+            state="received",
+            created_at=self.clock(),
+        )
+        with self._changes() as session:
+            self._move(session, "feedback", feedback, "pending_review" if review else "accepted", actor=person_id)
+        return feedback
+
+    def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
+        """Accept or decline a correction that waits for review.
+
+        Raises:
+            NotEntitledError: the policy does not name this reviewer, or the correction is the reviewer's own.
+            ReasonRequiredError: declined without a reason.
+
+        """
+        if not accept:
+            _require_reason(reason, "decline a correction")
+        with self._changes() as session:
+            feedback = get_feedback(session, feedback_id)
+            if feedback.person_id == reviewer_id:
+                raise NotEntitledError("this correction is yours; somebody else has to review it.")
+            if not names(self.policy.feedback.reviewers, reviewer_id):
+                raise NotEntitledError(f"the policy {self.policy.name!r} does not let you review corrections.")
+            state = "accepted" if accept else "declined"
+            self._move(session, "feedback", feedback, state, actor=reviewer_id, reason=reason)
+        return feedback
+
+    # Runs
+
+    def queue_run(self, *, started_by: str, recipe: str, base_digest: str, parent_digest: str | None = None) -> Run:
+        """Note that somebody, or the schedule, asked for a training run."""
+        run = Run(
+            id=new_id("run"),
+            state="queued",
+            started_by=started_by,
+            recipe=recipe,
+            base_digest=base_digest,
+            parent_digest=parent_digest,
+            created_at=self.clock(),
+        )
+        with self._changes() as session:
+            session.add(run)
+            self._record(session, started_by, "run.queued", run.id, {"base": base_digest, "parent": parent_digest})
+        return run
+
+    def start_run(self, run_id: str, snapshot_digest: str, row_count: int, manifest: dict[str, Any]) -> Run:
+        """Note that training begins on a snapshot, which is registered when it is new."""
+        with self._changes() as session:
+            run = get_run(session, run_id)
+            if session.get(DatasetSnapshot, snapshot_digest) is None:
+                session.add(
+                    DatasetSnapshot(
+                        digest=snapshot_digest, row_count=row_count, manifest=manifest, created_at=self.clock()
+                    )
+                )
+                session.flush()
+            run.snapshot_digest, run.started_at = snapshot_digest, self.clock()
+            self._move(session, "run", run, "running", actor=run.started_by)
+        return run
+
+    def resume_run(self, run_id: str) -> Run:
+        """Note that an interrupted run goes on."""
+        with self._changes() as session:
+            run = get_run(session, run_id)
+            if run.state != "interrupted":
+                raise IllegalStateError(f"run {run_id} is '{run.state}'; only an interrupted run can be resumed.")
+            self._move(session, "run", run, "running", actor=run.started_by)
+        return run
+
+    def note_progress(self, run_id: str, progress: dict[str, Any]) -> None:
+        """Keep the latest progress of a run, for whoever looks; this is not a change of state."""
+        with self.database.transaction() as session:
+            run = get_run(session, run_id)
+            run.progress = progress
+            session.add(run)
+
+    def finish_run(self, run_id: str, state: RunEnd, error: str = "") -> Run:
+        """Note how a run ended; the log holds only the digest of `error`."""
+        with self._changes() as session:
+            run = get_run(session, run_id)
+            run.error = error
+            run.finished_at = None if state == "interrupted" else self.clock()
+            self._move(session, "run", run, state, actor=SYSTEM, reason=error)
+        return run
+
+    # Adapters
+
+    def register_adapter(
+        self, run_id: str, digest: str, base_digest: str, parent_digest: str | None, snapshot_digest: str
+    ) -> Adapter:
+        """Note the adapter that a run made; the same run may say so again after an interruption.
+
+        Raises:
+            IllegalStateError: another run made this very adapter before.
+
+        """
+        with self._changes() as session:
+            run = get_run(session, run_id)
+            known = session.get(Adapter, digest)
+            if known is not None:
+                if known.run_id == run_id:
+                    return known
+                raise IllegalStateError(
+                    f"run {run_id} made adapter {digest[:12]} again, which run {known.run_id} had made and which is "
+                    f"'{known.state}' by now. Add feedback, or change the recipe, before training again."
+                )
+            adapter = Adapter(
+                digest=digest,
+                state="candidate",
+                run_id=run_id,
+                base_digest=base_digest,
+                parent_digest=parent_digest,
+                snapshot_digest=snapshot_digest,
+                created_at=self.clock(),
+            )
+            run.adapter_digest = digest
+            session.add_all([adapter, run])
+            self._record(session, SYSTEM, "adapter.candidate", digest, _digests_of(adapter) | {"run": run_id})
+        return adapter
+
+    def record_evaluation(
+        self, adapter_digest: str, report_digest: str, metrics: Mapping[str, Metric]
+    ) -> list[GateResult]:
+        """Judge a candidate by its report; a failed gate (or an undecided one, if the policy says so) rejects it."""
+        results = judge(self.policy, metrics)
+        with self._changes() as session:
+            adapter = find_adapter(session, adapter_digest)
+            adapter.report_digest = report_digest
+            adapter.gates = [asdict(result) for result in results]
+            self._move(session, "adapter", adapter, "evaluated", actor=SYSTEM)
+            if combine(results, self.policy.evidence) == "reject":
+                self._move(session, "adapter", adapter, "rejected", actor=SYSTEM)
+        return results
+
+    def propose(self, adapter_digest: str, shares: Mapping[str, float]) -> Proposal:
+        """Ask people to decide on an evaluated adapter. `shares`: person id -> share (0 to 1) of its corrections."""
+        now = self.clock()
+        with self._changes() as session:
+            adapter = find_adapter(session, adapter_digest)
+            run = get_run(session, adapter.run_id) if adapter.run_id else None
+            self._move(session, "adapter", adapter, "proposed", actor=SYSTEM)
+            proposal = Proposal(
+                id=new_id("prop"),
+                adapter_digest=adapter.digest,
+                dataset_digest=adapter.snapshot_digest or "",
+                report_digest=adapter.report_digest or "",
+                policy_digest=self.policy.digest,
+                started_by=run.started_by if run else "",
+                shares=dict(shares),
+                state="open",
+                created_at=now,
+                expires_at=now + timedelta(days=self.policy.approval.expiry_days),
+            )
+            session.add(proposal)
+            self._record(session, SYSTEM, "proposal.open", proposal.id, _digests_on(proposal))
+        return proposal
+
+    # Decisions
+
+    def may_decide(self, proposal_id: str, person_id: str) -> str:
+        """Return why this person may not decide on the proposal; empty when they may."""
+        with self.database.read() as session:
+            proposal = get_proposal(session, proposal_id)
+            if closed := self._why_closed(session, proposal):
+                return closed
+            if any(decision.person_id == person_id for decision in decisions_on(session, proposal_id)):
+                return "you have decided on this proposal already."
+            return why_not(self.policy, proposal, person_id)
+
+    def decide(self, proposal_id: str, person_id: str, verdict: Verdict, reason: str = "") -> Outcome:
+        """Count one person's decision, and do what follows from it in the same transaction.
+
+        One rejection ends the proposal; approvals promote the adapter when the policy's quorum is reached.
+
+        Raises:
+            ReasonRequiredError: rejected without a reason.
+            NotEntitledError: this person may not decide on this proposal.
+            AlreadyDecidedError: this person has decided before.
+            ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
+
+        """
+        if verdict == "reject":
+            _require_reason(reason, "reject an adapter")
+        with self._changes() as session:
+            proposal = get_proposal(session, proposal_id)
+            closed = self._close_if_stale(session, proposal)
+            outcome = None if closed else self._count(session, proposal, person_id, verdict, reason.strip())
+        if outcome is None:
+            raise ProposalClosedError(closed)
+        self._keep_checkpoint()
+        return outcome
+
+    def rollback(self, actor: str, reason: str) -> Adapter | None:
+        """Take the serving adapter out and put the one before it back; None means that the base model serves again.
+
+        Raises:
+            IllegalStateError: the base model serves already.
+
+        """
+        _require_reason(reason, "roll back")
+        with self._changes() as session:
+            current = serving_adapter(session)
+            if current is None:
+                raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
+            self._move(session, "adapter", current, "rolled_back", actor=actor, reason=reason)
+            previous = last_retired_adapter(session)
+            if previous is not None:
+                self._serve(session, previous, actor)
+        self._keep_checkpoint()
+        return previous
+
+    def expire_proposals(self) -> list[Proposal]:
+        """Close the open proposals that are past their time, or void; return those that were closed."""
+        with self._changes() as session:
+            return [proposal for proposal in list_proposals(session, "open") if self._close_if_stale(session, proposal)]
+
+    def attach_message(self, proposal_id: str, channel: str, ts: str) -> None:
+        """Note which Slack message shows the proposal."""
+        with self.database.transaction() as session:
+            proposal = get_proposal(session, proposal_id)
+            proposal.channel, proposal.message_ts = channel, ts
+            session.add(proposal)
+
+    # Inside
+
+    def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
+        get_person(session, person_id)
+        decisions = decisions_on(session, proposal.id)
+        if any(decision.person_id == person_id for decision in decisions):
+            raise AlreadyDecidedError("you have decided on this proposal already; a decision stands.")
+        if refusal := why_not(self.policy, proposal, person_id):
+            raise NotEntitledError(refusal)
+        decision = Decision(
+            id=new_id("dec"),
+            proposal_id=proposal.id,
+            person_id=person_id,
+            verdict=verdict,
+            reason=reason,
+            created_at=self.clock(),
+        )
+        session.add(decision)
+        digests = _digests_on(proposal) | {"proposal": proposal.id}
+        self._record(session, person_id, f"decision.{verdict}", decision.id, digests, reason=reason)
+        ballot = Ballot.of([*decisions, decision], self.policy.approval)
+        if ballot.rejected:
+            self._close(session, proposal, "rejected", person_id)
+        elif ballot.missing == 0:
+            self._promote(session, proposal, person_id)
+        promoted = proposal.state == "approved"
+        return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
+
+    def _promote(self, session: Session, proposal: Proposal, actor: str) -> None:
+        self._close(session, proposal, "approved", actor)
+        adapter = find_adapter(session, proposal.adapter_digest)
+        self._move(session, "adapter", adapter, "canary", actor=actor)
+        current = serving_adapter(session)
+        if current is not None:
+            self._move(session, "adapter", current, "retired", actor=actor)
+        self._serve(session, adapter, actor)
+
+    def _serve(self, session: Session, adapter: Adapter, actor: str) -> None:
+        adapter.serving_since = self.clock()
+        self._move(session, "adapter", adapter, "serving", actor=actor)
+
+    def _close(
+        self,
+        session: Session,
+        proposal: Proposal,
+        state: Literal["approved", "rejected", "expired", "void"],
+        actor: str,
+    ) -> None:
+        """Close a proposal, and its adapter with it; the adapter of a void proposal counts as expired."""
+        adapter = find_adapter(session, proposal.adapter_digest)
+        proposal.state, proposal.closed_at = state, self.clock()
+        session.add(proposal)
+        self._record(session, actor, f"proposal.{state}", proposal.id, _digests_on(proposal))
+        if adapter.state == "proposed":
+            self._move(session, "adapter", adapter, "expired" if state == "void" else state, actor=actor)
+
+    def _close_if_stale(self, session: Session, proposal: Proposal) -> str:
+        """Close an open proposal that has expired or become void; return why it takes no decisions, or nothing."""
+        if proposal.state == "open" and (why := self._why_closed(session, proposal)):
+            self._close(session, proposal, "expired" if proposal.expires_at <= self.clock() else "void", SYSTEM)
+            return why
+        return self._why_closed(session, proposal)
+
+    def _why_closed(self, session: Session, proposal: Proposal) -> str:
+        if proposal.state != "open":
+            return f"this proposal is closed already: {proposal.state}."
+        if proposal.expires_at <= self.clock():
+            return "this proposal has expired without enough decisions. `apprentice train` makes a new one."
+        adapter = find_adapter(session, proposal.adapter_digest)
+        now = {"data set": adapter.snapshot_digest or "", "report": adapter.report_digest or ""}
+        then = {"data set": proposal.dataset_digest, "report": proposal.report_digest}
+        changed = [name for name in now if now[name] != then[name]]
+        if self.policy.digest != proposal.policy_digest:
+            changed.append("policy")
+        if adapter.state != "proposed":
+            changed.append("adapter's state")
+        if not changed:
+            return ""
+        return f"this proposal is void: its {' and '.join(changed)} changed since. `apprentice train` makes a new one."
+
+    def _move(
+        self,
+        session: Session,
+        kind: Literal["adapter", "run", "feedback"],
+        row: Adapter | Run | Feedback,
+        state: str,
+        *,
+        actor: str,
+        reason: str = "",
+    ) -> None:
+        """Change a row's state, if that is legal, and record it."""
+        check_move(kind, row.state, state)
+        row.state = state
+        session.add(row)
+        session.flush()  # in this order: the database allows one serving adapter at any moment
+        object_id = row.digest if isinstance(row, Adapter) else row.id
+        self._record(session, actor, f"{kind}.{state}", object_id, _digests_of(row), reason=reason)
+
+    def _record(
+        self,
+        session: Session,
+        actor: str,
+        action: str,
+        object_id: str,
+        digests: Mapping[str, str | None],
+        *,
+        reason: str = "",
+    ) -> None:
+        known = {name: digest for name, digest in digests.items() if digest}
+        self.audit.append(
+            session,
+            actor=actor,
+            action=action,
+            object_id=object_id,
+            digests=known | {"policy": self.policy.digest},
+            reason=reason,
+            now=self.clock(),
+        )
+
+    @contextmanager
+    def _changes(self) -> Iterator[Session]:
+        """Give a transaction in which this is the only writer of the log, and sign the log once it is committed."""
+        with self.database.transaction() as session:
+            lock_audit_log(session)
+            yield session
+        try:
+            self.audit.sign(self.database, self.clock())
+        except (ApprenticeError, OSError):  # the change is committed: failing now would make the caller repeat it
+            log.exception("the audit log could not be signed; `apprentice audit verify` tells more")
+
+    def _keep_checkpoint(self) -> None:
+        try:
+            self.audit.checkpoint(self.database, self.clock())
+        except (ApprenticeError, OSError):
+            log.exception("the checkpoint could not be kept; `apprentice audit verify` tells more")
+
+
+def _require_reason(reason: str, what: str) -> None:
+    if not reason.strip():
+        raise ReasonRequiredError(f"to {what}, say why: the reason is kept with the decision.")
+
+
+def _digests_of(row: Adapter | Run | Feedback) -> dict[str, str | None]:
+    if isinstance(row, Adapter):
+        return {
+            "base": row.base_digest,
+            "parent": row.parent_digest,
+            "dataset": row.snapshot_digest,
+            "report": row.report_digest,
+        }
+    if isinstance(row, Run):
+        return {"base": row.base_digest, "parent": row.parent_digest, "dataset": row.snapshot_digest}
+    said = [row.id, row.kind, row.question, row.answer, row.text]
+    return {"content": text_digest("\0".join(said))}
+
+
+def _digests_on(proposal: Proposal) -> dict[str, str | None]:
+    return {
+        "adapter": proposal.adapter_digest,
+        "dataset": proposal.dataset_digest,
+        "report": proposal.report_digest,
+        "policy": proposal.policy_digest,
+    }

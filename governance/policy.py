@@ -1,0 +1,126 @@
+"""The policy: gates, evidence, approvals and review as one typed TOML file, known everywhere by its digest."""
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from storage.errors import ConfigurationError
+
+PACKAGED = "policies/small-team.toml"
+
+People = Annotated[list[str], Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Gate(_Section):
+    """The bound that one figure of the report must keep: `at_least` or `at_most`, exactly one of them."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give exactly one of 'at_least' and 'at_most'")
+        return self
+
+
+class Evidence(_Section):
+    """When the figures are enough to judge by.
+
+    `judge_by="interval"` passes a gate only when the whole interval keeps the bound, and fails it only when the whole
+    interval breaks it; `"estimate"` looks at the measured value alone. Fewer than `min_questions` decide nothing.
+    """
+
+    judge_by: Literal["estimate", "interval"] = "estimate"
+    min_questions: int = Field(default=3, ge=1)
+    undecided: Literal["propose", "reject"] = "propose"
+
+
+class Approval(_Section):
+    """Who decides on a proposal, and how many approvals it needs."""
+
+    approvers: People = ["*"]
+    quorum: int = Field(default=1, ge=1, le=100)
+    max_contributor_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    expiry_days: int = Field(default=7, ge=1, le=365)
+
+    @model_validator(mode="after")
+    def _quorum_can_be_reached(self) -> Self:
+        if "*" not in self.approvers and len(set(self.approvers)) < self.quorum:
+            raise ValueError(f"quorum is {self.quorum}, but only {len(set(self.approvers))} approvers are named")
+        return self
+
+
+class FeedbackRules(_Section):
+    """Whether somebody looks at a correction before it may teach an adapter, and who."""
+
+    corrections_need_review: bool = False
+    reviewers: People = ["*"]
+
+
+class Policy(_Section):
+    """Everything that an organisation decides about how adapters go live."""
+
+    name: str = Field(min_length=1)
+    gates: dict[str, Gate] = Field(min_length=1)
+    evidence: Evidence = Evidence()
+    approval: Approval = Approval()
+    feedback: FeedbackRules = FeedbackRules()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the policy as canonical JSON (RFC 8785); comments and order do not matter to it."""
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+
+
+def names(people: list[str], person_id: str) -> bool:
+    """Tell whether a list of the policy names this person: by `*`, person id, or the Slack user id in it."""
+    return "*" in people or person_id in people or person_id.rpartition("/")[2] in people
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """Read a policy file; without one, the packaged policy for a small team.
+
+    Raises:
+        ConfigurationError: no such file, no TOML, or a key or value that is not allowed.
+
+    """
+    source = str(path or PACKAGED)
+    try:
+        text = path.read_text("utf-8") if path else resources.files("governance").joinpath(PACKAGED).read_text("utf-8")
+        content = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read the policy {source}: {error}. Mend governance.policy.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source} is not valid TOML: {error}. Mend that line and start again.") from error
+    try:
+        return Policy.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_explain(problem, source) for problem in error.errors())) from error
+
+
+def _explain(problem: Any, source: str) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path) or "the file"
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(_section_at(path[:-1]).model_fields)
+        return f"{source}: unknown key '{key}'. Allowed here are: {allowed}."
+    if problem["type"] == "missing":
+        return f"{source}: '{key}' is missing. Copy it from the packaged {PACKAGED}."
+    return f"{source}: '{key}' is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}."
+
+
+def _section_at(path: list[str]) -> type[BaseModel]:
+    if not path:
+        return Policy
+    sections: dict[str, type[BaseModel]] = {"evidence": Evidence, "approval": Approval, "feedback": FeedbackRules}
+    return sections.get(path[0], Gate)

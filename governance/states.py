@@ -1,0 +1,62 @@
+"""Which changes of state are legal, for adapters, runs and feedback. Every change in the product asks here first."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from storage.errors import IllegalStateError
+
+Kind = Literal["adapter", "run", "feedback"]
+
+ADAPTER_MOVES: Mapping[str, frozenset[str]] = {
+    "candidate": frozenset({"evaluated"}),
+    "evaluated": frozenset({"rejected", "proposed"}),
+    "proposed": frozenset({"rejected", "expired", "approved"}),
+    "approved": frozenset({"canary"}),
+    "canary": frozenset({"serving", "rolled_back"}),
+    "serving": frozenset({"retired", "rolled_back"}),
+    "retired": frozenset({"serving"}),  # only by a rollback of the adapter that came after it
+    "rejected": frozenset(),
+    "expired": frozenset(),
+    "rolled_back": frozenset(),
+}
+
+RUN_MOVES: Mapping[str, frozenset[str]] = {
+    "queued": frozenset({"running", "cancelled", "failed", "interrupted"}),
+    "running": frozenset({"succeeded", "failed", "cancelled", "interrupted"}),
+    "interrupted": frozenset({"running", "cancelled", "failed"}),
+    "succeeded": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+
+FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
+    "received": frozenset({"quarantined", "pending_review", "accepted", "erased"}),
+    "quarantined": frozenset({"accepted", "declined", "erased"}),
+    "pending_review": frozenset({"accepted", "declined", "erased"}),
+    "accepted": frozenset({"erased"}),
+    "declined": frozenset({"erased"}),
+    "erased": frozenset(),
+}
+
+MOVES: Mapping[Kind, Mapping[str, frozenset[str]]] = {
+    "adapter": ADAPTER_MOVES,
+    "run": RUN_MOVES,
+    "feedback": FEEDBACK_MOVES,
+}
+
+
+def check_move(kind: Kind, old: str, new: str) -> None:
+    """Refuse a change of state that the tables above do not list.
+
+    Raises:
+        IllegalStateError: the message names what would have been legal.
+
+    """
+    legal = MOVES[kind].get(old)
+    if legal is None:
+        raise IllegalStateError(
+            f"'{old}' is no state that {kind} can have. The database was changed by something else."
+        )
+    if new not in legal:
+        instead = ", ".join(sorted(legal)) or "nothing: that state is final"
+        raise IllegalStateError(f"{kind} is '{old}' and cannot become '{new}'. What can follow: {instead}.")
