@@ -1,0 +1,138 @@
+"""The story of a question: the thread so far, the model's answer streamed into it, and one stored interaction."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks
+from bot.slack.directory import Directory
+from bot.slack.jobs import Question
+from bot.slack.parts import SlackParts
+from bot.slack.stream import AnswerStream, remove_messages
+from learning.engine import Completion, EngineError, Sampling
+from learning.prompts import ChatMessage, Exchange, build_messages, prompt_digest
+from storage import inbox
+from storage.inbox import InboxEvent
+from storage.interactions import Interaction, find_by_question, thread_history
+from storage.records import new_id
+
+log = logging.getLogger(__name__)
+
+HISTORY = 4
+"""Earlier question-and-answer pairs of the thread that the model sees."""
+HOW_TO_ASK = "Ask me a question, and I answer in this thread."
+NO_ANSWER = "I have no answer to that."
+
+
+class Answering:
+    """Answers questions."""
+
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+        self._parts = parts
+        self._client = client
+        self._directory = directory
+
+    async def answer(self, question: Question, event: InboxEvent) -> None:
+        """Answer a question, unless it was answered; what a dead process had begun to write is taken back first."""
+        if await asyncio.to_thread(self._is_answered, question):
+            return
+        await remove_messages(self._client, question.channel, question.begun)
+        if not question.text:
+            await self._client.chat_postMessage(channel=question.channel, thread_ts=question.thread_ts, text=HOW_TO_ASK)
+            return
+        await self._show_status(question, "is thinking…")
+        try:
+            await self._answer(question, event)
+        finally:
+            await self._show_status(question, "")
+
+    async def _answer(self, question: Question, event: InboxEvent) -> None:
+        asker = await self._directory.person(question.team, question.user)
+        private = question.direct or await self._directory.is_private(question.channel)
+        messages = await asyncio.to_thread(self._messages, question)
+
+        async def remember(begun: list[str]) -> None:
+            await asyncio.to_thread(self._note, event, begun)
+
+        stream = AnswerStream(self._client, question, remember)
+        interaction_id = new_id("qa")
+        try:
+            completion = await self._generate(messages, stream)
+            answer_ts = await stream.stop(blocks.answer_actions(interaction_id))
+        except Exception:
+            await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
+            raise
+        interaction = Interaction(
+            id=interaction_id,
+            workspace_id=question.team,
+            channel=question.channel,
+            thread_ts=question.thread_ts,
+            question_ts=question.ts,
+            answer_ts=answer_ts,
+            asker_id=asker,
+            question=question.text,
+            answer=completion.text or NO_ANSWER,
+            adapter_digest=completion.adapter,
+            base_digest=self._parts.base.digest,
+            prompt_digest=prompt_digest(messages),
+            private=private,
+            usage=_usage(completion),
+            created_at=self._parts.clock(),
+        )
+        await asyncio.to_thread(self._store, interaction)
+
+    async def _generate(self, messages: list[ChatMessage], stream: AnswerStream) -> Completion:
+        """Let the serving adapter answer, each piece going to Slack as it comes."""
+        rules = self._parts.settings.inference
+        sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
+        async with aclosing(self._parts.engine.stream(messages, sampling=sampling)) as pieces:
+            async for piece in pieces:
+                await stream.append(piece.text)
+                if piece.completion is not None:
+                    if not piece.completion.text:
+                        await stream.append(NO_ANSWER)
+                    return piece.completion
+        raise EngineError("the engine ended an answer without completing it.")
+
+    async def _show_status(self, question: Question, status: str) -> None:
+        """Say what is going on under the composer; an answer is not lost because Slack does not show a status."""
+        try:
+            await self._client.assistant_threads_setStatus(
+                channel_id=question.channel, thread_ts=question.thread_ts, status=status
+            )
+        except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
+            log.info("the status of %s/%s is not shown: %s", question.channel, question.thread_ts, error)
+
+    def _is_answered(self, question: Question) -> bool:
+        with self._parts.database.read() as session:
+            return find_by_question(session, question.team, question.channel, question.ts) is not None
+
+    def _messages(self, question: Question) -> list[ChatMessage]:
+        with self._parts.database.read() as session:
+            earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
+        history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
+        return build_messages(question.text, self._parts.settings.model.system_prompt, history)
+
+    def _note(self, event: InboxEvent, begun: list[str]) -> None:
+        with self._parts.database.transaction() as session:
+            inbox.note(session, event, begun=list(begun))
+
+    def _store(self, interaction: Interaction) -> None:
+        with self._parts.database.transaction() as session:
+            session.add(interaction)
+
+
+def _usage(completion: Completion) -> dict[str, Any]:
+    return {
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": len(completion.token_ids),
+        "logprobs": [round(value, 4) for value in completion.logprobs],
+        "finish_reason": completion.finish_reason,
+        "seconds": round(completion.seconds, 3),
+        "seconds_to_first_token": round(completion.seconds_to_first_token, 3),
+    }

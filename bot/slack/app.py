@@ -1,0 +1,142 @@
+"""The Bolt app. Its listeners only store what came and acknowledge it; `bot.slack.worker` does the work.
+
+Nothing is acknowledged before it is stored, so a crash at any point makes Slack deliver again, and the inbox's unique
+key makes the second delivery harmless. What must answer at once stays here: opening a modal, and the check of what
+was typed into one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks, jobs, names
+from bot.slack.jobs import Job
+from bot.slack.parts import SlackParts
+from storage import inbox
+from storage.errors import InvalidFeedbackError, NotFoundError
+from storage.feedback import check_correction
+from storage.interactions import Interaction, find_by_answer, get_interaction
+from storage.people import person_id
+
+__all__ = ["SlackParts", "create_app"]
+
+Body = dict[str, Any]
+
+
+def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
+    """Make the app with all its listeners; nothing is connected yet."""
+    app = AsyncApp(client=client, name="apprentice", signing_secret="", logger=logging.getLogger("bot.slack.bolt"))
+    listeners = _Listeners(parts, client)
+    app.middleware(listeners.store_event)
+    app.action(names.VOTE_ACTION)(listeners.on_vote)
+    app.action(names.CORRECT_ACTION)(listeners.open_correction)
+    app.shortcut(names.CORRECT_SHORTCUT)(listeners.open_correction_of_message)
+    app.view(names.CORRECTION_VIEW)(listeners.on_correction)
+    app.action(names.APPROVE_ACTION)(listeners.on_approval)
+    app.action(names.REJECT_ACTION)(listeners.open_rejection)
+    app.view(names.REJECTION_VIEW)(listeners.on_rejection)
+    return app
+
+
+class _Listeners:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+        self._parts = parts
+        self._client = client
+
+    async def store_event(
+        self, body: Body, context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]
+    ) -> BoltResponse | None:
+        """Store what follows from an event, and acknowledge it by returning a response.
+
+        This is a global middleware because Bolt acknowledges an event *before* it runs the event's listener
+        (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task. A
+        middleware is awaited first; if the database refuses, its exception becomes a 500, which Socket Mode does not
+        acknowledge, so Slack delivers again.
+        """
+        if body.get("type") != "event_callback":
+            await next_()
+            return None
+        job = jobs.job_of_event(body, context.bot_user_id or "")
+        if job is not None:
+            await self._store(job)
+        return BoltResponse(status=200)
+
+    async def on_vote(self, ack: AsyncAck, body: Body) -> None:
+        await self._store(jobs.vote_of(body))
+        await ack()
+
+    async def open_correction(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        interaction = await asyncio.to_thread(self._find, body["actions"][0]["value"])
+        await self._open_correction(body["trigger_id"], interaction)
+
+    async def open_correction_of_message(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        interaction = await asyncio.to_thread(self._find_by_message, body)
+        await self._open_correction(body["trigger_id"], interaction)
+
+    async def on_correction(self, ack: AsyncAck, body: Body) -> None:
+        job = jobs.correction_of(body)
+        try:
+            check_correction(job.text, blocks.SECTION_LIMIT)
+        except InvalidFeedbackError as error:
+            await ack(response_action="errors", errors={names.CORRECTION_BLOCK: str(error)})
+            return
+        await self._store(job)
+        await ack()
+
+    async def on_approval(self, ack: AsyncAck, body: Body) -> None:
+        await self._store(jobs.approval_of(body))
+        await ack()
+
+    async def open_rejection(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        proposal_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
+        objection = await asyncio.to_thread(self._parts.governance.may_decide, proposal_id, person)
+        view = (
+            blocks.notice_modal("You cannot decide this", blocks.escape(objection))
+            if objection
+            else blocks.rejection_modal(proposal_id, body["channel"]["id"])
+        )
+        await self._client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
+        job = jobs.rejection_of(body)
+        if not job.reason:
+            await ack(response_action="errors", errors={names.REASON_BLOCK: "Say why; the reason is kept."})
+            return
+        await self._store(job)
+        await ack()
+
+    async def _store(self, job: Job) -> None:
+        """Write the job to the inbox, once, and wake the worker."""
+        payload = jobs.as_payload(job)
+        fresh = await asyncio.to_thread(
+            inbox.receive, self._parts.database, job.key, job.kind, payload, self._parts.clock()
+        )
+        if fresh:
+            self._parts.arrived.set()
+
+    async def _open_correction(self, trigger_id: str, interaction: Interaction | None) -> None:
+        view = (
+            blocks.correction_modal(interaction)
+            if interaction
+            else blocks.notice_modal("Not an answer of mine", "I can only take corrections of answers that I gave.")
+        )
+        await self._client.views_open(trigger_id=trigger_id, view=view)
+
+    def _find(self, interaction_id: str) -> Interaction | None:
+        try:
+            with self._parts.database.read() as session:
+                return get_interaction(session, interaction_id)
+        except NotFoundError:
+            return None
+
+    def _find_by_message(self, body: Mapping[str, Any]) -> Interaction | None:
+        with self._parts.database.read() as session:
+            return find_by_answer(session, body["team"]["id"], body["channel"]["id"], body["message"]["ts"])

@@ -1,0 +1,233 @@
+"""Everything that Slack shows, as blocks. Pure: values in, blocks out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack import names
+from storage.interactions import Interaction
+
+Blocks = list[dict[str, Any]]
+
+SECTION_LIMIT = 3_000
+"""Characters of a section's text, and of a text input's content (Slack's limits)."""
+HEADER_LIMIT = 150
+MESSAGE_BLOCKS = 50
+SHOWN_CHANGES = 15
+MARKS = {"passed": ":white_check_mark:", "failed": ":x:", "undecided": ":grey_question:"}
+
+
+@dataclass(frozen=True)
+class GateLine:
+    """A gate as an approver reads it."""
+
+    name: str
+    verdict: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A question that the proposed adapter answers in another way than what serves now."""
+
+    question: str
+    before: str
+    after: str
+    verdict: str = ""
+
+
+def section(text: str) -> dict[str, Any]:
+    """Make a section of mrkdwn, cut to what Slack takes."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": clip(text, SECTION_LIMIT)}}
+
+
+def context(text: str) -> dict[str, Any]:
+    """Make a line of small print."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": clip(text, SECTION_LIMIT)}]}
+
+
+def header(text: str) -> dict[str, Any]:
+    """Make a heading."""
+    return {"type": "header", "text": _plain(clip(text, HEADER_LIMIT))}
+
+
+def clip(text: str, limit: int) -> str:
+    """Cut a text to `limit` characters, with an ellipsis when something is left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def escape(text: str) -> str:
+    """Escape what people or models wrote, so that it can neither mention anybody nor form a link in mrkdwn."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def answer_actions(interaction_id: str) -> Blocks:
+    """Give the feedback buttons and the "Correct this" button that end an answer."""
+    return [
+        {
+            "type": "context_actions",
+            "elements": [
+                {
+                    "type": "feedback_buttons",
+                    "action_id": names.VOTE_ACTION,
+                    "positive_button": _feedback_button("Good answer", f"{interaction_id}:up"),
+                    "negative_button": _feedback_button("Bad answer", f"{interaction_id}:down"),
+                }
+            ],
+        },
+        {
+            "type": "actions",
+            "elements": [
+                {
+                    "type": "button",
+                    "action_id": names.CORRECT_ACTION,
+                    "text": _plain("Correct this"),
+                    "value": interaction_id,
+                    "accessibility_label": "Correct this answer",
+                }
+            ],
+        },
+    ]
+
+
+def correction_modal(interaction: Interaction) -> dict[str, Any]:
+    """Give the modal in which a person edits an answer."""
+    about = {
+        "interaction_id": interaction.id,
+        "channel": interaction.channel,
+        "thread_ts": interaction.thread_ts,
+    }
+    return {
+        "type": "modal",
+        "callback_id": names.CORRECTION_VIEW,
+        "private_metadata": json.dumps(about),
+        "title": _plain("Correct this answer"),
+        "submit": _plain("Send"),
+        "close": _plain("Cancel"),
+        "blocks": [
+            section(f"*The question was*\n{_quote(interaction.question, SECTION_LIMIT - 100)}"),
+            _text_input(
+                names.CORRECTION_BLOCK,
+                "The answer should have been",
+                hint="Write the whole answer, as you would want the next person to read it.",
+                initial=interaction.answer,
+            ),
+        ],
+    }
+
+
+def rejection_modal(proposal_id: str, channel: str) -> dict[str, Any]:
+    """Give the modal that asks why an adapter is rejected."""
+    return {
+        "type": "modal",
+        "callback_id": names.REJECTION_VIEW,
+        "private_metadata": json.dumps({"proposal_id": proposal_id, "channel": channel}),
+        "title": _plain("Reject this adapter"),
+        "submit": _plain("Reject"),
+        "close": _plain("Cancel"),
+        "blocks": [
+            _text_input(
+                names.REASON_BLOCK, "Why?", hint="The reason is kept in the audit log and shown in the channel."
+            )
+        ],
+    }
+
+
+def notice_modal(title: str, text: str) -> dict[str, Any]:
+    """Give a modal that only says something."""
+    return {"type": "modal", "title": _plain(clip(title, 24)), "close": _plain("Close"), "blocks": [section(text)]}
+
+
+def proposal_message(
+    *,
+    adapter: str,
+    gates: Sequence[GateLine],
+    changes: Sequence[Change],
+    status: str,
+    decidable: bool,
+    proposal_id: str,
+) -> Blocks:
+    """Give the message that asks for approval, or that tells what was decided once `decidable` is false."""
+    blocks = [
+        header("A new adapter asks for approval" if decidable else "A proposed adapter"),
+        section(f"Adapter `{adapter[:12]}`. {status}"),
+        section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in gates) if gates else "*Gates*\nnone"),
+    ]
+    if changes:
+        blocks.append(section(f"*Answers that change* ({len(changes)})"))
+        blocks += [section(_change(change)) for change in changes[:SHOWN_CHANGES]]
+    if len(changes) > SHOWN_CHANGES:
+        blocks.append(context(f"and {len(changes) - SHOWN_CHANGES} more; the report on the status page has them all."))
+    if decidable:
+        blocks.append(_decision_buttons(proposal_id))
+    return blocks[:MESSAGE_BLOCKS]
+
+
+def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
+    """Give the app's home tab."""
+    return {
+        "type": "home",
+        "blocks": [
+            header("Apprentice"),
+            section(
+                "I answer questions about your organisation, and learn from your corrections.\n"
+                "• Ask me here in *Messages*, or mention me in a channel.\n"
+                "• Under each answer, say whether it is good, or press *Correct this* and write the right one.\n"
+                "• What I learn goes live only after it was tested and a person approved it."
+            ),
+            {"type": "divider"},
+            section(f"*Answering now*\n{escape(serving)}"),
+            context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
+        ],
+    }
+
+
+def _gate_line(gate: GateLine) -> str:
+    return f"{MARKS.get(gate.verdict, '')} *{escape(gate.name)}*: {gate.verdict}. {escape(clip(gate.explanation, 250))}"
+
+
+def _change(change: Change) -> str:
+    verdict = f" _{escape(change.verdict)}_" if change.verdict else ""
+    return (
+        f"*{escape(clip(change.question, 300))}*{verdict}\n"
+        f"before: {escape(clip(change.before, 800)) or '(nothing)'}\n"
+        f"after: {escape(clip(change.after, 800)) or '(nothing)'}"
+    )
+
+
+def _decision_buttons(proposal_id: str) -> dict[str, Any]:
+    def button(action: str, text: str, style: str) -> dict[str, Any]:
+        return {"type": "button", "action_id": action, "text": _plain(text), "style": style, "value": proposal_id}
+
+    return {
+        "type": "actions",
+        "elements": [
+            button(names.APPROVE_ACTION, "Approve", "primary"),
+            button(names.REJECT_ACTION, "Reject", "danger"),
+        ],
+    }
+
+
+def _feedback_button(text: str, value: str) -> dict[str, Any]:
+    return {"text": _plain(text), "accessibility_label": text, "value": value}
+
+
+def _text_input(block_id: str, label: str, *, hint: str, initial: str = "") -> dict[str, Any]:
+    element = {
+        "type": "plain_text_input",
+        "action_id": names.INPUT_ACTION,
+        "multiline": True,
+        "max_length": SECTION_LIMIT,
+    }
+    if initial:
+        element["initial_value"] = clip(initial, SECTION_LIMIT)
+    return {"type": "input", "block_id": block_id, "label": _plain(label), "hint": _plain(hint), "element": element}
+
+
+def _quote(text: str, limit: int) -> str:
+    return "\n".join(f"> {line}" for line in escape(clip(text, limit // 2)).splitlines())
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text}

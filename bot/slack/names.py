@@ -1,0 +1,12 @@
+"""Identifiers that blocks carry to Slack and listeners get back."""
+
+VOTE_ACTION = "vote"
+CORRECT_ACTION = "correct"
+CORRECT_SHORTCUT = "correct_answer"
+CORRECTION_VIEW = "correction"
+CORRECTION_BLOCK = "corrected_answer"
+APPROVE_ACTION = "approve_proposal"
+REJECT_ACTION = "reject_proposal"
+REJECTION_VIEW = "rejection"
+REASON_BLOCK = "reason"
+INPUT_ACTION = "text"

@@ -1,0 +1,92 @@
+"""The connection to Slack over Socket Mode: the client with its retries, and tokens checked before anything starts."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+    AsyncServerErrorRetryHandler,
+)
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.slack.app import create_app
+from bot.slack.parts import SlackParts
+from storage.errors import ConfigurationError
+from storage.settings import SlackSettings
+
+PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-"}
+WHERE = {
+    "bot_token": "the app's page at api.slack.com, OAuth & Permissions, Bot User OAuth Token",
+    "app_token": "the app's page at api.slack.com, Basic Information, App-Level Tokens (scope connections:write)",
+}
+
+
+def check_tokens(settings: SlackSettings) -> None:
+    """Refuse tokens that cannot be right, without asking Slack.
+
+    Raises:
+        ConfigurationError: one is missing, or begins as no such token does; the token is not repeated in the message.
+
+    """
+    for name, prefix in PREFIXES.items():
+        token = getattr(settings, name).get_secret_value()
+        if not token.startswith(prefix) or token == prefix:
+            problem = "is not set" if not token else f"does not begin with {prefix}"
+            raise ConfigurationError(
+                f"slack.{name} {problem}. Copy it from {WHERE[name]}, and set it in apprentice.toml or as "
+                f"APPRENTICE_SLACK__{name.upper()}."
+            )
+
+
+def make_client(settings: SlackSettings) -> AsyncWebClient:
+    """Make the Web API client; it waits out rate limits and tries again when the connection or Slack's server fails."""
+    return AsyncWebClient(
+        token=settings.bot_token.get_secret_value(),
+        base_url=settings.api_url,
+        retry_handlers=[
+            AsyncRateLimitErrorRetryHandler(max_retry_count=3),
+            AsyncConnectionErrorRetryHandler(max_retry_count=2),
+            AsyncServerErrorRetryHandler(max_retry_count=2),
+        ],
+    )
+
+
+@asynccontextmanager
+async def connected(parts: SlackParts, client: AsyncWebClient, settings: SlackSettings) -> AsyncIterator[None]:
+    """Receive events over Socket Mode for as long as the block runs.
+
+    `settings` are those in force, which in local mode are not those of the file.
+
+    Raises:
+        ConfigurationError: Slack refuses one of the tokens.
+
+    """
+    check_tokens(settings)
+    app_token = settings.app_token.get_secret_value()
+    await _ask("bot_token", client.auth_test())
+    await _ask("app_token", client.apps_connections_open(app_token=app_token))
+    handler = AsyncSocketModeHandler(create_app(parts, client), app_token)
+    try:
+        await handler.connect_async()  # type: ignore[no-untyped-call]
+        yield
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]
+
+
+async def _ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:
+    """Make a call that tells whether Slack takes the token; the socket client itself would retry a refusal for ever."""
+    try:
+        await call
+    except SlackApiError as error:
+        raise ConfigurationError(
+            f"Slack refuses slack.{name} ({error.response['error']}). Copy it again from {WHERE[name]}."
+        ) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"Slack cannot be reached ({type(error).__name__}). Check the network, and slack.api_url."
+        ) from error

@@ -1,0 +1,152 @@
+"""Takes jobs from the inbox and does them: in order within a lane, several lanes at once, each job once.
+
+A job that fails for a passing reason (network, a busy database) is tried again; one that fails for good is given up
+with a plain sentence to the person, whose reference number is the inbox row in which the detail is kept.
+"""
+
+import asyncio
+import logging
+from weakref import WeakValueDictionary
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import OperationalError
+
+from bot.slack import jobs
+from bot.slack.answering import Answering
+from bot.slack.approvals import Approvals
+from bot.slack.directory import Directory
+from bot.slack.feedback import FeedbackDesk
+from bot.slack.home import Home
+from bot.slack.jobs import Correction, Decision, Job, Opened, Question, Vote
+from bot.slack.parts import SlackParts
+from bot.slack.whisper import whisper
+from storage import inbox
+from storage.inbox import MAX_ATTEMPTS, InboxEvent
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+"""Jobs in hand at the same time. More than the engine's batch, so that the engine never waits for Slack."""
+LOOK_AGAIN_S = 2.0
+"""How long the worker sleeps at most; it is woken at once by what this process stores."""
+RETRY_AFTER_S = 1.0
+PASSING_SLACK_ERRORS = {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+
+
+class InboxWorker:
+    """Does what the listeners stored. One runs for each database: the process that holds the lease."""
+
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, *, retry_after_s: float = RETRY_AFTER_S) -> None:
+        directory = Directory(client, parts.database, parts.clock)
+        self._parts = parts
+        self._client = client
+        self._retry_after_s = retry_after_s
+        self._answering = Answering(parts, client, directory)
+        self._feedback = FeedbackDesk(parts, client, directory)
+        self._approvals = Approvals(parts, client, directory)
+        self._home = Home(parts, client)
+        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> None:
+        """Work until cancelled. Call `storage.inbox.requeue_unfinished` first, to take up what a dead process began."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._free.acquire()
+                event = await self._next_event()
+                # The lane's lock is asked for in the order in which events are claimed, and is fair: order is kept.
+                tasks.create_task(self._handle(event))
+
+    async def _next_event(self) -> InboxEvent:
+        while True:
+            self._parts.arrived.clear()
+            try:
+                event = await asyncio.to_thread(inbox.claim_next, self._parts.database)
+            except OperationalError:
+                log.exception("the inbox cannot be read; trying again")
+                event = None
+            if event is not None:
+                return event
+            try:
+                await asyncio.wait_for(self._parts.arrived.wait(), LOOK_AGAIN_S)
+            except TimeoutError:
+                continue
+
+    async def _handle(self, event: InboxEvent) -> None:
+        try:
+            job = jobs.from_payload(event.kind, event.payload)
+            async with self._lanes.setdefault(job.lane, asyncio.Lock()):
+                await self._try(event, job)
+        except Exception:
+            log.exception("inbox event %s could not be closed; it is taken up again at the next start", event.id)
+        finally:
+            self._free.release()
+
+    async def _try(self, event: InboxEvent, job: Job) -> None:
+        while event.attempts <= MAX_ATTEMPTS:
+            try:
+                await self._do(event, job)
+            except Exception as error:
+                log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
+                event.error = f"{type(error).__name__}: {error}"
+                if event.attempts == MAX_ATTEMPTS or not is_passing(error):
+                    break
+                await asyncio.sleep(self._retry_after_s * event.attempts)
+                event.attempts += 1
+            else:
+                await asyncio.to_thread(self._finish, event)
+                return
+        await self._give_up(event, job)
+
+    async def _do(self, event: InboxEvent, job: Job) -> None:
+        match job:
+            case Question():
+                await self._answering.answer(job, event)
+            case Vote():
+                await self._feedback.record_vote(job)
+            case Correction():
+                await self._feedback.record_correction(job)
+            case Decision():
+                await self._approvals.decide(job)
+            case Opened():
+                await self._home.show(job)
+
+    async def _give_up(self, event: InboxEvent, job: Job) -> None:
+        await asyncio.to_thread(self._fail, event)
+        sentence = (
+            f"Sorry, that did not work this time. Please try again in a moment; if it goes on, give your administrator "
+            f"the reference number {event.id}."
+        )
+        try:
+            await self._tell(job, sentence)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError):
+            log.exception("could not tell %s that inbox event %s failed", job.user, event.id)
+
+    async def _tell(self, job: Job, sentence: str) -> None:
+        match job:
+            case Question():
+                await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
+            case Vote() | Correction():
+                await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
+            case Decision():
+                await whisper(self._client, job.channel, job.user, sentence)
+            case Opened():
+                pass  # nobody asked for anything
+
+    def _finish(self, event: InboxEvent) -> None:
+        with self._parts.database.transaction() as session:
+            inbox.finish(session, event, self._parts.clock())
+
+    def _fail(self, event: InboxEvent) -> None:
+        event.attempts = MAX_ATTEMPTS  # for good: `fail` would put it back while tries are left
+        with self._parts.database.transaction() as session:
+            inbox.fail(session, event, event.error or "its process died each time", self._parts.clock())
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same thing may work if it is tried again."""
+    if isinstance(error, SlackApiError):
+        return error.response.status_code >= 500 or error.response.get("error") in PASSING_SLACK_ERRORS  # noqa: PLR2004
+    return isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError, OperationalError))

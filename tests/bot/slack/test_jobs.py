@@ -1,0 +1,75 @@
+from typing import Any
+
+import pytest
+
+from bot.slack.jobs import Opened, Question, as_payload, from_payload, job_of_event, plain_text
+
+BOT = "UBOT"
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    message = {"type": "app_mention", "channel": "C1", "user": "U1", "text": "<@UBOT> why?", "ts": "1.1", **changes}
+    return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": message}
+
+
+def question(**changes: Any) -> Question:
+    job = job_of_event(event(**changes), BOT)
+    assert isinstance(job, Question)
+    return job
+
+
+def test_a_mention_is_a_question_without_the_mention_answered_in_its_own_thread() -> None:
+    job = question()
+    assert (job.text, job.thread_ts, job.direct) == ("why?", "1.1", False)
+
+
+def test_a_mention_in_a_thread_is_answered_in_that_thread() -> None:
+    assert question(ts="2.2", thread_ts="1.1").thread_ts == "1.1"
+
+
+def test_the_two_events_of_one_mention_have_one_key() -> None:
+    assert question().key == question(type="message", channel_type="channel").key
+
+
+def test_a_direct_message_needs_no_mention() -> None:
+    job = question(type="message", channel_type="im", channel="D1", text="why?")
+    assert job.direct
+    assert job.text == "why?"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bot_id": "B1"},
+        {"user": BOT},
+        {"user": None},
+        {"subtype": "message_changed"},
+        {"subtype": "message_deleted"},
+        {"subtype": "bot_message"},
+        {"edited": {"user": "U1", "ts": "1.2"}},
+        {"type": "message", "text": "not for the bot"},
+        {"type": "reaction_added"},
+    ],
+)
+def test_bots_edits_deletions_and_messages_to_others_are_no_questions(changes: dict[str, Any]) -> None:
+    assert job_of_event(event(**changes), BOT) is None
+
+
+def test_a_question_with_a_file_is_still_a_question() -> None:
+    assert question(subtype="file_share").text == "why?"
+
+
+def test_text_is_what_the_person_typed() -> None:
+    assert plain_text("<@UBOT|apprentice>  is 1 &lt; 2 &amp; <https://x.example|this> true?", BOT) == (
+        "is 1 < 2 & this true?"
+    )
+
+
+def test_opening_the_app_is_a_job() -> None:
+    job = job_of_event(event(type="app_home_opened", tab="messages", channel="D1"), BOT)
+    assert job == Opened("T1", "D1", "U1", "messages", "Ev1")
+
+
+def test_a_job_survives_the_inbox() -> None:
+    job = question()
+    assert from_payload(job.kind, as_payload(job)) == job
