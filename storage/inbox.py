@@ -61,6 +61,14 @@ def fail(session: Session, event: InboxEvent, error: str, now: datetime) -> None
     _close(session, event, "received" if event.attempts < MAX_ATTEMPTS else "failed", error, now)
 
 
+def note(session: Session, event: InboxEvent, **facts: Any) -> None:
+    """Add to an event's payload what a later try must know, for example what a killed process had begun."""
+    stored = session.get(InboxEvent, event.id, with_for_update=True)
+    assert stored is not None
+    stored.payload = {**stored.payload, **facts}
+    session.add(stored)
+
+
 def requeue_unfinished(session: Session) -> int:
     """After a start: put back what a process that died had begun. Return how many; only the lease's holder may call."""
     begun = session.exec(select(InboxEvent).where(InboxEvent.state == "handling")).all()

@@ -52,6 +52,17 @@ def find_by_answer(session: Session, workspace_id: str, channel: str, answer_ts:
     ).first()
 
 
+def find_by_question(session: Session, workspace_id: str, channel: str, question_ts: str) -> Interaction | None:
+    """Return the interaction that answered this Slack message, if it was answered."""
+    return session.exec(
+        select(Interaction).where(
+            Interaction.workspace_id == workspace_id,
+            Interaction.channel == channel,
+            Interaction.question_ts == question_ts,
+        )
+    ).first()
+
+
 def thread_history(
     session: Session, workspace_id: str, channel: str, thread_ts: str, limit: int = 6
 ) -> list[Interaction]:
