@@ -1,0 +1,44 @@
+"""When training starts by itself: a cron line in the settings, and enough that is new since the last run."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from storage.database import Database
+from storage.errors import ConfigurationError
+from storage.feedback import count_corrections
+from storage.runs import list_runs
+
+
+def parse_schedule(cron: str) -> CronTrigger:
+    """Read a five-field cron line (minute, hour, day, month, weekday), in UTC.
+
+    Raises:
+        ConfigurationError: it is not one.
+
+    """
+    try:
+        return CronTrigger.from_crontab(cron, timezone=UTC)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"training.schedule is {cron!r}, which is not a cron line ({error}). "
+            "Write five fields, for example '0 2 * * *' for two o'clock each night (UTC), or '' for never."
+        ) from error
+
+
+def start_schedule(cron: str, look: Callable[[], Awaitable[None]]) -> AsyncIOScheduler:
+    """Call `look` at the times of `cron`, on the running event loop, never twice at once. An empty line means never."""
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    if cron:
+        scheduler.add_job(look, parse_schedule(cron), max_instances=1, coalesce=True, misfire_grace_time=3600)
+    scheduler.start()
+    return scheduler
+
+
+def new_corrections(database: Database) -> int:
+    """Count the accepted corrections that came after the last run that succeeded was made."""
+    with database.read() as session:
+        succeeded = list_runs(session, "succeeded")
+        return count_corrections(session, after=succeeded[0].created_at if succeeded else None)
