@@ -15,9 +15,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, jobs, names
-from bot.slack.jobs import Job
+from bot.slack.intake import store_job
 from bot.slack.parts import SlackParts
-from storage import inbox
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import check_correction
 from storage.interactions import Interaction, find_by_answer, get_interaction
@@ -63,11 +62,11 @@ class _Listeners:
             return None
         job = jobs.job_of_event(body, context.bot_user_id or "")
         if job is not None:
-            await self._store(job)
+            await store_job(self._parts, job)
         return BoltResponse(status=200)
 
     async def on_vote(self, ack: AsyncAck, body: Body) -> None:
-        await self._store(jobs.vote_of(body))
+        await store_job(self._parts, jobs.vote_of(body))
         await ack()
 
     async def open_correction(self, ack: AsyncAck, body: Body) -> None:
@@ -87,11 +86,11 @@ class _Listeners:
         except InvalidFeedbackError as error:
             await ack(response_action="errors", errors={names.CORRECTION_BLOCK: str(error)})
             return
-        await self._store(job)
+        await store_job(self._parts, job)
         await ack()
 
     async def on_approval(self, ack: AsyncAck, body: Body) -> None:
-        await self._store(jobs.approval_of(body))
+        await store_job(self._parts, jobs.approval_of(body))
         await ack()
 
     async def open_rejection(self, ack: AsyncAck, body: Body) -> None:
@@ -110,17 +109,8 @@ class _Listeners:
         if not job.reason:
             await ack(response_action="errors", errors={names.REASON_BLOCK: "Say why; the reason is kept."})
             return
-        await self._store(job)
+        await store_job(self._parts, job)
         await ack()
-
-    async def _store(self, job: Job) -> None:
-        """Write the job to the inbox, once, and wake the worker."""
-        payload = jobs.as_payload(job)
-        fresh = await asyncio.to_thread(
-            inbox.receive, self._parts.database, job.key, job.kind, payload, self._parts.clock()
-        )
-        if fresh:
-            self._parts.arrived.set()
 
     async def _open_correction(self, trigger_id: str, interaction: Interaction | None) -> None:
         view = (

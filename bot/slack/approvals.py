@@ -14,10 +14,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.blocks import Change, GateLine
 from bot.slack.directory import Directory
-from bot.slack.jobs import Decision
+from bot.slack.intake import store_job
+from bot.slack.jobs import Decision, News, Promotion
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
-from governance.flows import Outcome
 from storage.adapters import Adapter, find_adapter
 from storage.errors import ApprenticeError, ConfigurationError
 from storage.people import names_of
@@ -90,12 +90,16 @@ class Approvals:
         except ApprenticeError as error:
             return str(error)
         if outcome.promoted:
-            await self._go_live(outcome)
+            await note_promotion(self._parts, job.proposal_id)
         return outcome.message if outcome.proposal.state == "open" else ""
 
-    async def _go_live(self, outcome: Outcome) -> None:
+    async def announce(self, job: Promotion) -> None:
+        """Let the promoted adapter answer, tell the approvers' channel, and have those told who taught it."""
         await self._parts.serving.sync()
-        proposal = outcome.proposal
+        await refresh_proposal(self._client, self._parts, job.proposal_id)
+        proposal = (await asyncio.to_thread(_read, self._parts, job.proposal_id)).proposal
+        for contributor in proposal.shares:
+            await store_job(self._parts, News(job.proposal_id, contributor))
         if proposal.message_ts:
             await self._client.chat_postMessage(
                 channel=proposal.channel,
@@ -103,6 +107,11 @@ class Approvals:
                 reply_broadcast=True,
                 text=f"Adapter `{proposal.adapter_digest[:12]}` answers from now on.",
             )
+
+
+async def note_promotion(parts: SlackParts, proposal_id: str) -> None:
+    """Have a promotion announced, once, whoever notes it and however often; also for decisions made outside Slack."""
+    await store_job(parts, Promotion(proposal_id))
 
 
 def _read(parts: SlackParts, proposal_id: str) -> Shown:

@@ -138,8 +138,45 @@ class Opened:
         return f"opened/{self.user}"
 
 
-Job = Question | Vote | Correction | Decision | Opened
-KINDS: dict[str, type[Job]] = {job.kind: job for job in (Question, Vote, Correction, Decision, Opened)}
+@dataclass(frozen=True)
+class Promotion:
+    """An adapter went live by this proposal: the channel and those who taught it are to be told."""
+
+    kind: ClassVar[str] = "promotion"
+    proposal_id: str
+
+    @property
+    def key(self) -> str:
+        """Told once, whoever notices it first."""
+        return f"promotion/{self.proposal_id}"
+
+    @property
+    def lane(self) -> str:
+        """After the decision that led to it."""
+        return self.proposal_id
+
+
+@dataclass(frozen=True)
+class News:
+    """One person is to be told that what they corrected is live."""
+
+    kind: ClassVar[str] = "news"
+    proposal_id: str
+    person_id: str
+
+    @property
+    def key(self) -> str:
+        """A person is told once of each adapter."""
+        return f"news/{self.proposal_id}/{self.person_id}"
+
+    @property
+    def lane(self) -> str:
+        """Messages to one person keep their order."""
+        return f"news/{self.person_id}"
+
+
+Job = Question | Vote | Correction | Decision | Opened | Promotion | News
+KINDS: dict[str, type[Job]] = {job.kind: job for job in (Question, Vote, Correction, Decision, Opened, Promotion, News)}
 
 
 def as_payload(job: Job) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from bot.slack.approvals import Approvals
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Correction, Decision, Job, Opened, Question, Vote
+from bot.slack.jobs import Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
 from storage import inbox
@@ -47,6 +48,7 @@ class InboxWorker:
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
         self._home = Home(parts, client)
+        self._news = NewsDesk(parts, client)
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._free = asyncio.Semaphore(AT_ONCE)
 
@@ -112,6 +114,10 @@ class InboxWorker:
                 await self._approvals.decide(job)
             case Opened():
                 await self._home.show(job)
+            case Promotion():
+                await self._approvals.announce(job)
+            case News():
+                await self._news.tell(job)
 
     async def _give_up(self, event: InboxEvent, job: Job) -> None:
         await asyncio.to_thread(self._fail, event)
@@ -122,7 +128,7 @@ class InboxWorker:
         try:
             await self._tell(job, sentence)
         except (SlackClientError, aiohttp.ClientError, TimeoutError):
-            log.exception("could not tell %s that inbox event %s failed", job.user, event.id)
+            log.exception("could not tell anybody that inbox event %s failed", event.id)
 
     async def _tell(self, job: Job, sentence: str) -> None:
         match job:
@@ -132,7 +138,7 @@ class InboxWorker:
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened():
+            case Opened() | Promotion() | News():
                 pass  # nobody asked for anything
 
     def _finish(self, event: InboxEvent) -> None:

@@ -1,0 +1,13 @@
+"""The way into the inbox: a job is stored, once, and the worker woken."""
+
+import asyncio
+
+from bot.slack.jobs import Job, as_payload
+from bot.slack.parts import SlackParts
+from storage import inbox
+
+
+async def store_job(parts: SlackParts, job: Job) -> None:
+    """Write the job to the inbox unless it is there; when this returns, it will be done, whatever happens."""
+    if await asyncio.to_thread(inbox.receive, parts.database, job.key, job.kind, as_payload(job), parts.clock()):
+        parts.arrived.set()

@@ -1,0 +1,63 @@
+"""A training run as one message in the approvers' channel, updated while the run goes."""
+
+import asyncio
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks
+from bot.slack.directory import Directory
+from bot.slack.parts import SlackParts
+from learning.pipeline import RunEvent
+
+PAUSE_S = 3.0
+"""Between two updates of one message; Slack allows about one a second, and nobody reads faster than this."""
+BAR = 20
+
+
+class RunProgress:
+    """Shows runs. `on_event` may be called from any thread, as often as one likes; `run` does the talking."""
+
+    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+        self._parts = parts
+        self._client = client
+        self._directory = Directory(client, parts.database, parts.clock)
+        self._latest: dict[str, RunEvent] = {}
+        self._messages: dict[str, str] = {}
+
+    def on_event(self, event: RunEvent) -> None:
+        """Keep the newest event of a run."""
+        self._latest[event.run_id] = event
+
+    async def run(self) -> None:
+        """Post and update until cancelled."""
+        shown: dict[str, RunEvent] = {}
+        while True:
+            for run_id, event in list(self._latest.items()):
+                if shown.get(run_id) != event:
+                    await self.show(event)
+                    shown[run_id] = event
+            await asyncio.sleep(PAUSE_S)
+
+    async def show(self, event: RunEvent) -> None:
+        """Post the run's message, or bring it up to date; without an approvers' channel nothing is shown."""
+        channel = await self._directory.channel(self._parts.settings.slack.approvers_channel)
+        if channel is None:
+            return
+        text, content = f"Training run {event.run_id}: {event.message}", [blocks.section(progress_line(event))]
+        known = self._messages.get(event.run_id)
+        if known:
+            await self._client.chat_update(channel=channel, ts=known, text=text, blocks=content)
+        else:
+            posted = await self._client.chat_postMessage(channel=channel, text=text, blocks=content)
+            self._messages[event.run_id] = str(posted["ts"])
+
+
+def progress_line(event: RunEvent) -> str:
+    """Say what a run does now, with a bar when its length is known."""
+    line = f"*Training run* `{event.run_id}`: {blocks.escape(event.phase)}. {blocks.escape(event.message)}"
+    if event.total:
+        done = round(BAR * min(event.step / event.total, 1.0))
+        line += f"\n`{'█' * done}{'░' * (BAR - done)}` {event.step} of {event.total}"
+    if event.seconds_left is not None:
+        line += f", about {round(event.seconds_left)} s left"
+    return line

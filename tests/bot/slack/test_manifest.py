@@ -1,0 +1,13 @@
+from bot.slack import names
+from bot.slack.manifest import read_manifest
+
+
+def test_the_manifest_names_the_shortcut_that_the_code_listens_to() -> None:
+    assert [shortcut.callback_id for shortcut in read_manifest().shortcuts] == [names.CORRECT_SHORTCUT]
+
+
+def test_the_manifest_asks_for_socket_mode_and_nothing_that_is_not_used() -> None:
+    manifest = read_manifest()
+    assert manifest.socket_mode
+    assert manifest.events == {"app_home_opened", "app_mention", "message.im"}
+    assert "channels:history" not in manifest.scopes
