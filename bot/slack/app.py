@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slack_bolt import BoltResponse
-from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, jobs, names
@@ -29,9 +29,14 @@ Body = dict[str, Any]
 
 def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     """Make the app with all its listeners; nothing is connected yet."""
-    app = AsyncApp(client=client, name="apprentice", signing_secret="", logger=logging.getLogger("bot.slack.bolt"))
     listeners = _Listeners(parts, client)
-    app.middleware(listeners.store_event)
+    app = AsyncApp(
+        client=client,
+        name="apprentice",
+        signing_secret="",
+        logger=logging.getLogger("bot.slack.bolt"),
+        before_authorize=listeners.store_event,
+    )
     app.action(names.VOTE_ACTION)(listeners.on_vote)
     app.action(names.CORRECT_ACTION)(listeners.open_correction)
     app.shortcut(names.CORRECT_SHORTCUT)(listeners.open_correction_of_message)
@@ -47,20 +52,19 @@ class _Listeners:
         self._parts = parts
         self._client = client
 
-    async def store_event(
-        self, body: Body, context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]
-    ) -> BoltResponse | None:
+    async def store_event(self, body: Body, next_: Callable[[], Awaitable[None]]) -> BoltResponse | None:
         """Store what follows from an event, and acknowledge it by returning a response.
 
-        This is a global middleware because Bolt acknowledges an event *before* it runs the event's listener
-        (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task. A
-        middleware is awaited first; if the database refuses, its exception becomes a 500, which Socket Mode does not
-        acknowledge, so Slack delivers again.
+        A middleware, because Bolt acknowledges an event before it runs the event's listener
+        (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task; a middleware
+        is awaited first. Before authorization, because that answers 200, which acknowledges, when `auth.test` fails
+        (`AsyncSingleTeamAuthorization.async_process`). If the database refuses, its exception becomes a 500, which
+        Socket Mode does not acknowledge, so Slack delivers again.
         """
         if body.get("type") != "event_callback":
             await next_()
             return None
-        job = jobs.job_of_event(body, context.bot_user_id or "")
+        job = jobs.job_of_event(body)
         if job is not None:
             await store_job(self._parts, job)
         return BoltResponse(status=200)

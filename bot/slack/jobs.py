@@ -189,9 +189,10 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Job:
     return KINDS[kind](**payload)
 
 
-def job_of_event(body: Mapping[str, Any], bot_user: str) -> Job | None:
+def job_of_event(body: Mapping[str, Any]) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
+    bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
     if event["type"] == "app_home_opened":
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
     if event["type"] in {"message", "app_mention"}:
@@ -205,7 +206,8 @@ def _question(team: str, event: Mapping[str, Any], bot_user: str) -> Question | 
     if not written_by_a_person or event.get("subtype", "") not in PERSON_SUBTYPES:
         return None
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
-    if not direct and f"<@{bot_user}>" not in text:
+    mentioned = event["type"] == "app_mention" or (bot_user and f"<@{bot_user}" in text)
+    if not direct and not mentioned:
         return None
     return Question(
         team=team,

@@ -9,11 +9,14 @@ BOT = "UBOT"
 
 def event(**changes: Any) -> dict[str, Any]:
     message = {"type": "app_mention", "channel": "C1", "user": "U1", "text": "<@UBOT> why?", "ts": "1.1", **changes}
-    return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": message}
+    installed = [{"team_id": "T1", "user_id": BOT, "is_bot": True}]
+    return {
+        "type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": message, "authorizations": installed,
+    }  # fmt: skip
 
 
 def question(**changes: Any) -> Question:
-    job = job_of_event(event(**changes), BOT)
+    job = job_of_event(event(**changes))
     assert isinstance(job, Question)
     return job
 
@@ -52,7 +55,7 @@ def test_a_direct_message_needs_no_mention() -> None:
     ],
 )
 def test_bots_edits_deletions_and_messages_to_others_are_no_questions(changes: dict[str, Any]) -> None:
-    assert job_of_event(event(**changes), BOT) is None
+    assert job_of_event(event(**changes)) is None
 
 
 def test_a_question_with_a_file_is_still_a_question() -> None:
@@ -66,7 +69,7 @@ def test_text_is_what_the_person_typed() -> None:
 
 
 def test_opening_the_app_is_a_job() -> None:
-    job = job_of_event(event(type="app_home_opened", tab="messages", channel="D1"), BOT)
+    job = job_of_event(event(type="app_home_opened", tab="messages", channel="D1"))
     assert job == Opened("T1", "D1", "U1", "messages", "Ev1")
 
 

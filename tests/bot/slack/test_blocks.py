@@ -1,0 +1,61 @@
+from datetime import UTC, datetime
+
+from bot.slack import blocks
+from bot.slack.blocks import Change, GateLine
+from storage.interactions import Interaction
+
+LONG = "x" * 20_000
+
+
+def interaction(question: str = "Why?", answer: str = "Because.") -> Interaction:
+    return Interaction(
+        id="qa_1", workspace_id="T1", channel="C1", thread_ts="1.1", question_ts="1.1", answer_ts="1.2", asker_id="T1/U1",
+        question=question, answer=answer, base_digest="b", prompt_digest="p", created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def test_what_people_wrote_can_neither_mention_anybody_nor_form_a_link() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[GateLine("as_told", "passed", "<!channel>")],
+        changes=[Change("<@U1>", "<https://a.example|x>", "& so on")],
+        status="",
+        decidable=False,
+        proposal_id="prop_1",
+    )
+    text = str(shown)
+    assert "<!channel>" not in text
+    assert "<@U1>" not in text
+    assert "&lt;https://a.example|x&gt;" in text
+
+
+def test_a_proposal_with_many_long_changes_stays_within_slacks_limits() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[GateLine("gate", "failed", LONG) for _ in range(10)],
+        changes=[Change(LONG, LONG, LONG) for _ in range(60)],
+        status=LONG,
+        decidable=True,
+        proposal_id="prop_1",
+    )
+    assert len(shown) <= blocks.MESSAGE_BLOCKS
+    assert all(len(block["text"]["text"]) <= blocks.SECTION_LIMIT for block in shown if block["type"] == "section")
+    assert shown[-1]["type"] == "actions"
+
+
+def test_a_closed_proposal_has_no_buttons() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64, gates=[], changes=[], status="It is expired.", decidable=False, proposal_id="prop_1"
+    )
+    assert all(block["type"] != "actions" for block in shown)
+
+
+def test_a_long_answer_is_cut_to_what_the_modals_input_takes() -> None:
+    modal = blocks.correction_modal(interaction(question=LONG, answer=LONG))
+    element = modal["blocks"][1]["element"]
+    assert len(element["initial_value"]) == element["max_length"] == 3_000
+    assert len(modal["blocks"][0]["text"]["text"]) <= blocks.SECTION_LIMIT
+
+
+def test_the_modal_holds_the_answer_to_edit() -> None:
+    assert blocks.correction_modal(interaction())["blocks"][1]["element"]["initial_value"] == "Because."
