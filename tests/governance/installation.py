@@ -1,0 +1,88 @@
+"""One made-up installation: four people, a policy, an audit log, and a clock that the test moves."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from governance.audit import AuditLog
+from governance.flows import Governance
+from governance.gates import Metric
+from governance.policy import Policy, load_policy
+from storage.adapters import Adapter, find_adapter, serving_adapter
+from storage.audit import read_audit_records
+from storage.database import Database
+from storage.people import ensure_person, ensure_workspace
+from storage.proposals import Proposal, get_proposal
+
+STARTER, EXPERT, APPROVER, OTHER = "T1/U_STARTER", "T1/U_EXPERT", "T1/U_APPROVER", "T1/U_OTHER"
+GOOD = {name: Metric(1.0, 20, 0.84, 1.0) for name in ("as_told", "in_other_words", "general_kept")}
+BAD = GOOD | {"general_kept": Metric(0.5, 20, 0.3, 0.7)}
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def advance(self, **length: float) -> None:
+        self.now += timedelta(**length)
+
+
+@dataclass
+class Installation:
+    database: Database
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    policy: Policy = field(default_factory=load_policy)
+
+    def __post_init__(self) -> None:
+        self.audit = AuditLog(self.folder / "keys", self.folder / "checkpoints")
+        self.governance = Governance(self.database, self.policy, self.audit, self.clock)
+        with self.database.transaction() as session:
+            ensure_workspace(session, "T1", "Made up", self.clock())
+            for person in (STARTER, EXPERT, APPROVER, OTHER):
+                ensure_person(session, "T1", person.partition("/")[2], person, self.clock())
+
+    def with_policy(self, **approval: object) -> Governance:
+        content = self.policy.model_dump()
+        content["approval"] |= approval
+        self.policy = Policy.model_validate(content)
+        self.governance = Governance(self.database, self.policy, self.audit, self.clock)
+        return self.governance
+
+    def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None) -> str:
+        run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
+        self.governance.start_run(run.id, f"snapshot-of-{digest}", 4, {})
+        self.governance.finish_run(run.id, "succeeded")
+        self.governance.register_adapter(run.id, digest, "base", None, f"snapshot-of-{digest}")
+        self.governance.record_evaluation(digest, f"report-of-{digest}", metrics or GOOD)
+        return digest
+
+    def proposed(self, digest: str = "a" * 64, shares: dict[str, float] | None = None) -> Proposal:
+        return self.governance.propose(
+            self.evaluated(digest), {EXPERT: 0.75, OTHER: 0.25} if shares is None else shares
+        )
+
+    def live(self, digest: str) -> str:
+        self.governance.decide(self.proposed(digest).id, APPROVER, "approve")
+        return digest
+
+    def adapter(self, digest: str) -> Adapter:
+        with self.database.read() as session:
+            return find_adapter(session, digest)
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        with self.database.read() as session:
+            return get_proposal(session, proposal_id)
+
+    def serving(self) -> str | None:
+        with self.database.read() as session:
+            found = serving_adapter(session)
+            return found.digest if found else None
+
+    def log(self) -> list[str]:
+        with self.database.read() as session:
+            return [record.body for record in read_audit_records(session)]

@@ -1,0 +1,68 @@
+"""The policy file: what is allowed in it, and what is said when something is not."""
+
+from pathlib import Path
+
+import pytest
+
+from governance.policy import Policy, load_policy
+from storage.errors import ConfigurationError
+
+VALID = """
+name = "ours"
+[gates.as_told]
+at_least = 0.9
+[approval]
+approvers = ["U1", "U2"]
+quorum = 2
+"""
+
+
+def load(tmp_path: Path, content: str) -> Policy:
+    path = tmp_path / "policy.toml"
+    path.write_text(content, encoding="utf-8")
+    return load_policy(path)
+
+
+def test_the_packaged_policy_asks_one_person_who_neither_started_nor_wrote_most() -> None:
+    policy = load_policy(None)
+    assert policy.name == "small-team"
+    assert policy.approval.quorum == 1
+    assert policy.approval.approvers == ["*"]
+    assert policy.approval.max_contributor_share == 0.5
+    assert {"as_told", "in_other_words", "general_kept"} <= set(policy.gates)
+
+
+def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> None:
+    plain = load(tmp_path, VALID)
+    assert plain.digest == load(tmp_path, "# a comment\n" + VALID.replace("\n[", "\n\n[")).digest
+    assert plain.digest != load(tmp_path, VALID.replace("0.9", "0.91")).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("quorum = 2", "quorums = 2"), ["approval.quorums", "quorum", "expiry_days"]),
+        (("[approval]", "[approvals]"), ["approvals", "approval", "gates"]),
+        (("at_least = 0.9", "atleast = 0.9"), ["gates.as_told.atleast", "at_least", "at_most"]),
+        (("at_least = 0.9", 'at_least = "high"'), ["gates.as_told.at_least", "'high'", "number"]),
+        (("at_least = 0.9", "at_least = 0.9\nat_most = 1.0"), ["gates.as_told", "exactly one"]),
+        (("quorum = 2", "quorum = 3"), ["approval", "quorum is 3", "only 2 approvers"]),
+        (("quorum = 2", "quorum = 0"), ["approval.quorum", "greater than or equal to 1"]),
+        (("quorum = 2", "max_contributor_share = 2.0"), ["approval.max_contributor_share", "less than or equal to 1"]),
+        (('approvers = ["U1", "U2"]', "approvers = []"), ["approval.approvers", "at least 1"]),
+        (('name = "ours"', ""), ["name", "missing"]),
+        (('name = "ours"', "name ="), ["not valid TOML"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_its_file_and_what_is_allowed(
+    tmp_path: Path, change: tuple[str, str], says: list[str]
+) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load(tmp_path, VALID.replace(*change))
+    for part in ["policy.toml", *says]:
+        assert part in str(error.value)
+
+
+def test_a_missing_policy_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        load_policy(tmp_path / "nowhere.toml")
