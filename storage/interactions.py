@@ -78,3 +78,8 @@ def thread_history(
         .limit(limit)
     ).all()
     return list(reversed(newest_first))
+
+
+def list_interactions(session: Session) -> list[Interaction]:
+    """Return all interactions, oldest first."""
+    return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))

@@ -27,8 +27,8 @@ def acquire(session: Session, name: str, holder: str, description: str, *, now: 
     lease = session.get(Lease, name, with_for_update=True)
     if lease is not None and lease.holder != holder and lease.expires_at > now:
         raise AlreadyRunningError(
-            f"this database is in use by another Apprentice ({lease.description}). "
-            f"Stop that one first; if it was killed, wait {int((lease.expires_at - now).total_seconds()) + 1} s, after which its claim runs out."
+            f"this database is in use by another Apprentice ({lease.description}). Stop that one first; "
+            f"if it was killed, its claim runs out in {int((lease.expires_at - now).total_seconds()) + 1} s."
         )
     lease = lease or Lease(name=name, holder=holder, description=description, expires_at=now)
     lease.holder, lease.description, lease.expires_at = holder, description, now + length

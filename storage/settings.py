@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         return self.database.url or f"sqlite:///{(self.data_folder / 'apprentice.db').resolve()}"
 
     @property
+    def policy_path(self) -> Path | None:
+        """The policy file; None for the built-in policy."""
+        return Path(self.governance.policy) if self.governance.policy else None
+
+    @property
     def artifact_folder(self) -> Path:
         """Where snapshots, adapters and reports are kept, by digest."""
         return self.data_folder / "artifacts"

@@ -1,0 +1,46 @@
+"""Puts the parts together from the settings; the only place that knows how each is made."""
+
+from dataclasses import dataclass
+
+from governance.audit import AuditLog
+from governance.flows import Governance
+from governance.policy import load_policy
+from storage.artifacts import ArtifactStore
+from storage.database import Database
+from storage.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every command needs; the model and Slack are started only by those that use them."""
+
+    settings: Settings
+    database: Database
+    store: ArtifactStore
+    audit: AuditLog
+    governance: Governance
+
+
+def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
+    """Open the database, the artifact store, the policy and the audit log.
+
+    The embedded database is made and upgraded by itself; a PostgreSQL one only with `upgrade`.
+
+    Raises:
+        ApprenticeError: one of them cannot be opened; the message says which, and what to do.
+
+    """
+    policy = load_policy(settings.policy_path)
+    database = Database(settings.database_url)
+    database.check_connection()
+    if upgrade or database.is_sqlite:
+        database.upgrade()
+    database.check_schema()
+    audit = AuditLog(key_folder=settings.data_folder / "keys", checkpoint_folder=settings.checkpoint_folder)
+    return Parts(
+        settings=settings,
+        database=database,
+        store=ArtifactStore(settings.artifact_folder),
+        audit=audit,
+        governance=Governance(database, policy, audit),
+    )

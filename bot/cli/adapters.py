@@ -1,0 +1,147 @@
+"""Commands about runs and adapters: train, runs, adapters, approve, reject, rollback."""
+
+import getpass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot.assembly import Parts, open_parts
+from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from storage.adapters import find_adapter, list_adapters
+from storage.errors import NotFoundError
+from storage.people import find_person
+from storage.proposals import Proposal, Verdict, proposal_for
+from storage.runs import list_runs
+from storage.settings import load_settings
+
+PersonOption = Annotated[
+    str, typer.Option("--as", help="Who decides: a Slack user id that has used the bot.", metavar="USER")
+]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept with the decision, its digest in the audit log.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for command in (train, runs, adapters, approve, reject, rollback):
+        app.command()(command)
+
+
+def operator() -> str:
+    """Return the name under which the audit log knows whoever uses this command line."""
+    return f"operator:{getpass.getuser()}"
+
+
+def train(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Train a new adapter now, on all accepted feedback, and propose it when it passes its gates.
+
+    A run that was interrupted is resumed instead of starting another.
+
+    Example: `apprentice train --json`
+    """
+    from bot.training_run import train_in_terminal  # noqa: PLC0415 - the model libraries load only for this command
+
+    result = train_in_terminal(open_parts(load_settings(config)), operator(), quiet=as_json)
+    if as_json:
+        print_json(result)
+
+
+def runs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List training runs, newest first.
+
+    Example: `apprentice runs`
+    """
+    parts = open_parts(load_settings(config))
+    with parts.database.read() as session:
+        rows = [
+            {
+                "run": run.id,
+                "state": run.state,
+                "started_by": run.started_by,
+                "recipe": run.recipe,
+                "created": run.created_at,
+                "finished": run.finished_at,
+                "digest": run.adapter_digest,
+                "error": run.error,
+            }
+            for run in list_runs(session)
+        ]
+    print_rows(rows, as_json=as_json, empty="No run yet. `apprentice train` starts one.")
+
+
+def adapters(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List adapters, newest first, with their state and what their gates said.
+
+    Example: `apprentice adapters --json`
+    """
+    parts = open_parts(load_settings(config))
+    with parts.database.read() as session:
+        rows = [
+            {
+                "digest": adapter.digest,
+                "state": adapter.state,
+                "created": adapter.created_at,
+                "serving_since": adapter.serving_since,
+                "gates": ", ".join(f"{gate['name']} {gate['verdict']}" for gate in adapter.gates),
+            }
+            for adapter in list_adapters(session)
+        ]
+    print_rows(rows, as_json=as_json, empty="No adapter yet; the base model answers. `apprentice train` makes one.")
+
+
+def approve(
+    adapter: str,
+    person: PersonOption,
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve the promotion of an adapter, named by its digest or the start of it.
+
+    Example: `apprentice approve 3f9a0c12 --as U0MARCUS`
+    """
+    _decide(open_parts(load_settings(config)), adapter, person, "approve", reason, as_json=as_json)
+
+
+def reject(
+    adapter: str, person: PersonOption, reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Reject an adapter; a reason is required.
+
+    Example: `apprentice reject 3f9a0c12 --as U0MARCUS --reason "two answers got worse"`
+    """
+    _decide(open_parts(load_settings(config)), adapter, person, "reject", reason, as_json=as_json)
+
+
+def rollback(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Put the adapter that served before back; a running bot follows within seconds.
+
+    Example: `apprentice rollback --reason "wrong refund limit"`
+    """
+    parts = open_parts(load_settings(config))
+    restored = parts.governance.rollback(operator(), reason)
+    digest = restored.digest if restored else None
+    if as_json:
+        print_json({"serving": digest})
+    else:
+        Console().print(f"Rolled back. Serving now: {digest or 'the base model'}.")
+
+
+def _decide(parts: Parts, adapter: str, person: str, verdict: Verdict, reason: str, *, as_json: bool) -> None:
+    proposal = _proposal_of(parts, adapter)
+    with parts.database.read() as session:
+        decider = find_person(session, person)
+    outcome = parts.governance.decide(proposal.id, decider.id, verdict, reason)
+    if as_json:
+        print_json({"proposal": proposal.id, "state": outcome.proposal.state, "promoted": outcome.promoted})
+    else:
+        Console().print(outcome.message)
+
+
+def _proposal_of(parts: Parts, adapter: str) -> Proposal:
+    with parts.database.read() as session:
+        digest = find_adapter(session, adapter).digest
+        proposal = proposal_for(session, digest)
+    if proposal is None:
+        raise NotFoundError(f"adapter {digest} was never proposed, so there is nothing to decide on.")
+    return proposal

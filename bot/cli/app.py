@@ -1,0 +1,29 @@
+"""The command's frame: its groups, the --config option, and errors as one clear paragraph with exit status 1."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from bot.cli import adapters, data, operate
+from storage.errors import ApprenticeError
+
+app = typer.Typer(
+    help="Apprentice: a Slack assistant that learns from corrections, and can prove how.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+operate.register(app)
+adapters.register(app)
+data.register(app)
+
+
+def main() -> None:
+    """Run the command line; an expected error is printed without a traceback."""
+    try:
+        app()
+    except ApprenticeError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

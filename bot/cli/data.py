@@ -1,0 +1,93 @@
+"""Commands about what is kept: db upgrade, feedback import and export, audit verify."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot.assembly import open_parts
+from bot.cli.output import ConfigOption, JsonOption, print_json
+from bot.feedback_file import export_feedback, import_feedback
+from storage.database import Database
+from storage.settings import load_settings
+
+database_commands = typer.Typer(help="The database's schema.", no_args_is_help=True)
+feedback_commands = typer.Typer(help="Move feedback in and out as JSON Lines.", no_args_is_help=True)
+audit_commands = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these groups to `app`."""
+    app.add_typer(database_commands, name="db")
+    app.add_typer(feedback_commands, name="feedback")
+    app.add_typer(audit_commands, name="audit")
+
+
+@database_commands.command("upgrade")
+def upgrade(config: ConfigOption = None) -> None:
+    """Bring the database's schema to this version; safe to run again.
+
+    Example: `apprentice db upgrade`
+    """
+    database = Database(load_settings(config).database_url)
+    database.check_connection()
+    before, head = database.revisions()
+    database.upgrade()
+    Console().print(
+        f"The schema is at revision {head}" + (" already." if before == head else f" (was {before or 'empty'}).")
+    )
+
+
+@feedback_commands.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="One JSON object a line.", metavar="FILE")], config: ConfigOption = None
+) -> None:
+    """Import feedback. Nothing is imported when a line is wrong; lines imported before are skipped.
+
+    Each line has "question", "person" (a Slack user id), and either "correction" (the right answer) or "vote" ("up" or
+    "down"); "answer" (what the bot had said) is needed for votes. Optional: "id", "name", "private".
+
+    Example: `apprentice feedback import corrections.jsonl`
+    """
+    added, skipped = import_feedback(open_parts(load_settings(config)), file)
+    Console().print(f"Imported {added}; {skipped} were there already.")
+
+
+@feedback_commands.command("export")
+def export_command(
+    file: Annotated[Path, typer.Argument(help="Where to write; replaced when it exists.", metavar="FILE")],
+    config: ConfigOption = None,
+) -> None:
+    """Export all feedback as JSON Lines, in the form that `feedback import` reads.
+
+    Example: `apprentice feedback export feedback.jsonl`
+    """
+    Console().print(f"Exported {export_feedback(open_parts(load_settings(config)), file)}.")
+
+
+@audit_commands.command("verify")
+def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check every record of the audit log against its hash, its place and the signed checkpoints.
+
+    Exits with status 1 when something was changed, and names the first record that is wrong.
+
+    Example: `apprentice audit verify --json`
+    """
+    parts = open_parts(load_settings(config))
+    result = parts.audit.verify(parts.database)
+    if as_json:
+        print_json(
+            {
+                "verified": result.verified,
+                "records": result.records,
+                "root": result.root,
+                "first_bad": result.first_bad,
+                "problem": result.problem,
+            }
+        )
+    elif result.verified:
+        Console().print(f"[green]Verified[/]: {result.records} records, Merkle root {result.root}.")
+    else:
+        Console().print(f"[bold red]Not verified[/]: {result.problem}", soft_wrap=True)
+    raise typer.Exit(0 if result.verified else 1)

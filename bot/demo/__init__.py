@@ -1,0 +1,1 @@
+"""The demo: a made-up company, its handbook, its members, and the story that they play."""

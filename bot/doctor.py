@@ -1,0 +1,146 @@
+"""`apprentice doctor`: looks at everything that must be in order, and says what to do about what is not."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from governance.policy import load_policy
+from learning.scheduler import parse_schedule
+from storage.database import Database
+from storage.errors import ApprenticeError
+from storage.settings import Settings, load_settings
+
+MIN_FREE_DISK = 2 * 1024**3
+MIN_MEMORY = 3 * 1024**3
+"""Bytes; training the built-in model peaks near 2.5 GB."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `remedy` is empty when all is well."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    detail: str
+    remedy: str = ""
+
+
+def examine(config: Path | None) -> Iterator[Check]:
+    """Yield one finding after the other; without readable settings only that finding."""
+    try:
+        settings = load_settings(config)
+    except ApprenticeError as error:
+        yield Check("configuration", "failed", str(error), "Mend the setting that it names.")
+        return
+    source = config or Path("apprentice.toml")
+    yield Check("configuration", "ok", str(source) if source.exists() else "defaults (no apprentice.toml here)")
+    checks: tuple[Callable[[Settings], Check], ...] = (_slack, _database, _policy, _schedule, _model, _memory, _disk)
+    for check in checks:
+        yield check(settings)
+
+
+def _slack(settings: Settings) -> Check:
+    if settings.slack.mode == "local":
+        return Check("slack", "ok", "local workspace; no tokens needed")
+    try:
+        check_tokens(settings)
+        answer = WebClient(
+            token=settings.slack.bot_token.get_secret_value(), base_url=settings.slack.api_url, timeout=10
+        ).auth_test()
+    except ApprenticeError as error:
+        return Check("slack", "failed", str(error), "Set them in apprentice.toml or as APPRENTICE_SLACK__*_TOKEN.")
+    except SlackApiError as error:
+        return Check(
+            "slack",
+            "failed",
+            f"Slack refused the bot token: {error.response['error']}",
+            "Copy the Bot User OAuth Token again, from the app's page under OAuth & Permissions.",
+        )
+    except (SlackClientError, OSError) as error:
+        return Check("slack", "failed", f"Slack cannot be reached: {error}", "Check the network and slack.api_url.")
+    return Check("slack", "ok", f"signed in to {answer['team']} as {answer['user']}")
+
+
+def _database(settings: Settings) -> Check:
+    try:
+        database = Database(settings.database_url)
+        database.check_connection()
+        current, head = database.revisions()
+    except ApprenticeError as error:
+        return Check("database", "failed", str(error), "Start it, or correct database.url.")
+    detail = f"{database.url.render_as_string(hide_password=True)}, schema {current or 'empty'}"
+    if current == head:
+        return Check("database", "ok", detail)
+    return Check("database", "warning", detail, "Run `apprentice db upgrade`.")
+
+
+def _policy(settings: Settings) -> Check:
+    try:
+        policy = load_policy(settings.policy_path)
+    except ApprenticeError as error:
+        return Check("policy", "failed", str(error), "Mend the policy file.")
+    return Check("policy", "ok", f"{settings.policy_path or 'built-in small team'}, digest {policy.digest[:12]}")
+
+
+def _schedule(settings: Settings) -> Check:
+    if not settings.training.schedule:
+        return Check("schedule", "ok", "training only on demand")
+    try:
+        parse_schedule(settings.training.schedule)
+    except ApprenticeError as error:
+        return Check("schedule", "failed", str(error), "Correct training.schedule.")
+    return Check("schedule", "ok", f"{settings.training.schedule} (UTC)")
+
+
+def _model(settings: Settings) -> Check:
+    from learning.base_model import locate  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        where = locate(settings.model.base, settings.cache_folder)
+    except ApprenticeError as error:
+        return Check("model", "failed", str(error), "Correct model.base.")
+    return Check("model", "ok", f"{settings.model.base}: {where}")
+
+
+def _memory(settings: Settings) -> Check:  # noqa: ARG001 - all checks are called alike
+    from learning.hardware import detect  # noqa: PLC0415
+
+    hardware = detect()
+    free = psutil.virtual_memory().available
+    detail = (
+        f"{hardware.device}, {hardware.dtype_name}, {hardware.threads} threads, {free / 1024**3:.1f} GB memory free"
+    )
+    if free < MIN_MEMORY:
+        return Check(
+            "hardware", "warning", detail, "Training the built-in model needs 3 GB; stop other programs first."
+        )
+    return Check("hardware", "ok", detail)
+
+
+def _disk(settings: Settings) -> Check:
+    folder = next(
+        path for path in [settings.data_folder.absolute(), *settings.data_folder.absolute().parents] if path.exists()
+    )
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1024**3:.1f} GB free at {folder}"
+    if free < MIN_FREE_DISK:
+        return Check("disk", "warning", detail, "Make room, or set data_folder to another disk.")
+    return Check("disk", "ok", detail)
+
+
+def check_tokens(settings: Settings) -> None:
+    """Refuse tokens that cannot be right, before Slack is asked.
+
+    Raises:
+        ConfigurationError: one is missing or of the wrong kind.
+
+    """
+    from bot.slack.socket import check_tokens as check  # noqa: PLC0415
+
+    check(settings.slack)

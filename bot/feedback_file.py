@@ -1,0 +1,141 @@
+"""Feedback as JSON Lines: the file is checked whole before anything of it is kept."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from bot.assembly import Parts
+from storage.errors import InvalidFeedbackError
+from storage.feedback import Feedback, check_correction, list_feedback
+from storage.people import ensure_person, ensure_workspace
+from storage.records import utc_now
+
+IMPORT_WORKSPACE = "imported"
+"""The workspace of people who are named in a file but have not been seen in Slack."""
+
+
+class FeedbackLine(BaseModel):
+    """One line: a correction, or a vote on an answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    question: str
+    person: str
+    correction: str = ""
+    vote: Literal["up", "down"] | None = None
+    answer: str = ""
+    id: str = ""
+    name: str = ""
+    workspace: str = IMPORT_WORKSPACE
+    private: bool = False
+
+    @model_validator(mode="after")
+    def _check_content(self) -> "FeedbackLine":
+        if not self.question or not self.person:
+            raise ValueError("'question' and 'person' must not be empty")
+        if bool(self.correction) == (self.vote is not None):
+            raise ValueError("give either 'correction' or 'vote'")
+        if self.vote and not self.answer:
+            raise ValueError("a vote needs the 'answer' that it is on")
+        if self.correction:
+            check_correction(self.correction)
+        return self
+
+    @property
+    def key(self) -> str:
+        """The feedback's id: the given one, or one made from the content, so that a second import adds nothing."""
+        return self.id or "fb_" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def read_feedback(path: Path) -> list[FeedbackLine]:
+    """Parse the file.
+
+    Raises:
+        InvalidFeedbackError: it cannot be read, or lines of it are wrong; all wrong lines are named.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFeedbackError(
+            f"cannot read {path}: {error}. Give a UTF-8 file with one JSON object a line."
+        ) from error
+    parsed, problems = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            parsed.append(FeedbackLine.model_validate_json(line))
+        except (ValidationError, InvalidFeedbackError) as error:
+            problems.append(f"line {number}: {_first_problem(error)}")
+    if problems:
+        raise InvalidFeedbackError(f"{path} was not imported; mend these lines:\n" + "\n".join(problems))
+    return parsed
+
+
+def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
+    """Store the file's feedback through governance; return how many lines were added, and how many were there."""
+    lines = read_feedback(path)
+    added = 0
+    for line in lines:
+        with parts.database.transaction() as session:
+            known = session.get(Feedback, line.key) is not None
+            if not known:
+                ensure_workspace(session, line.workspace, line.workspace, utc_now())
+                person = ensure_person(session, line.workspace, line.person, line.name or line.person, utc_now())
+        if known:
+            continue
+        parts.governance.record_feedback(
+            workspace_id=line.workspace,
+            person_id=person.id,
+            kind=line.vote or "correction",
+            question=line.question,
+            answer=line.answer,
+            text=line.correction,
+            source="import",
+            private=line.private,
+            feedback_id=line.key,
+        )
+        added += 1
+    return added, len(lines) - added
+
+
+def export_feedback(parts: Parts, path: Path) -> int:
+    """Write all feedback that was not erased; the file appears whole or not at all. Return how many lines."""
+    with parts.database.read() as session:
+        rows = [row for row in list_feedback(session) if row.state != "erased"]
+    descriptor, draft = tempfile.mkstemp(dir=path.absolute().parent, prefix=".export-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(_as_line(row), ensure_ascii=False) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(draft).replace(path)
+    return len(rows)
+
+
+def _as_line(row: Feedback) -> dict[str, object]:
+    said = {"correction": row.text} if row.kind == "correction" else {"vote": row.kind}
+    workspace, _, person = row.person_id.partition("/")
+    return {
+        "id": row.id,
+        "question": row.question,
+        "answer": row.answer,
+        **said,
+        "person": person,
+        "workspace": workspace,
+        "private": row.private,
+    }
+
+
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {what}" if where else what
+    return str(error)

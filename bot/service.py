@@ -1,0 +1,269 @@
+"""`apprentice up`: bot, web pages, scheduler and engine in one process, started in order and stopped in reverse."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from rich.console import Console
+from rich.logging import RichHandler
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.assembly import Parts, open_parts
+from bot.lease import held_lease
+from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, open_local_workspace
+from bot.serving import ServingAdapter
+from bot.slack.app import SlackParts
+from bot.slack.approvals import note_promotion, post_proposal, refresh_proposal
+from bot.slack.progress import RunProgress
+from bot.slack.socket import check_tokens, connected, make_client
+from bot.slack.worker import InboxWorker
+from bot.web.app import create_web_app
+from bot.workspace.app import create_app as create_workspace_app
+from bot.workspace.serving import serve
+from bot.workspace.state import Workspace
+from learning.base_model import BaseModel, prepare
+from learning.engine import Engine
+from learning.hardware import detect
+from learning.pipeline import Pipeline, PipelineResult, RunEvent
+from learning.scheduler import new_corrections, parse_schedule, start_schedule
+from storage import inbox
+from storage.adapters import serving_adapter
+from storage.errors import ApprenticeError
+from storage.proposals import list_proposals, proposal_for
+from storage.runs import list_runs
+from storage.settings import Settings, SlackSettings
+
+log = logging.getLogger(__name__)
+
+RECONCILE_SECONDS = 1.0
+OnEvent = Callable[[RunEvent], None]
+OnProgress = Callable[[str, float], None]
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing with an event."""
+
+
+@dataclass
+class Service:
+    """A running Apprentice; the demo and the tests act on it, `apprentice up` only waits."""
+
+    parts: Parts
+    base: BaseModel
+    engine: Engine
+    serving: ServingAdapter
+    client: AsyncWebClient
+    url: str
+    workspace: Workspace | None
+    run_progress: RunProgress
+    on_event: OnEvent = _ignore
+    _training: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _pipeline: Pipeline | None = None
+
+    async def train(self, started_by: str) -> PipelineResult:
+        """Run the pipeline in a thread; a second call waits for the first."""
+        async with self._training:
+            self._pipeline = Pipeline(
+                self.parts.settings,
+                self.parts.database,
+                self.parts.store,
+                self.parts.governance,
+                self.engine,
+                self.base,
+            )
+            try:
+                return await asyncio.to_thread(self._pipeline.run, started_by, self._tell)
+            finally:
+                self._pipeline = None
+
+    def _tell(self, event: RunEvent) -> None:
+        self.run_progress.on_event(event)
+        self.on_event(event)
+
+    async def train_if_due(self) -> None:
+        """Train when enough corrections are new; what goes wrong is logged and kept with the run."""
+        if self._training.locked():
+            return
+        fresh = await asyncio.to_thread(new_corrections, self.parts.database)
+        if fresh < self.parts.settings.training.min_new_corrections:
+            return
+        await self.train_logged("schedule")
+
+    async def train_logged(self, started_by: str) -> None:
+        """Train, with errors to the log."""
+        try:
+            await self.train(started_by)
+        except ApprenticeError as error:
+            log.warning("training: %s", error)
+        except Exception:
+            log.exception("training failed")
+
+    def interrupt_training(self) -> None:
+        """Ask a run that is under way to stop where it can be resumed."""
+        if self._pipeline is not None:
+            self._pipeline.interrupt()
+
+
+async def run_until_stopped(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM; a second signal ends it at once."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)])
+    for noisy in ("apscheduler", "uvicorn.access", "slack_bolt", "httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, on_progress=_log_progress()) as service:
+        Console().print(f"Apprentice is ready. Open [bold]{service.url}[/] in a browser; Ctrl-C stops it.")
+        await stop.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, workspace: Workspace | None = None, on_progress: OnProgress = _ignore
+) -> AsyncIterator[Service]:
+    """Start everything; on leaving the block stop it, running answers and an interrupted run kept for the next start.
+
+    `workspace` is used in local mode in place of the one in the data folder.
+
+    Raises:
+        ApprenticeError: a part cannot be started; those that had been are stopped again.
+
+    """
+    if settings.slack.mode != "local":
+        check_tokens(settings.slack)
+    if settings.training.schedule:
+        parse_schedule(settings.training.schedule)
+    parts = open_parts(settings)
+    async with AsyncExitStack() as stack:
+        stack.callback(parts.database.close)
+        await stack.enter_async_context(held_lease(parts.database, "bot"))
+        interrupted = recover(parts)
+        if settings.slack.mode == "local":
+            workspace = workspace or open_local_workspace(settings.data_folder, settings.slack.approvers_channel)
+        web = create_web_app(parts)
+        if workspace is not None:
+            web.mount("/workspace", create_workspace_app(workspace))
+        url = await stack.enter_async_context(serve(web, host=settings.web.host, port=settings.web.port))
+        base = await asyncio.to_thread(prepare, settings.model.base, settings.cache_folder, on_progress)
+        engine = await asyncio.to_thread(_start_engine, settings, base)
+        stack.callback(engine.close)
+        serving = ServingAdapter(parts.database, parts.store, engine)
+        await serving.sync()
+        slack = _slack_settings(settings, url)
+        client = make_client(slack)
+        slack_parts = SlackParts(
+            settings=settings,
+            database=parts.database,
+            governance=parts.governance,
+            engine=engine,
+            base=base,
+            serving=serving,
+        )
+        run_progress = RunProgress(slack_parts, client)
+        service = Service(parts, base, engine, serving, client, url, workspace, run_progress)
+        await stack.enter_async_context(connected(slack_parts, client, slack))
+        await _keep_running(stack, run_progress.run())
+        await _keep_running(stack, InboxWorker(slack_parts, client).run())
+        await _keep_running(stack, _reconcile(service, slack_parts))
+        schedule = start_schedule(settings.training.schedule, service.train_if_due)
+        stack.callback(_stop_schedule, schedule)
+        if interrupted:
+            await _keep_running(stack, service.train_logged("restart"))
+        stack.callback(service.interrupt_training)
+        yield service
+
+
+def recover(parts: Parts) -> bool:
+    """After a kill: put begun events back, mark begun runs as interrupted; return whether a run is to be resumed.
+
+    Only the holder of the lease may call this.
+    """
+    with parts.database.transaction() as session:
+        again = inbox.requeue_unfinished(session)
+    if again:
+        log.info("%d events that a stopped process had begun are handled again", again)
+    with parts.database.read() as session:
+        begun = list_runs(session, "running")
+    for run in begun:
+        parts.governance.finish_run(run.id, "interrupted", "the process that ran it was stopped")
+    with parts.database.read() as session:
+        return bool(list_runs(session, "interrupted"))
+
+
+def _start_engine(settings: Settings, base: BaseModel) -> Engine:
+    return Engine.start(base, detect(threads=settings.inference.threads), max_batch=settings.inference.max_batch)
+
+
+def _slack_settings(settings: Settings, url: str) -> SlackSettings:
+    """Give the tokens and address in force: those of the local workspace, in local mode."""
+    if settings.slack.mode != "local":
+        return settings.slack
+    return settings.slack.model_copy(
+        update={"api_url": f"{url}/workspace/api/", "bot_token": LOCAL_BOT_TOKEN, "app_token": LOCAL_APP_TOKEN}
+    )
+
+
+async def _reconcile(service: Service, slack_parts: SlackParts) -> None:
+    """Make Slack and the engine agree with the database, whoever changed it: this process or a command line."""
+    while True:
+        try:
+            before = service.engine.serving
+            if await service.serving.sync() not in {before, None}:
+                await _note_serving(service.parts, slack_parts)
+            for expired in await asyncio.to_thread(service.parts.governance.expire_proposals):
+                await refresh_proposal(service.client, slack_parts, expired.id)
+            for proposal in await asyncio.to_thread(_unposted, service.parts):
+                await post_proposal(service.client, slack_parts, proposal)
+        except Exception:
+            log.exception("reconciling failed; trying again")
+        await asyncio.sleep(RECONCILE_SECONDS)
+
+
+async def _note_serving(parts: Parts, slack_parts: SlackParts) -> None:
+    """Have a promotion announced that was decided on outside Slack."""
+    with parts.database.read() as session:
+        adapter = serving_adapter(session)
+        proposal = proposal_for(session, adapter.digest) if adapter else None
+    if proposal is not None:
+        await note_promotion(slack_parts, proposal.id)
+
+
+def _unposted(parts: Parts) -> list[str]:
+    with parts.database.read() as session:
+        return [proposal.id for proposal in list_proposals(session, "open") if not proposal.message_ts]
+
+
+async def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+def _stop_schedule(schedule: AsyncIOScheduler) -> None:
+    schedule.shutdown(wait=False)
+
+
+def _log_progress() -> OnProgress:
+    last = ""
+
+    def show(what: str, _share: float) -> None:
+        nonlocal last
+        if what != last:
+            log.info("%s", what)
+            last = what
+
+    return show

@@ -1,0 +1,65 @@
+"""The FastAPI application of `apprentice up`; the local workspace is mounted under it."""
+
+import json
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from bot.assembly import Parts
+from storage.adapters import list_adapters, serving_adapter
+from storage.errors import ApprenticeError
+from storage.feedback import count_corrections
+from storage.proposals import list_proposals
+from storage.runs import list_runs
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = 20
+
+
+def create_web_app(parts: Parts) -> FastAPI:
+    """Make the application: `/` is the status page, `/healthz` answers 200 while the database does."""
+    app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
+    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
+
+    @app.get("/healthz")
+    def health() -> JSONResponse:
+        try:
+            parts.database.check_connection()
+        except ApprenticeError:
+            return JSONResponse({"ok": False, "error": "the database does not answer"}, status_code=503)
+        return JSONResponse({"ok": True})
+
+    @app.get("/", response_class=HTMLResponse)
+    def status(request: Request) -> str:
+        with parts.database.read() as session:
+            content = {
+                "serving": serving_adapter(session),
+                "adapters": list_adapters(session)[:SHOWN],
+                "runs": list_runs(session)[:SHOWN],
+                "waiting": list_proposals(session, "open"),
+                "corrections": count_corrections(session),
+            }
+        return pages.get_template("status.html").render(
+            content,
+            audit=parts.audit.verify(parts.database),
+            local=parts.settings.slack.mode == "local",
+            base=parts.settings.model.base,
+            root=request.scope.get("root_path", ""),
+        )
+
+    @app.get("/reports/{digest}")
+    def report(digest: str) -> JSONResponse:
+        """Give the evaluation report that an approver was asked to read."""
+        try:
+            folder = parts.store.verify(digest)
+            return JSONResponse(content=_read_json(folder / "report.json"))
+        except (ApprenticeError, OSError) as error:
+            raise HTTPException(status_code=404, detail="there is no such report") from error
+
+    return app
+
+
+def _read_json(path: Path) -> object:
+    return json.loads(path.read_text(encoding="utf-8"))
