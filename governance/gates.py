@@ -38,7 +38,7 @@ class GateResult:
 
 
 def judge(policy: Policy, metrics: Mapping[str, Metric]) -> list[GateResult]:
-    """Judge every gate of the policy, in its order; a figure that was not measured fails its gate."""
+    """Judge every gate of the policy, in its order; a figure that was not measured is undecided."""
     return [_judge_gate(name, gate, metrics.get(name), policy.evidence) for name, gate in policy.gates.items()]
 
 
@@ -54,7 +54,8 @@ def _judge_gate(name: str, gate: Gate, metric: Metric | None, evidence: Evidence
     threshold = gate.at_most if gate.at_least is None else gate.at_least
     assert threshold is not None
     if metric is None:
-        return GateResult(name, "failed", f"{name} was not measured, so it cannot pass.", 0.0, 0, 0.0, 0.0, threshold)
+        explanation = f"{name} was not measured: the report found nothing to ask. Not enough evidence."
+        return GateResult(name, "undecided", explanation, 0.0, 0, 0.0, 0.0, threshold)
     verdict = _verdict(gate, metric, evidence)
     explanation = _sentence(name, gate, metric, verdict, evidence)
     return GateResult(name, verdict, explanation, metric.value, metric.n, metric.low, metric.high, threshold)

@@ -13,6 +13,9 @@ from storage.errors import ConfigurationError
 
 PACKAGED = "policies/small-team.toml"
 
+Figure = Literal["as_told", "in_other_words", "general_kept", "general_lost", "mean_answer_tokens_ratio"]
+"""The figures of an evaluation report that a gate can bound; a typing error in a gate must not leave it out."""
+
 People = Annotated[list[str], Field(min_length=1)]
 
 
@@ -71,7 +74,7 @@ class Policy(_Section):
     """Everything that an organisation decides about how adapters go live."""
 
     name: str = Field(min_length=1)
-    gates: dict[str, Gate] = Field(min_length=1)
+    gates: dict[Figure, Gate] = Field(min_length=1)
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
     feedback: FeedbackRules = FeedbackRules()
@@ -110,7 +113,7 @@ def load_policy(path: Path | None = None) -> Policy:
 
 def _explain(problem: Any, source: str) -> str:
     path = [str(part) for part in problem["loc"]]
-    key = ".".join(path) or "the file"
+    key = ".".join(part for part in path if part != "[key]") or "the file"
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(_section_at(path[:-1]).model_fields)
         return f"{source}: unknown key '{key}'. Allowed here are: {allowed}."

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel
 
 from storage.errors import AlreadyRunningError
@@ -33,7 +34,10 @@ def acquire(session: Session, name: str, holder: str, description: str, *, now: 
     lease = lease or Lease(name=name, holder=holder, description=description, expires_at=now)
     lease.holder, lease.description, lease.expires_at = holder, description, now + length
     session.add(lease)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:  # on PostgreSQL there was no row to lock, and another process has just made it
+        raise AlreadyRunningError("another Apprentice is starting on this database at this moment.") from error
 
 
 def release(session: Session, name: str, holder: str) -> None:

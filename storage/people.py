@@ -1,11 +1,15 @@
 """Workspaces and the people in them."""
 
 from datetime import datetime
+from typing import TypeVar
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, select
 
 from storage.errors import NotFoundError
 from storage.records import time_field
+
+Known = TypeVar("Known", "Workspace", "Person")
 
 
 class Workspace(SQLModel, table=True):
@@ -34,7 +38,9 @@ def person_id(workspace_id: str, slack_user_id: str) -> str:
 
 def ensure_workspace(session: Session, workspace_id: str, name: str, now: datetime) -> Workspace:
     """Return the workspace, stored on first sight; a new name replaces the old one."""
-    workspace = session.get(Workspace, workspace_id) or Workspace(id=workspace_id, name=name, created_at=now)
+    workspace = session.get(Workspace, workspace_id) or _insert(
+        session, Workspace(id=workspace_id, name=name, created_at=now)
+    )
     workspace.name = name
     session.add(workspace)
     session.flush()
@@ -44,13 +50,25 @@ def ensure_workspace(session: Session, workspace_id: str, name: str, now: dateti
 def ensure_person(session: Session, workspace_id: str, slack_user_id: str, name: str, now: datetime) -> Person:
     """Return the person, stored on first sight; a new name replaces the old one."""
     key = person_id(workspace_id, slack_user_id)
-    person = session.get(Person, key) or Person(
-        id=key, workspace_id=workspace_id, slack_user_id=slack_user_id, name=name, created_at=now
+    person = session.get(Person, key) or _insert(
+        session, Person(id=key, workspace_id=workspace_id, slack_user_id=slack_user_id, name=name, created_at=now)
     )
     person.name = name
     session.add(person)
     session.flush()
     return person
+
+
+def _insert(session: Session, row: Known) -> Known:
+    """Add a row; when somebody else does so at the same moment, return theirs."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        theirs = session.get(type(row), row.id)
+        assert theirs is not None
+        return theirs
+    return row
 
 
 def names_of(session: Session, person_ids: list[str]) -> dict[str, str]:

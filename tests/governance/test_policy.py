@@ -51,6 +51,7 @@ def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> No
         (("quorum = 2", "max_contributor_share = 2.0"), ["approval.max_contributor_share", "less than or equal to 1"]),
         (('approvers = ["U1", "U2"]', "approvers = []"), ["approval.approvers", "at least 1"]),
         (('name = "ours"', ""), ["name", "missing"]),
+        (("[gates.as_told]", "[gates.as_tolld]"), ["gates.as_tolld", "'as_told'", "'general_kept'"]),
         (('name = "ours"', "name ="), ["not valid TOML"]),
     ],
 )

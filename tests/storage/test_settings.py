@@ -1,0 +1,99 @@
+"""Settings: where each value comes from, and what is said about a wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from storage.errors import ConfigurationError
+from storage.settings import allowed_keys, load_settings
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in __import__("os").environ if name.upper().startswith("APPRENTICE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "apprentice.toml"
+
+
+def refusal(path: Path | None = None) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load_settings(path)
+    return str(error.value)
+
+
+def test_without_file_and_variables_the_defaults_hold(config: Path) -> None:
+    settings = load_settings()
+    assert settings.database_url == f"sqlite:///{config.parent / 'data' / 'apprentice.db'}"
+    assert settings.slack.mode == "local"
+    assert settings.policy_path is None
+
+
+def test_a_variable_overrides_the_file_which_overrides_the_default(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text('[web]\nport = 1111\nhost = "0.0.0.0"\n')
+    monkeypatch.setenv("APPRENTICE_WEB__PORT", "2222")
+    settings = load_settings()
+    assert (settings.web.port, settings.web.host, settings.inference.max_batch) == (2222, "0.0.0.0", 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[slak]\n", ["unknown key 'slak'", "slack.bot_token", "web.port"]),
+        ('[slack]\nbot_tokn = "x"\n', ["unknown key 'slack.bot_tokn'", "slack.bot_token", "slack.app_token"]),
+        ("[web]\nport = 70000\n", ["'web.port' is 70000", "less than or equal to 65535"]),
+        ('[slack]\nmode = "telepathy"\n', ["'slack.mode' is 'telepathy'", "'local' or 'socket'"]),
+        ('[inference]\nmax_new_tokens = "many"\n', ["'inference.max_new_tokens' is 'many'", "valid integer"]),
+        ("[web\nport = 1\n", ["not valid TOML", "line 1"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_its_file_and_what_is_allowed(
+    config: Path, content: str, says: list[str]
+) -> None:
+    config.write_text(content)
+    message = refusal()
+    for part in ["apprentice.toml", *says]:
+        assert part in message
+
+
+def test_several_mistakes_are_told_at_once(config: Path) -> None:
+    config.write_text("[web]\nport = -1\nhots = 'x'\n")
+    assert "web.port" in refusal()
+    assert "web.hots" in refusal()
+
+
+def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPRENTICE_WEB_PORT", "1")
+    message = refusal()
+    assert "APPRENTICE_WEB_PORT" in message
+    assert "APPRENTICE_WEB__PORT" in message
+
+
+def test_a_wrong_value_in_a_variable_is_blamed_on_the_variable(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPRENTICE_WEB__PORT", "http")
+    assert "environment variable APPRENTICE_WEB__PORT" in refusal()
+
+
+def test_a_file_that_was_named_must_exist(config: Path) -> None:
+    assert "nowhere.toml" in refusal(config.parent / "nowhere.toml")
+
+
+def test_a_file_that_is_no_text_is_refused(config: Path) -> None:
+    config.write_bytes(b"\xff\xfe\x00")
+    assert "not valid TOML" in refusal()
+
+
+def test_tokens_do_not_show_when_settings_are_printed(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPRENTICE_SLACK__BOT_TOKEN", "xoxb-very-secret")
+    settings = load_settings()
+    assert "very-secret" not in repr(settings)
+    assert "very-secret" not in settings.model_dump_json()
+    assert settings.slack.bot_token.get_secret_value() == "xoxb-very-secret"
+
+
+def test_every_setting_can_be_given_as_a_variable(config: Path) -> None:
+    assert "slack.bot_token" in allowed_keys()
+    assert "data_folder" in allowed_keys()
+    assert all(key == key.lower() for key in allowed_keys())
