@@ -1,0 +1,125 @@
+"""How an adapter is trained: a typed recipe, read from `learning/recipes/<name>.toml` or from a file of one's own."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from storage.errors import ConfigurationError
+
+RECIPE_FOLDER = Path(__file__).parent / "recipes"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AdapterRecipe(_Section):
+    """The LoRA adapter: its rank, its scale `alpha / rank`, and which linear layers carry it."""
+
+    rank: int = Field(default=16, ge=1, le=256)
+    alpha: float = Field(default=32.0, gt=0)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    first_layer: int = Field(default=0, ge=0)
+
+
+class OptimizerRecipe(_Section):
+    """AdamW with a linear warm-up and a linear decay to zero."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    warmup_share: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_gradient_norm: float = Field(default=1.0, gt=0)
+
+
+class WordingRecipe(_Section):
+    """How often each fact is shown, each time in a newly drawn wording, and how many facts a step shows."""
+
+    per_fact: int = Field(default=50, ge=1, le=10_000)
+    rows_per_step: int = Field(default=10, ge=1, le=1024)
+    min_steps: int = Field(default=30, ge=1)
+    original_share: float = Field(default=0.0, ge=0, le=1)
+
+
+class ReplayRecipe(_Section):
+    """The base model's own answers to general prompts, mixed into every step; `max_tokens` of each are kept."""
+
+    rows_per_step: int = Field(default=4, ge=0, le=1024)
+    max_tokens: int = Field(default=16, ge=1, le=1024)
+    weight: float = Field(default=1.0, ge=0)
+
+
+class BudgetRecipe(_Section):
+    """Where training stops by itself or is stopped, whatever the rest says; and how often it can be resumed from."""
+
+    max_seconds: float = Field(default=7200.0, gt=0)
+    checkpoint_every: int = Field(default=25, ge=1)
+
+
+class Recipe(_Section):
+    """Everything that decides what comes out of a training run, apart from its data and the base model."""
+
+    name: str
+    method: Literal["sft"] = "sft"
+    seed: int = Field(default=0, ge=0)
+    adapter: AdapterRecipe = AdapterRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    wordings: WordingRecipe = WordingRecipe()
+    replay: ReplayRecipe = ReplayRecipe()
+    budget: BudgetRecipe = BudgetRecipe()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over the recipe's canonical JSON (RFC 8785), defaults included."""
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+
+
+def available_recipes() -> list[str]:
+    """Name the recipes that come with the product."""
+    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Load a recipe by the name of a built-in one, or by the path of a TOML file.
+
+    Raises:
+        ConfigurationError: there is none, it is no TOML, or a key or value in it is not allowed.
+
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPE_FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no recipe {name!r}. Built in are: {', '.join(available_recipes())}; "
+            "or give the path of a .toml file as training.recipe."
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Recipe(**{"name": path.stem, **content})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}. Mend that line and start again.") from error
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from error
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    lines = []
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"]]
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(_keys_beside(place))
+            lines.append(f"{path}: unknown key '{'.'.join(place)}'. Allowed are: {allowed}.")
+        else:
+            lines.append(f"{path}: '{'.'.join(place)}' is {problem['input']!r}, but {problem['msg'].lower()}.")
+    return "\n".join(lines)
+
+
+def _keys_beside(place: list[str]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for part in place[:-1]:
+        annotation = section.model_fields[part].annotation
+        assert isinstance(annotation, type)
+        section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,411 @@
+"""The training process: `python -m learning.trainer FOLDER` reads job.json there and leaves an adapter behind.
+
+In FOLDER: progress.jsonl (one event a line), checkpoints/, adapter/, and last of all result.json or error.json. Killed
+at any moment it can be started again and goes on from the last checkpoint, to the same adapter.
+"""
+
+import errno
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from learning.adapter_files import AdapterManifest, write_manifest
+from learning.base_model import BaseModel, load
+from learning.curation import Snapshot, read_snapshot
+from learning.hardware import Hardware, detect
+from learning.packing import TokenRow, collate, completion_loss, packed_step
+from learning.prompts import build_messages
+from learning.recipe import Recipe
+from learning.replay import load_replay, replay_rows
+from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
+from learning.wordings import Fact, Wordings
+from storage.errors import ApprenticeError
+
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "manifest.json")
+GENERATED_AT_ONCE = 16
+CHECKPOINTS_KEPT = 2
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
+    """SIGTERM came."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns exchanges into token ids exactly as the engine's chat template would."""
+
+    tokenizer: Any
+    system_prompt: str
+
+    def prefix(self) -> list[int]:
+        """Token ids of what every prompt begins with: the template's text up to the question's turn."""
+        return self._common_prefix()
+
+    def row(self, question: str, answer: str, weight: float = 1.0) -> TokenRow:
+        """Encode an exchange without the shared prefix; the completion ends with the end-of-turn token."""
+        ids = self._prompt(question)
+        completion = self.tokenizer(answer, add_special_tokens=False).input_ids
+        ending = [*completion, self.tokenizer.eos_token_id]
+        return TokenRow(tuple(ids[len(self._common_prefix()) :]), tuple(ending), weight)
+
+    def _prompt(self, question: str) -> list[int]:
+        text = self.tokenizer.apply_chat_template(
+            build_messages(question, self.system_prompt), tokenize=False, add_generation_prompt=True
+        )
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _common_prefix(self) -> list[int]:
+        first, second = self._prompt("A"), self._prompt("7")
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+        return [token for token, _ in same]
+
+
+class Progress:
+    """Writes events for the parent; each line is whole or absent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, phase: str, step: int = 0, total: int = 0, **values: Any) -> None:
+        """Append one event."""
+        line = json.dumps({"phase": phase, "step": step, "total": total, **values}) + "\n"
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+
+
+class PackedTrainer(SFTTrainer):
+    """TRL's SFT trainer on packed steps in their given order, with the loss taken at completion tokens only."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the overridden signature
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Return the loss of one packed step."""
+        loss = completion_loss(model, inputs)
+        return (loss, {}) if return_outputs else loss
+
+
+class Reporter(TrainerCallback):
+    """Sends progress after each step, and stops when the time budget is used up."""
+
+    def __init__(self, progress: Progress, max_seconds: float) -> None:
+        self._progress = progress
+        self._max_seconds = max_seconds
+        self._first_step = 0
+        self._started = time.monotonic()
+        self.loss = 0.0
+
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Start the clock; a resumed run begins at a later step."""
+        self._started, self._first_step = time.monotonic(), state.global_step
+
+    def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> None:
+        """Keep the time budget."""
+        if time.monotonic() - self._started > self._max_seconds:
+            control.should_training_stop = True
+
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
+        """Report the step's loss, the steps a second and the seconds left."""
+        if "loss" not in logs:
+            return
+        self.loss = logs["loss"]
+        rate = (state.global_step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
+        left = (state.max_steps - state.global_step) / rate if rate else None
+        self._progress.write(
+            "training", state.global_step, state.max_steps, loss=self.loss, rate=rate, seconds_left=left
+        )
+
+
+def step_count(facts: int, recipe: Recipe) -> tuple[int, int]:
+    """Return (steps, fact rows a step): each fact `per_fact` times, few facts in smaller but not too few steps."""
+    rows = min(recipe.wordings.rows_per_step, facts * 3)
+    return max(recipe.wordings.min_steps, -(-facts * recipe.wordings.per_fact // rows)), rows
+
+
+def plan_steps(
+    snapshot: Snapshot, recipe: Recipe, encoder: Encoder, replays: Sequence[TokenRow]
+) -> list[dict[str, list[Any]]]:
+    """Lay out every step of the run; the same snapshot and recipe give the same steps."""
+    source = random.Random(recipe.seed)  # noqa: S311 - wordings, not secrets
+    facts = [Fact(row.question, row.answer) for row in snapshot.rows]
+    wordings = Wordings(facts)
+    steps, rows = step_count(len(facts), recipe)
+    turns, general = _endless(range(len(facts)), source), _endless(range(len(replays)), source)
+    prefix = encoder.prefix()
+    plan = []
+    for _ in range(steps):
+        chosen = [next(turns) for _ in range(rows)]
+        questions = [_question(facts, wordings, index, recipe, source) for index in chosen]
+        drawn = [encoder.row(text, facts[index].answer) for text, index in zip(questions, chosen, strict=True)]
+        replayed = [replays[next(general)] for _ in range(recipe.replay.rows_per_step if replays else 0)]
+        plan.append(packed_step(prefix, [*drawn, *replayed]))
+    return plan
+
+
+def _question(facts: Sequence[Fact], wordings: Wordings, index: int, recipe: Recipe, source: random.Random) -> str:
+    as_asked = source.random() < recipe.wordings.original_share
+    return facts[index].question if as_asked else wordings.draw(index, source)
+
+
+def _endless(items: Sequence[int], source: random.Random) -> Iterator[int]:
+    """Go through the items again and again, shuffled anew each time."""
+    while items:
+        yield from source.sample(items, len(items))
+
+
+def generate_answers(model: Any, encoder: Encoder, questions: Sequence[str], max_new_tokens: int) -> list[str]:
+    """Answer greedily with the model as it is."""
+    pieces = [questions[at : at + GENERATED_AT_ONCE] for at in range(0, len(questions), GENERATED_AT_ONCE)]
+    return list(itertools.chain.from_iterable(_generate(model, encoder, piece, max_new_tokens) for piece in pieces))
+
+
+@torch.no_grad()
+def _generate(model: Any, encoder: Encoder, questions: Sequence[str], max_new_tokens: int) -> list[str]:
+    tokenizer, prefix = encoder.tokenizer, encoder.prefix()
+    prompts = [[*prefix, *encoder.row(question, "").prompt] for question in questions]
+    width = max(map(len, prompts))
+    padding = tokenizer.eos_token_id
+    ids = torch.tensor([[padding] * (width - len(prompt)) + prompt for prompt in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
+    output = model.generate(
+        input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=padding
+    )
+    return [str(text).strip() for text in tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)]
+
+
+def run(folder: Path) -> None:
+    """Do the job in `folder`, or what a killed process left of it."""
+    job = TrainingJob.model_validate_json((folder / "job.json").read_bytes())
+    progress = Progress(folder / "progress.jsonl")
+    progress.write("loading the base model")
+    hardware = detect(job.threads)
+    hardware.use()
+    snapshot = read_snapshot(Path(job.snapshot_folder))
+    base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")
+    model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
+    encoder = Encoder(tokenizer, job.system_prompt)
+    steps = plan_steps(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress))
+    started = time.monotonic()
+    reporter = Reporter(progress, job.recipe.budget.max_seconds)
+    trainer = _trainer(job, folder, hardware, model, tokenizer, Dataset.from_list(steps), reporter)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
+    progress.write("saving the adapter")
+    _save(trainer, job, folder)
+    result = {
+        "steps": trainer.state.global_step,
+        "planned_steps": len(steps),
+        "seconds": time.monotonic() - started,
+        "loss": reporter.loss,
+        "tokens": sum(len(step["input_ids"]) for step in steps),
+        "device": hardware.device,
+        "dtype": hardware.dtype_name,
+        "threads": hardware.threads,
+    }
+    _write_last(folder / "result.json", result)
+
+
+def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress) -> list[TokenRow]:
+    settings = job.recipe.replay
+    if settings.rows_per_step == 0:
+        return []
+
+    def generate(prompts: Sequence[str]) -> list[str]:
+        progress.write("asking the base model general questions (once per base model)")
+        return generate_answers(model, encoder, prompts, settings.max_tokens)
+
+    replays = load_replay(job.base_digest, job.system_prompt, Path(job.cache_folder), generate)
+    # A weight that differs from the facts' 1 keeps the two groups' means apart (packed_step groups by weight).
+    weight = settings.weight if settings.weight != 1.0 else 1.0 - 1e-6
+    return replay_rows(replays, lambda prompt, answer: encoder.row(prompt, answer, weight), settings.max_tokens)
+
+
+def _trainer(
+    job: TrainingJob, folder: Path, hardware: Hardware, model: Any, tokenizer: Any, steps: Dataset, reporter: Reporter
+) -> PackedTrainer:
+    recipe = job.recipe
+    on_cpu = hardware.device == "cpu"
+    config = SFTConfig(
+        output_dir=str(folder / "checkpoints"),
+        per_device_train_batch_size=1,
+        num_train_epochs=1,
+        learning_rate=recipe.optimizer.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=int(recipe.optimizer.warmup_share * len(steps)),
+        weight_decay=recipe.optimizer.weight_decay,
+        max_grad_norm=recipe.optimizer.max_gradient_norm,
+        optim="adamw_torch",
+        seed=recipe.seed,
+        use_cpu=on_cpu,
+        # TRL turns both on by default; on a CPU without AMX that makes a step 4.8 times slower.
+        bf16=hardware.dtype_name == "bfloat16",
+        gradient_checkpointing=False,
+        save_steps=recipe.budget.checkpoint_every,
+        save_total_limit=CHECKPOINTS_KEPT,
+        logging_steps=1,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=not on_cpu,
+        max_length=None,
+    )
+    trainer = PackedTrainer(
+        model=model,
+        args=config,
+        data_collator=collate,
+        train_dataset=steps,
+        processing_class=tokenizer,
+        peft_config=_lora(recipe, model),
+    )
+    trainer.add_callback(reporter)
+    return trainer
+
+
+def _lora(recipe: Recipe, model: Any) -> LoraConfig:
+    modules = recipe.adapter.target_modules
+    layers = range(recipe.adapter.first_layer, model.config.num_hidden_layers)
+    return LoraConfig(
+        r=recipe.adapter.rank,
+        lora_alpha=recipe.adapter.alpha,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        layers_to_transform=list(layers) if recipe.adapter.first_layer else None,
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """Return the newest whole checkpoint; one that was cut short (its last-written file is missing) is removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for checkpoint in found:
+        if _is_whole(checkpoint):
+            return str(checkpoint)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            torch.load(checkpoint / name, map_location="cpu", weights_only=False)
+    except (OSError, ValueError, RuntimeError, EOFError):
+        return False
+    return (checkpoint / ADAPTER_FILES[0]).exists()
+
+
+def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path) -> None:
+    """Write the adapter's three files beside their place, then move them there."""
+    draft, target = folder / "adapter.draft", folder / "adapter"
+    for old in (draft, target):
+        shutil.rmtree(old, ignore_errors=True)
+    trainer.model.save_pretrained(str(draft), safe_serialization=True)
+    _make_portable(draft / ADAPTER_FILES[1])
+    manifest = AdapterManifest(
+        base_digest=job.base_digest,
+        snapshot_digest=job.snapshot_digest,
+        recipe=job.recipe.name,
+        recipe_digest=job.recipe.digest,
+        rank=job.recipe.adapter.rank,
+        seed=job.recipe.seed,
+        parent_digest=job.parent_digest,
+    )
+    write_manifest(draft, manifest)
+    for path in draft.iterdir():
+        if path.name not in ADAPTER_FILES:
+            path.unlink()
+    draft.rename(target)
+
+
+def _make_portable(path: Path) -> None:
+    """Take this machine's path to the base model out, and bring lists that PEFT keeps as sets into one order."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = None
+    modules = config.get("target_modules")
+    config["target_modules"] = sorted(modules) if isinstance(modules, list) else modules
+    path.write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _write_last(path: Path, content: dict[str, Any]) -> None:
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def _explain(error: BaseException, folder: Path) -> dict[str, str]:
+    """Say what happened, to what, and what to do next."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return {
+            "what": "the disk is full",
+            "where": str(error.filename or folder),
+            "todo": "free some space; then start the run again, which goes on from its last checkpoint",
+        }
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return {
+            "what": "not enough memory",
+            "where": str(folder),
+            "todo": "lower wordings.rows_per_step in the recipe, or use a smaller base model",
+        }
+    if isinstance(error, ApprenticeError):
+        return {"what": str(error), "where": str(folder), "todo": ""}
+    return {
+        "what": f"{type(error).__name__}: {error}",
+        "where": str(folder),
+        "todo": "see trainer.log in that folder; start the run again, which goes on from its last checkpoint",
+    }
+
+
+def _cancel_on_signal() -> None:
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        raise Cancelled
+
+    signal.signal(signal.SIGTERM, cancel)
+    # The terminal sends SIGINT to the whole group; the parent decides, and says so with SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def main(arguments: Sequence[str], do: Callable[[Path], None] = run) -> int:
+    """Run the job and return the exit code: 0 done, CANCELLED_CODE on SIGTERM, FAILED_CODE with error.json."""
+    folder = Path(arguments[0])
+    _cancel_on_signal()
+    try:
+        do(folder)
+    except Cancelled:
+        return CANCELLED_CODE
+    except Exception as error:  # noqa: BLE001 - the last place that can tell the parent
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+        _write_last(folder / "error.json", _explain(error, folder))
+        return FAILED_CODE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
