@@ -5,19 +5,20 @@ same wherever a decision came from.
 """
 
 import asyncio
-import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
-from bot.slack.blocks import Change, GateLine
 from bot.slack.directory import Directory
 from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
+from governance.gates import GateResult
+from learning.evaluation import Change, read_report
 from storage.adapters import Adapter, find_adapter
 from storage.errors import ApprenticeError, ConfigurationError
 from storage.people import names_of
@@ -143,7 +144,7 @@ def _draw(parts: SlackParts, proposal_id: str) -> tuple[str, blocks.Blocks]:
     text = f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}."
     content = blocks.proposal_message(
         adapter=proposal.adapter_digest,
-        gates=[GateLine(gate["name"], gate["verdict"], gate["explanation"]) for gate in shown.adapter.gates],
+        gates=[GateResult(**gate) for gate in shown.adapter.gates],
         changes=_changes(parts, proposal.report_digest),
         status=" ".join(status),
         decidable=proposal.state == "open",
@@ -152,14 +153,10 @@ def _draw(parts: SlackParts, proposal_id: str) -> tuple[str, blocks.Blocks]:
     return text, content
 
 
-def _changes(parts: SlackParts, report_digest: str) -> list[Change]:
-    """Read from the stored report which answers change."""
+def _changes(parts: SlackParts, report_digest: str) -> Sequence[Change]:
+    """Read from the stored report which answers change; a proposal can be decided without, and the log says why."""
     try:
-        report = json.loads((parts.store.verify(report_digest) / "report.json").read_text(encoding="utf-8"))
-    except (ApprenticeError, OSError):
+        return read_report(parts.store.verify(report_digest)).changes
+    except ApprenticeError:
         log.exception("report %s cannot be shown", report_digest)
         return []
-    return [
-        Change(row["question"], row["before"], row["after"], row.get("verdict", ""))
-        for row in report.get("changes", [])
-    ]

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bot.slack import names
+from governance.gates import GateResult
+from learning.evaluation import Change
 from storage.interactions import Interaction
 
 Blocks = list[dict[str, Any]]
@@ -15,26 +16,9 @@ SECTION_LIMIT = 3_000
 HEADER_LIMIT = 150
 MESSAGE_BLOCKS = 50
 SHOWN_CHANGES = 15
+VERDICTS = {"gained": ":white_check_mark: right now:", "lost": ":x: wrong now:"}
+KINDS = {"as_told": "as it was told", "in_other_words": "in other words", "general": "a general question"}
 MARKS = {"passed": ":white_check_mark:", "failed": ":x:", "undecided": ":grey_question:"}
-
-
-@dataclass(frozen=True)
-class GateLine:
-    """A gate as an approver reads it."""
-
-    name: str
-    verdict: str
-    explanation: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """A question that the proposed adapter answers in another way than what serves now."""
-
-    question: str
-    before: str
-    after: str
-    verdict: str = ""
 
 
 def section(text: str) -> dict[str, Any]:
@@ -142,7 +126,7 @@ def notice_modal(title: str, text: str) -> dict[str, Any]:
 def proposal_message(
     *,
     adapter: str,
-    gates: Sequence[GateLine],
+    gates: Sequence[GateResult],
     changes: Sequence[Change],
     status: str,
     decidable: bool,
@@ -155,8 +139,10 @@ def proposal_message(
         section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in gates) if gates else "*Gates*\nnone"),
     ]
     if changes:
-        blocks.append(section(f"*Answers that change* ({len(changes)})"))
-        blocks += [section(_change(change)) for change in changes[:SHOWN_CHANGES]]
+        lost_first = sorted(changes, key=lambda change: change.verdict != "lost")
+        lost = sum(change.verdict == "lost" for change in changes)
+        blocks.append(section(f"*Answers that change sides*: {len(changes) - lost} become right, {lost} become wrong"))
+        blocks += [section(_change(change)) for change in lost_first[:SHOWN_CHANGES]]
     if len(changes) > SHOWN_CHANGES:
         blocks.append(context(f"and {len(changes) - SHOWN_CHANGES} more; the report on the status page has them all."))
     if decidable:
@@ -183,14 +169,13 @@ def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
     }
 
 
-def _gate_line(gate: GateLine) -> str:
+def _gate_line(gate: GateResult) -> str:
     return f"{MARKS.get(gate.verdict, '')} *{escape(gate.name)}*: {gate.verdict}. {escape(clip(gate.explanation, 250))}"
 
 
 def _change(change: Change) -> str:
-    verdict = f" _{escape(change.verdict)}_" if change.verdict else ""
     return (
-        f"*{escape(clip(change.question, 300))}*{verdict}\n"
+        f"{VERDICTS[change.verdict]} *{escape(clip(change.question, 300))}* ({KINDS[change.kind]})\n"
         f"before: {escape(clip(change.before, 800)) or '(nothing)'}\n"
         f"after: {escape(clip(change.after, 800)) or '(nothing)'}"
     )
