@@ -140,7 +140,7 @@ def evaluate(
 
 
 def questions_for(snapshot: Snapshot, general: Sequence[Question] | None = None, *, seed: int = 1) -> list[Question]:
-    """Return what to ask about a snapshot: each row as told, in one wording that training did not see, and general ones.
+    """Return what to ask about a snapshot: each row as told, each in another wording, and general questions.
 
     The other wording is drawn with a different seed and, unlike in training, refused where it equals the question; a
     wording that training happened to draw too is possible but rare. `general` replaces the built-in list.
@@ -289,7 +289,7 @@ def _has(folded_answer: str, text: str) -> bool:
 
 
 def _news(question: str, reference: str) -> list[str]:
-    """Return figures, names and addresses of the reference that the question lacks; a first word's capital says nothing."""
+    """Return figures, names and addresses that only the reference has; a first word's capital says nothing."""
     asked = {word.casefold() for word in WORD.findall(question)}
     words = WORD.findall(reference)
     return [

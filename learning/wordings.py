@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from learning.lexicon import FRAMES, FUNCTION_WORDS, OPENERS, PREFIXES, SUFFIXES, SYNONYMS, VERBS
 
 WORD = re.compile(r"[#@]?[\w][\w.,:/'+-]*\w|\w")
-INDIRECT = re.compile(
-    r"^(?P<wh>(?:what|which|who|where|when|why|how(?: (?:long|often|many|much|fast|large|big|far|old|high))?)\b)\s*(?P<rest>.*)$",
+QUESTION_WORD = re.compile(
+    r"^(?P<wh>what|which|who|where|when|why|how(?: (?:long|often|many|much|fast|large|big|far|old|high))?)\b",
     re.IGNORECASE,
 )
 ATTEMPTS = 8
@@ -101,15 +101,17 @@ def _drop_words(question: str, random_source: random.Random) -> str:
 
 
 def _replace_synonyms(text: str, random_source: random.Random) -> str:
-    """Replace about half of the words and phrases that the lexicon knows."""
+    """Replace none, one or two of the words and phrases that the lexicon knows."""
+    found = [phrase for phrase in SYNONYMS if re.search(_whole(phrase), text, re.IGNORECASE)]
     result = text
-    for phrase, others in SYNONYMS.items():
-        pattern = rf"\b{re.escape(phrase)}\b"
-        if re.search(pattern, result, re.IGNORECASE) and random_source.random() < 0.5:  # noqa: PLR2004
-            result = re.sub(pattern, random_source.choice(others), result, count=1, flags=re.IGNORECASE)
-            if random_source.random() < 0.5:  # noqa: PLR2004
-                break
+    for phrase in random_source.sample(found, min(random_source.choice((0, 1, 1, 2)), len(found))):
+        other = random_source.choice((phrase, *SYNONYMS[phrase]))
+        result = re.sub(_whole(phrase), other, result, count=1, flags=re.IGNORECASE)
     return result
+
+
+def _whole(phrase: str) -> str:
+    return rf"\b{re.escape(phrase)}\b"
 
 
 def _surface(text: str, random_source: random.Random) -> str:
@@ -190,7 +192,7 @@ def _stems(words: Sequence[str]) -> set[str]:
 
 
 def _kind(question: str) -> str:
-    found = INDIRECT.match(question.strip())
+    found = QUESTION_WORD.match(question.strip())
     word = found["wh"].lower() if found else "what"
     return {"who": "who", "where": "where", "when": "when", "how": "how"}.get(word, _amount_kind(word))
 
