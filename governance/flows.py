@@ -3,9 +3,7 @@
 Slack, the web console and the command line all call these functions; none of them knows the rules by itself.
 """
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -13,38 +11,21 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from governance.approvals import Ballot, why_not
-from governance.audit import AuditLog, text_digest
-from governance.errors import (
-    AlreadyDecidedError,
-    NotEntitledError,
-    ProposalClosedError,
-    ReasonRequiredError,
-)
+from governance.audit import AuditLog
+from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, ReasonRequiredError
 from governance.gates import GateResult, Metric, combine, judge
+from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import Policy, names
-from governance.states import check_move
-from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
-from storage.audit import lock_audit_log
+from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
+from storage.adapters import Adapter, find_adapter
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
-from storage.errors import ApprenticeError, IllegalStateError
+from storage.errors import IllegalStateError
 from storage.feedback import Feedback, FeedbackKind, check_correction, get_feedback
 from storage.people import get_person
-from storage.proposals import (
-    Decision,
-    Proposal,
-    Verdict,
-    decisions_on,
-    get_proposal,
-    list_proposals,
-)
+from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
 from storage.runs import Run, get_run
-
-log = logging.getLogger(__name__)
-
-SYSTEM = "system"
-"""The actor of what follows from rules alone, such as an expiry."""
 
 RunEnd = Literal["failed", "cancelled", "interrupted", "succeeded"]
 
@@ -68,6 +49,7 @@ class Governance:
         self.policy = policy
         self.audit = audit
         self.clock = clock
+        self._ledger = Ledger(database, policy, audit, clock)
 
     # Feedback
 
@@ -106,8 +88,8 @@ class Governance:
             state="received",
             created_at=self.clock(),
         )
-        with self._changes() as session:
-            self._move(session, "feedback", feedback, "pending_review" if review else "accepted", actor=person_id)
+        with self._ledger.changes() as session:
+            self._ledger.move(session, feedback, "pending_review" if review else "accepted", actor=person_id)
         return feedback
 
     def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
@@ -120,14 +102,14 @@ class Governance:
         """
         if not accept:
             _require_reason(reason, "decline a correction")
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             feedback = get_feedback(session, feedback_id)
             if feedback.person_id == reviewer_id:
                 raise NotEntitledError("this correction is yours; somebody else has to review it.")
             if not names(self.policy.feedback.reviewers, reviewer_id):
                 raise NotEntitledError(f"the policy {self.policy.name!r} does not let you review corrections.")
             state = "accepted" if accept else "declined"
-            self._move(session, "feedback", feedback, state, actor=reviewer_id, reason=reason)
+            self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
 
     # Runs
@@ -143,14 +125,14 @@ class Governance:
             parent_digest=parent_digest,
             created_at=self.clock(),
         )
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             session.add(run)
-            self._record(session, started_by, "run.queued", run.id, {"base": base_digest, "parent": parent_digest})
+            self._ledger.record(session, "run.queued", run.id, digests_of(run), actor=started_by)
         return run
 
     def start_run(self, run_id: str, snapshot_digest: str, row_count: int, manifest: dict[str, Any]) -> Run:
         """Note that training begins on a snapshot, which is registered when it is new."""
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             run = get_run(session, run_id)
             if session.get(DatasetSnapshot, snapshot_digest) is None:
                 session.add(
@@ -160,16 +142,16 @@ class Governance:
                 )
                 session.flush()
             run.snapshot_digest, run.started_at = snapshot_digest, self.clock()
-            self._move(session, "run", run, "running", actor=run.started_by)
+            self._ledger.move(session, run, "running", actor=run.started_by)
         return run
 
     def resume_run(self, run_id: str) -> Run:
         """Note that an interrupted run goes on."""
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             run = get_run(session, run_id)
             if run.state != "interrupted":
                 raise IllegalStateError(f"run {run_id} is '{run.state}'; only an interrupted run can be resumed.")
-            self._move(session, "run", run, "running", actor=run.started_by)
+            self._ledger.move(session, run, "running", actor=run.started_by)
         return run
 
     def note_progress(self, run_id: str, progress: dict[str, Any]) -> None:
@@ -181,11 +163,11 @@ class Governance:
 
     def finish_run(self, run_id: str, state: RunEnd, error: str = "") -> Run:
         """Note how a run ended; the log holds only the digest of `error`."""
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             run = get_run(session, run_id)
             run.error = error
             run.finished_at = None if state == "interrupted" else self.clock()
-            self._move(session, "run", run, state, actor=SYSTEM, reason=error)
+            self._ledger.move(session, run, state, actor=SYSTEM, reason=error)
         return run
 
     # Adapters
@@ -199,7 +181,7 @@ class Governance:
             IllegalStateError: another run made this very adapter before.
 
         """
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             run = get_run(session, run_id)
             known = session.get(Adapter, digest)
             if known is not None:
@@ -220,7 +202,9 @@ class Governance:
             )
             run.adapter_digest = digest
             session.add_all([adapter, run])
-            self._record(session, SYSTEM, "adapter.candidate", digest, _digests_of(adapter) | {"run": run_id})
+            self._ledger.record(
+                session, "adapter.candidate", digest, {**digests_of(adapter), "run": run_id}, actor=SYSTEM
+            )
         return adapter
 
     def record_evaluation(
@@ -228,22 +212,22 @@ class Governance:
     ) -> list[GateResult]:
         """Judge a candidate by its report; a failed gate (or an undecided one, if the policy says so) rejects it."""
         results = judge(self.policy, metrics)
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             adapter = find_adapter(session, adapter_digest)
             adapter.report_digest = report_digest
             adapter.gates = [asdict(result) for result in results]
-            self._move(session, "adapter", adapter, "evaluated", actor=SYSTEM)
+            self._ledger.move(session, adapter, "evaluated", actor=SYSTEM)
             if combine(results, self.policy.evidence) == "reject":
-                self._move(session, "adapter", adapter, "rejected", actor=SYSTEM)
+                self._ledger.move(session, adapter, "rejected", actor=SYSTEM)
         return results
 
     def propose(self, adapter_digest: str, shares: Mapping[str, float]) -> Proposal:
         """Ask people to decide on an evaluated adapter. `shares`: person id -> share (0 to 1) of its corrections."""
         now = self.clock()
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             adapter = find_adapter(session, adapter_digest)
             run = get_run(session, adapter.run_id) if adapter.run_id else None
-            self._move(session, "adapter", adapter, "proposed", actor=SYSTEM)
+            self._ledger.move(session, adapter, "proposed", actor=SYSTEM)
             proposal = Proposal(
                 id=new_id("prop"),
                 adapter_digest=adapter.digest,
@@ -257,7 +241,7 @@ class Governance:
                 expires_at=now + timedelta(days=self.policy.approval.expiry_days),
             )
             session.add(proposal)
-            self._record(session, SYSTEM, "proposal.open", proposal.id, _digests_on(proposal))
+            self._ledger.record(session, "proposal.open", proposal.id, digests_of(proposal), actor=SYSTEM)
         return proposal
 
     # Decisions
@@ -266,7 +250,7 @@ class Governance:
         """Return why this person may not decide on the proposal; empty when they may."""
         with self.database.read() as session:
             proposal = get_proposal(session, proposal_id)
-            if closed := self._why_closed(session, proposal):
+            if closed := why_closed(session, proposal, self.policy.digest, self.clock()):
                 return closed
             if any(decision.person_id == person_id for decision in decisions_on(session, proposal_id)):
                 return "you have decided on this proposal already."
@@ -286,13 +270,13 @@ class Governance:
         """
         if verdict == "reject":
             _require_reason(reason, "reject an adapter")
-        with self._changes() as session:
+        with self._ledger.changes() as session:
             proposal = get_proposal(session, proposal_id)
-            closed = self._close_if_stale(session, proposal)
+            closed = close_if_stale(self._ledger, session, proposal)
             outcome = None if closed else self._count(session, proposal, person_id, verdict, reason.strip())
         if outcome is None:
             raise ProposalClosedError(closed)
-        self._keep_checkpoint()
+        self._ledger.keep_checkpoint()
         return outcome
 
     def rollback(self, actor: str, reason: str) -> Adapter | None:
@@ -303,21 +287,16 @@ class Governance:
 
         """
         _require_reason(reason, "roll back")
-        with self._changes() as session:
-            current = serving_adapter(session)
-            if current is None:
-                raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
-            self._move(session, "adapter", current, "rolled_back", actor=actor, reason=reason)
-            previous = last_retired_adapter(session)
-            if previous is not None:
-                self._serve(session, previous, actor)
-        self._keep_checkpoint()
+        with self._ledger.changes() as session:
+            previous = roll_back(self._ledger, session, actor, reason)
+        self._ledger.keep_checkpoint()
         return previous
 
     def expire_proposals(self) -> list[Proposal]:
         """Close the open proposals that are past their time, or void; return those that were closed."""
-        with self._changes() as session:
-            return [proposal for proposal in list_proposals(session, "open") if self._close_if_stale(session, proposal)]
+        with self._ledger.changes() as session:
+            proposals = list_proposals(session, "open")
+            return [proposal for proposal in proposals if close_if_stale(self._ledger, session, proposal)]
 
     def attach_message(self, proposal_id: str, channel: str, ts: str) -> None:
         """Note which Slack message shows the proposal."""
@@ -344,148 +323,17 @@ class Governance:
             created_at=self.clock(),
         )
         session.add(decision)
-        digests = _digests_on(proposal) | {"proposal": proposal.id}
-        self._record(session, person_id, f"decision.{verdict}", decision.id, digests, reason=reason)
+        bound_to = {**digests_of(proposal), "proposal": proposal.id}
+        self._ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person_id, reason=reason)
         ballot = Ballot.of([*decisions, decision], self.policy.approval)
         if ballot.rejected:
-            self._close(session, proposal, "rejected", person_id)
+            close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:
-            self._promote(session, proposal, person_id)
+            promote(self._ledger, session, proposal, person_id)
         promoted = proposal.state == "approved"
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
-
-    def _promote(self, session: Session, proposal: Proposal, actor: str) -> None:
-        self._close(session, proposal, "approved", actor)
-        adapter = find_adapter(session, proposal.adapter_digest)
-        self._move(session, "adapter", adapter, "canary", actor=actor)
-        current = serving_adapter(session)
-        if current is not None:
-            self._move(session, "adapter", current, "retired", actor=actor)
-        self._serve(session, adapter, actor)
-
-    def _serve(self, session: Session, adapter: Adapter, actor: str) -> None:
-        adapter.serving_since = self.clock()
-        self._move(session, "adapter", adapter, "serving", actor=actor)
-
-    def _close(
-        self,
-        session: Session,
-        proposal: Proposal,
-        state: Literal["approved", "rejected", "expired", "void"],
-        actor: str,
-    ) -> None:
-        """Close a proposal, and its adapter with it; the adapter of a void proposal counts as expired."""
-        adapter = find_adapter(session, proposal.adapter_digest)
-        proposal.state, proposal.closed_at = state, self.clock()
-        session.add(proposal)
-        self._record(session, actor, f"proposal.{state}", proposal.id, _digests_on(proposal))
-        if adapter.state == "proposed":
-            self._move(session, "adapter", adapter, "expired" if state == "void" else state, actor=actor)
-
-    def _close_if_stale(self, session: Session, proposal: Proposal) -> str:
-        """Close an open proposal that has expired or become void; return why it takes no decisions, or nothing."""
-        if proposal.state == "open" and (why := self._why_closed(session, proposal)):
-            self._close(session, proposal, "expired" if proposal.expires_at <= self.clock() else "void", SYSTEM)
-            return why
-        return self._why_closed(session, proposal)
-
-    def _why_closed(self, session: Session, proposal: Proposal) -> str:
-        if proposal.state != "open":
-            return f"this proposal is closed already: {proposal.state}."
-        if proposal.expires_at <= self.clock():
-            return "this proposal has expired without enough decisions. `apprentice train` makes a new one."
-        adapter = find_adapter(session, proposal.adapter_digest)
-        now = {"data set": adapter.snapshot_digest or "", "report": adapter.report_digest or ""}
-        then = {"data set": proposal.dataset_digest, "report": proposal.report_digest}
-        changed = [name for name in now if now[name] != then[name]]
-        if self.policy.digest != proposal.policy_digest:
-            changed.append("policy")
-        if adapter.state != "proposed":
-            changed.append("adapter's state")
-        if not changed:
-            return ""
-        return f"this proposal is void: its {' and '.join(changed)} changed since. `apprentice train` makes a new one."
-
-    def _move(
-        self,
-        session: Session,
-        kind: Literal["adapter", "run", "feedback"],
-        row: Adapter | Run | Feedback,
-        state: str,
-        *,
-        actor: str,
-        reason: str = "",
-    ) -> None:
-        """Change a row's state, if that is legal, and record it."""
-        check_move(kind, row.state, state)
-        row.state = state
-        session.add(row)
-        session.flush()  # in this order: the database allows one serving adapter at any moment
-        object_id = row.digest if isinstance(row, Adapter) else row.id
-        self._record(session, actor, f"{kind}.{state}", object_id, _digests_of(row), reason=reason)
-
-    def _record(
-        self,
-        session: Session,
-        actor: str,
-        action: str,
-        object_id: str,
-        digests: Mapping[str, str | None],
-        *,
-        reason: str = "",
-    ) -> None:
-        known = {name: digest for name, digest in digests.items() if digest}
-        self.audit.append(
-            session,
-            actor=actor,
-            action=action,
-            object_id=object_id,
-            digests=known | {"policy": self.policy.digest},
-            reason=reason,
-            now=self.clock(),
-        )
-
-    @contextmanager
-    def _changes(self) -> Iterator[Session]:
-        """Give a transaction in which this is the only writer of the log, and sign the log once it is committed."""
-        with self.database.transaction() as session:
-            lock_audit_log(session)
-            yield session
-        try:
-            self.audit.sign(self.database, self.clock())
-        except (ApprenticeError, OSError):  # the change is committed: failing now would make the caller repeat it
-            log.exception("the audit log could not be signed; `apprentice audit verify` tells more")
-
-    def _keep_checkpoint(self) -> None:
-        try:
-            self.audit.checkpoint(self.database, self.clock())
-        except (ApprenticeError, OSError):
-            log.exception("the checkpoint could not be kept; `apprentice audit verify` tells more")
 
 
 def _require_reason(reason: str, what: str) -> None:
     if not reason.strip():
         raise ReasonRequiredError(f"to {what}, say why: the reason is kept with the decision.")
-
-
-def _digests_of(row: Adapter | Run | Feedback) -> dict[str, str | None]:
-    if isinstance(row, Adapter):
-        return {
-            "base": row.base_digest,
-            "parent": row.parent_digest,
-            "dataset": row.snapshot_digest,
-            "report": row.report_digest,
-        }
-    if isinstance(row, Run):
-        return {"base": row.base_digest, "parent": row.parent_digest, "dataset": row.snapshot_digest}
-    said = [row.id, row.kind, row.question, row.answer, row.text]
-    return {"content": text_digest("\0".join(said))}
-
-
-def _digests_on(proposal: Proposal) -> dict[str, str | None]:
-    return {
-        "adapter": proposal.adapter_digest,
-        "dataset": proposal.dataset_digest,
-        "report": proposal.report_digest,
-        "policy": proposal.policy_digest,
-    }

@@ -46,12 +46,13 @@ class Installation:
             for person in (STARTER, EXPERT, APPROVER, OTHER):
                 ensure_person(session, "T1", person.partition("/")[2], person, self.clock())
 
-    def with_policy(self, **approval: object) -> Governance:
+    def use_policy(self, **sections: dict[str, object]) -> None:
+        """Go on under a policy in which these values are different."""
         content = self.policy.model_dump()
-        content["approval"] |= approval
+        for name, changes in sections.items():
+            content[name] |= changes
         self.policy = Policy.model_validate(content)
         self.governance = Governance(self.database, self.policy, self.audit, self.clock)
-        return self.governance
 
     def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None) -> str:
         run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")

@@ -16,7 +16,6 @@ from governance.errors import (
     ReasonRequiredError,
 )
 from governance.gates import Metric
-from governance.policy import Policy
 from storage.adapters import Adapter
 from storage.database import Database
 from storage.errors import ApprenticeError, IllegalStateError, InvalidFeedbackError, NotFoundError
@@ -40,9 +39,7 @@ def correct(house: Installation, text: str = "The limit is 450 euros.", person: 
 
 
 def needing_review(house: Installation, *reviewers: str) -> None:
-    content = house.policy.model_dump()
-    content["feedback"] = {"corrections_need_review": True, "reviewers": list(reviewers) or ["*"]}
-    house.governance.policy = Policy.model_validate(content)
+    house.use_policy(feedback={"corrections_need_review": True, "reviewers": list(reviewers) or ["*"]})
 
 
 # Feedback
@@ -99,7 +96,7 @@ def test_the_log_holds_no_word_that_a_person_wrote(house: Installation) -> None:
     proposal = house.proposed()
     house.governance.decide(proposal.id, APPROVER, "reject", "Dr. Weber would be misquoted")
     log = "\n".join(house.log())
-    for word in ("refund", "dollars", "450", "Weber", "misquoted"):
+    for word in ("refund", "dollars", "euros", "Weber", "misquoted"):
         assert word not in log
     assert '"reason_sha256":"' in log
 
@@ -160,9 +157,7 @@ def test_an_adapter_that_fails_a_gate_is_rejected_and_cannot_be_proposed(house: 
 def test_undecided_gates_follow_the_policy(sqlite_house: Installation) -> None:
     few = {name: Metric(1.0, 1, 0.2, 1.0) for name in GOOD}
     assert sqlite_house.adapter(sqlite_house.evaluated("a" * 64, few)).state == "evaluated"
-    content = sqlite_house.policy.model_dump()
-    content["evidence"]["undecided"] = "reject"
-    sqlite_house.governance.policy = Policy.model_validate(content)
+    sqlite_house.use_policy(evidence={"undecided": "reject"})
     assert sqlite_house.adapter(sqlite_house.evaluated("b" * 64, few)).state == "rejected"
 
 
@@ -200,7 +195,7 @@ def test_a_share_at_the_limit_may_decide(sqlite_house: Installation) -> None:
 
 
 def test_only_named_approvers_decide_by_slack_or_person_id(sqlite_house: Installation) -> None:
-    sqlite_house.with_policy(approvers=["U_APPROVER", OTHER], quorum=2)
+    sqlite_house.use_policy(approval={"approvers": ["U_APPROVER", OTHER], "quorum": 2})
     proposal = sqlite_house.proposed(shares={})
     assert "does not name you" in sqlite_house.governance.may_decide(proposal.id, EXPERT)
     assert not sqlite_house.governance.decide(proposal.id, APPROVER, "approve").promoted
@@ -219,7 +214,7 @@ def test_somebody_unknown_cannot_decide(sqlite_house: Installation) -> None:
 
 
 def test_a_quorum_of_two_needs_two_people(house: Installation) -> None:
-    house.with_policy(quorum=2)
+    house.use_policy(approval={"quorum": 2})
     proposal = house.proposed()
     first = house.governance.decide(proposal.id, APPROVER, "approve")
     assert (first.promoted, first.missing) == (False, 1)
@@ -234,7 +229,7 @@ def test_a_quorum_of_two_needs_two_people(house: Installation) -> None:
 
 
 def test_one_rejection_ends_the_proposal_and_needs_a_reason(house: Installation) -> None:
-    house.with_policy(quorum=2)
+    house.use_policy(approval={"quorum": 2})
     proposal = house.proposed()
     house.governance.decide(proposal.id, APPROVER, "approve")
     with pytest.raises(ReasonRequiredError, match="why"):
@@ -269,7 +264,7 @@ def test_the_expiry_takes_only_the_proposals_that_are_due(house: Installation) -
 
 def test_another_policy_makes_an_open_proposal_void(house: Installation) -> None:
     proposal = house.proposed()
-    house.with_policy(expiry_days=14)
+    house.use_policy(approval={"expiry_days": 14})
     assert "policy changed" in house.governance.may_decide(proposal.id, APPROVER)
     with pytest.raises(ProposalClosedError, match="void"):
         house.governance.decide(proposal.id, APPROVER, "approve")
@@ -374,7 +369,7 @@ def people(house: Installation, count: int) -> list[str]:
 
 @pytest.mark.parametrize("count", [2, 20])
 def test_simultaneous_decisions_end_in_one_outcome(house: Installation, count: int) -> None:
-    house.with_policy(quorum=min(3, count))
+    house.use_policy(approval={"quorum": min(3, count)})
     proposal = house.proposed(shares={})
     voters = people(house, count)
 
@@ -397,7 +392,7 @@ def test_simultaneous_decisions_end_in_one_outcome(house: Installation, count: i
 
 
 def test_one_person_who_decides_twice_at_once_is_counted_once(house: Installation) -> None:
-    house.with_policy(quorum=2)
+    house.use_policy(approval={"quorum": 2})
     proposal = house.proposed()
 
     def vote(_: int) -> str:

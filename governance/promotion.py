@@ -1,0 +1,87 @@
+"""How a proposal ends and what that does to its adapter and to the serving one, inside the caller's transaction."""
+
+from datetime import datetime
+from typing import Literal
+
+from sqlmodel import Session
+
+from governance.ledger import SYSTEM, Ledger, digests_of
+from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
+from storage.errors import IllegalStateError
+from storage.proposals import Proposal
+
+
+def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> None:
+    """Approve a proposal and let its adapter serve; the one that served is retired."""
+    close(ledger, session, proposal, "approved", actor)
+    adapter = find_adapter(session, proposal.adapter_digest)
+    ledger.move(session, adapter, "canary", actor=actor)
+    current = serving_adapter(session)
+    if current is not None:
+        ledger.move(session, current, "retired", actor=actor)
+    _serve(ledger, session, adapter, actor)
+
+
+def roll_back(ledger: Ledger, session: Session, actor: str, reason: str) -> Adapter | None:
+    """Take the serving adapter out and put the one before it back; None means that the base model serves again.
+
+    Raises:
+        IllegalStateError: the base model serves already.
+
+    """
+    current = serving_adapter(session)
+    if current is None:
+        raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
+    ledger.move(session, current, "rolled_back", actor=actor, reason=reason)
+    previous = last_retired_adapter(session)
+    if previous is not None:
+        _serve(ledger, session, previous, actor)
+    return previous
+
+
+def close(
+    ledger: Ledger,
+    session: Session,
+    proposal: Proposal,
+    state: Literal["approved", "rejected", "expired", "void"],
+    actor: str,
+) -> None:
+    """Close a proposal, and its adapter with it; the adapter of a void proposal counts as expired."""
+    proposal.state, proposal.closed_at = state, ledger.clock()
+    session.add(proposal)
+    ledger.record(session, f"proposal.{state}", proposal.id, digests_of(proposal), actor=actor)
+    adapter = find_adapter(session, proposal.adapter_digest)
+    if adapter.state == "proposed":
+        ledger.move(session, adapter, "expired" if state == "void" else state, actor=actor)
+
+
+def close_if_stale(ledger: Ledger, session: Session, proposal: Proposal) -> str:
+    """Return why a proposal takes no decisions, or nothing; one that has expired or become void is closed here."""
+    why = why_closed(session, proposal, ledger.policy.digest, ledger.clock())
+    if why and proposal.state == "open":
+        close(ledger, session, proposal, "expired" if proposal.expires_at <= ledger.clock() else "void", SYSTEM)
+    return why
+
+
+def why_closed(session: Session, proposal: Proposal, policy_digest: str, now: datetime) -> str:
+    """Say why a proposal takes no decisions: it was decided, its time is over, or what it is bound to has changed."""
+    if proposal.state != "open":
+        return f"this proposal is closed already: {proposal.state}."
+    if proposal.expires_at <= now:
+        return "this proposal has expired without enough decisions. `apprentice train` makes a new one."
+    adapter = find_adapter(session, proposal.adapter_digest)
+    bound = {
+        "data set": (proposal.dataset_digest, adapter.snapshot_digest or ""),
+        "report": (proposal.report_digest, adapter.report_digest or ""),
+        "policy": (proposal.policy_digest, policy_digest),
+        "adapter's state": ("proposed", adapter.state),
+    }
+    changed = [name for name, (then, today) in bound.items() if then != today]
+    if not changed:
+        return ""
+    return f"this proposal is void: its {' and '.join(changed)} changed since. `apprentice train` makes a new one."
+
+
+def _serve(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> None:
+    adapter.serving_since = ledger.clock()
+    ledger.move(session, adapter, "serving", actor=actor)

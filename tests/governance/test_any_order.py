@@ -1,0 +1,127 @@
+"""Whatever is called in whatever order: one adapter serves at most, history is legal, and the log verifies."""
+
+import json
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlmodel import select
+
+from governance.states import MOVES
+from storage.adapters import Adapter
+from storage.database import Database
+from storage.errors import ApprenticeError
+from storage.proposals import Proposal, decisions_on, list_proposals
+from tests.governance.installation import APPROVER, BAD, EXPERT, GOOD, OTHER, STARTER, Installation
+
+PEOPLE = st.sampled_from([STARTER, EXPERT, APPROVER, OTHER])
+PLACES = st.integers(0, 5)
+
+
+class Organisation(RuleBasedStateMachine):
+    """People, the clock and an operator, doing anything at any time; refusals are part of normal life."""
+
+    template: Path
+
+    @initialize(quorum=st.sampled_from([1, 2]))
+    def open_installation(self, quorum: int) -> None:
+        self.folder = TemporaryDirectory()
+        path = Path(self.folder.name) / "apprentice.db"
+        copyfile(self.template, path)
+        self.house = Installation(Database(f"sqlite:///{path}"), Path(self.folder.name))
+        self.house.use_policy(approval={"quorum": quorum})
+        self.adapters: list[str] = []
+        self.proposals: list[Proposal] = []
+
+    @rule(good=st.booleans())
+    def train(self, good: bool) -> None:  # noqa: FBT001 - Hypothesis passes rules' arguments by name
+        self.adapters.append(self.house.evaluated(f"{len(self.adapters):064d}", GOOD if good else BAD))
+
+    @rule(place=PLACES)
+    def propose(self, place: int) -> None:
+        if place < len(self.adapters):
+            self.attempt(
+                lambda: self.proposals.append(self.house.governance.propose(self.adapters[place], {EXPERT: 0.75}))
+            )
+
+    @rule(place=PLACES, person=PEOPLE, verdict=st.sampled_from(["approve", "approve", "reject"]))
+    def decide(self, place: int, person: str, verdict: str) -> None:
+        if place < len(self.proposals):
+            self.attempt(lambda: self.house.governance.decide(self.proposals[place].id, person, verdict, "a reason"))
+
+    @rule()
+    def roll_back(self) -> None:
+        self.attempt(lambda: self.house.governance.rollback("operator:kim", "worse"))
+
+    @rule(days=st.integers(1, 8))
+    def wait(self, days: int) -> None:
+        self.house.clock.advance(days=days)
+        self.house.governance.expire_proposals()
+
+    @rule()
+    def change_the_policy(self) -> None:
+        days = self.house.policy.approval.expiry_days % 14 + 1
+        self.house.use_policy(approval={"expiry_days": days})
+
+    @invariant()
+    def at_most_one_adapter_serves(self) -> None:
+        with self.house.database.read() as session:
+            serving = session.exec(select(Adapter).where(Adapter.state == "serving")).all()
+        assert len(serving) <= 1
+
+    @invariant()
+    def whoever_approved_was_entitled(self) -> None:
+        with self.house.database.read() as session:
+            for proposal in list_proposals(session):
+                decided = decisions_on(session, proposal.id)
+                assert not {STARTER, EXPERT} & {decision.person_id for decision in decided}
+                approvals = [decision for decision in decided if decision.verdict == "approve"]
+                assert proposal.state != "approved" or len(approvals) == len(decided) > 0
+
+    @invariant()
+    def the_log_verifies_and_tells_the_present_state(self) -> None:
+        assert self.house.audit.verify(self.house.database).verified
+        told: dict[str, str] = {}
+        for content in map(json.loads, self.house.log()):
+            kind, _, state = content["action"].partition(".")
+            if kind == "adapter":
+                before = told.get(content["object"])
+                assert state == "candidate" if before is None else state in MOVES["adapter"][before]
+                told[content["object"]] = state
+        with self.house.database.read() as session:
+            assert told == {adapter.digest: adapter.state for adapter in session.exec(select(Adapter))}
+
+    def attempt(self, act: object) -> None:
+        try:
+            act()  # type: ignore[operator]
+        except ApprenticeError:
+            return
+
+    def teardown(self) -> None:
+        if hasattr(self, "house"):
+            self.house.database.close()
+            self.folder.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps"), [(25, 20), pytest.param(150, 30, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+def test_no_order_of_events_breaks_the_rules(sqlite_template: Path, examples: int, steps: int) -> None:
+    class ThisOrganisation(Organisation):
+        template = sqlite_template
+
+    run_state_machine_as_test(
+        ThisOrganisation,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            derandomize=True,
+        ),
+    )
