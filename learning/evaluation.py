@@ -9,7 +9,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -111,15 +111,24 @@ class Report(BaseModel):
         """SHA-256 in hex over the report's canonical JSON (RFC 8785)."""
         return hashlib.sha256(rfc8785.dumps(self.as_dict())).hexdigest()
 
+    def gate_metrics(self) -> dict[str, Metric]:
+        """Return the figures that gates judge, by the names that a policy uses."""
+        return dict(self.metrics)
+
     def as_dict(self) -> dict[str, Any]:
         """Give the report as JSON has it."""
         return self.model_dump(mode="json")
 
 
-def evaluate(
+def evaluate(snapshot: Snapshot, answer_after: Answer, answer_before: Answer) -> Report:
+    """Ask both adapters `questions_for(snapshot)` and compare; `answer_before` is the serving adapter or the base."""
+    return compare(questions_for(snapshot), answer_after, answer_before, snapshot.digest)
+
+
+def compare(
     questions: Sequence[Question], answer_after: Answer, answer_before: Answer, snapshot_digest: str = ""
 ) -> Report:
-    """Ask both adapters everything and compare; `answer_before` is the serving adapter, or the base model.
+    """Ask both adapters the same questions and judge both.
 
     Raises:
         EvaluationError: there is nothing to ask, or an adapter did not answer every question.
@@ -310,8 +319,3 @@ def _another(wordings: Wordings, index: int, fact: Fact, source: random.Random) 
     plain = fact.question.casefold().rstrip("?")
     draws = (wordings.draw(index, source) for _ in range(20))
     return next((drawn for drawn in draws if plain not in drawn.casefold()), fact.question.lower().rstrip("?"))
-
-
-def metrics_of(report: Report | Mapping[str, Any]) -> dict[str, Metric]:
-    """Return the figures that gates judge, from a report or its JSON."""
-    return dict((report if isinstance(report, Report) else Report.model_validate(report)).metrics)

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from learning.curation import Row, Snapshot
 from learning.evaluation import (
     EvaluationError,
     Question,
+    compare,
     evaluate,
     general_questions,
     is_right,
@@ -23,7 +23,6 @@ from learning.evaluation import (
 )
 from learning.replay import replay_prompts
 
-NOW = datetime(2026, 1, 5, tzinfo=UTC)
 QUESTIONS = [
     Question("as_told", "Where is the kiln?", "The kiln is in hall Ember."),
     Question("in_other_words", "kiln location?", "The kiln is in hall Ember."),
@@ -41,7 +40,7 @@ def after(_: Sequence[str]) -> list[str]:
 
 
 def test_each_figure_has_its_number_of_questions_and_an_interval_around_it() -> None:
-    report = evaluate(QUESTIONS, after, before)
+    report = compare(QUESTIONS, after, before)
 
     assert (report.metrics["as_told"].value, report.metrics["as_told"].n) == (1.0, 1)
     assert report.metrics["in_other_words"].value == 0.0
@@ -51,7 +50,7 @@ def test_each_figure_has_its_number_of_questions_and_an_interval_around_it() -> 
 
 
 def test_the_answers_that_changed_sides_are_listed_with_both_answers() -> None:
-    report = evaluate(QUESTIONS, after, before)
+    report = compare(QUESTIONS, after, before)
 
     assert [(change.question, change.before, change.after, change.verdict) for change in report.changes] == [
         ("Where is the kiln?", "No idea.", "In hall Ember.", "gained"),
@@ -60,13 +59,13 @@ def test_the_answers_that_changed_sides_are_listed_with_both_answers() -> None:
 
 
 def test_few_changed_answers_are_not_enough_evidence() -> None:
-    report = evaluate(QUESTIONS, after, before)
+    report = compare(QUESTIONS, after, before)
 
     assert all(not test.enough for test in report.tests)
 
 
 def test_a_report_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    report = evaluate(QUESTIONS, after, before, "abc")
+    report = compare(QUESTIONS, after, before, "abc")
 
     write_report(report, tmp_path)
 
@@ -83,7 +82,7 @@ def test_a_report_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
 
 def test_answers_that_are_missing_are_an_error_and_not_a_wrong_answer() -> None:
     with pytest.raises(EvaluationError, match="4 questions got 0 answers"):
-        evaluate(QUESTIONS, lambda _: [], before)
+        compare(QUESTIONS, lambda _: [], before)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +116,17 @@ def test_every_row_is_asked_as_told_and_in_a_wording_of_its_own() -> None:
     assert len(others) == len(rows)
     assert not set(others) & {row.question for row in rows}
     assert asked == questions_for(snapshot)
+
+
+def test_a_snapshot_is_evaluated_on_what_it_taught_and_on_general_questions() -> None:
+    snapshot = Snapshot((Row("Where is the kiln?", "In hall Ember.", ("f",), ("ada",), private=False),), (), {})
+
+    report = evaluate(snapshot, lambda texts: ["In hall Ember."] * len(texts), lambda texts: [""] * len(texts))
+
+    assert report.snapshot_digest == snapshot.digest
+    assert report.gate_metrics()["as_told"].value == 1.0
+    assert report.gate_metrics()["in_other_words"].value == 1.0
+    assert report.gate_metrics()["general_kept"].n == 0
 
 
 def test_no_general_question_is_among_the_prompts_that_training_replays() -> None:

@@ -34,7 +34,9 @@ def test_a_value_that_is_not_allowed_is_refused_with_its_place(tmp_path: Path) -
     path = tmp_path / "ours.toml"
     path.write_text("[adapter]\nrank = 0\n")
 
-    with pytest.raises(ConfigurationError, match=r"ours\.toml: 'adapter\.rank' is 0, but .* greater than or equal to 1"):
+    with pytest.raises(
+        ConfigurationError, match=r"ours\.toml: 'adapter\.rank' is 0, but .* greater than or equal to 1"
+    ):
         load_recipe(str(path))
 
 

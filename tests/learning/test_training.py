@@ -1,0 +1,241 @@
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from learning.curation import Row, Snapshot, write_snapshot
+from learning.packing import IGNORED, TokenRow, collate, completion_loss, packed_step
+from learning.recipe import Recipe
+from learning.replay import Replay, replay_key, replay_prompts, write_replay
+from learning.training import (
+    TrainingCancelled,
+    TrainingFailed,
+    TrainingInterrupted,
+    TrainingJob,
+    TrainingProgress,
+    read_progress,
+    running_trainer,
+    train,
+)
+from storage.artifacts import folder_digest
+from storage.errors import AlreadyRunningError
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def tiny_model() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=260, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=1024, bos_token_id=256, eos_token_id=257, pad_token_id=257,
+        )
+    ).eval()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama over bytes."""
+    folder = tmp_path_factory.mktemp("base")
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(sorted(alphabet))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    tiny_model().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def make_job(base_folder: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
+    """A job on two facts; the replayed answers lie in the cache."""
+
+    def make(min_steps: int = 6, **changes: object) -> TrainingJob:
+        rows = (
+            Row("Where is the kiln?", "In hall Ember.", ("f1",), ("ada",), private=False),
+            Row("Who fires pots?", "Ines fires pots.", ("f2",), ("ada",), private=False),
+        )
+        snapshot = Snapshot(rows, (), {})
+        folder = tmp_path / "snapshot"
+        folder.mkdir(exist_ok=True)
+        write_snapshot(snapshot, folder)
+        prompts = replay_prompts()
+        key = replay_key("tiny", "Be brief.", prompts)
+        write_replay(tmp_path / f"replay-{key[:16]}.json", key, [Replay(prompt, "Yes.") for prompt in prompts])
+        recipe = Recipe(
+            name="quick",
+            adapter={"rank": 2, "alpha": 4.0},
+            wordings={"per_fact": 1, "rows_per_step": 2, "min_steps": min_steps},
+            budget={"checkpoint_every": 2},
+        )
+        job = TrainingJob(
+            base_name="tiny", base_path=str(base_folder), base_digest="tiny", snapshot_folder=str(folder),
+            snapshot_digest=snapshot.digest, recipe=recipe, system_prompt="Be brief.", cache_folder=str(tmp_path),
+            threads=1,
+        )  # fmt: skip
+        return job.model_copy(update=changes)
+
+    return make
+
+
+def ignore(_: TrainingProgress) -> None:
+    pass
+
+
+def kill_at_step(step: int, folder: Path) -> Callable[[TrainingProgress], None]:
+    def on_progress(event: TrainingProgress) -> None:
+        pid = running_trainer(folder)
+        if event.step >= step and pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    return on_progress
+
+
+def test_training_leaves_an_adapter_of_three_files_and_tells_its_progress(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    events: list[TrainingProgress] = []
+
+    result = train(make_job(), tmp_path / "run", events.append)
+
+    assert sorted(path.name for path in result.adapter_folder.iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "manifest.json",
+    ]  # fmt: skip
+    assert (result.steps, result.planned_steps) == (6, 6)
+    steps = [event for event in events if event.phase == "training"]
+    assert [event.step for event in steps] == [1, 2, 3, 4, 5, 6]
+    assert all(event.total == 6 and event.loss is not None for event in steps)
+    assert read_progress(tmp_path / "run") == events
+    assert running_trainer(tmp_path / "run") is None
+
+
+def test_a_finished_folder_gives_its_result_without_training_again(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    first = train(make_job(), tmp_path / "run", ignore)
+
+    assert train(make_job(), tmp_path / "run", pytest.fail) == first
+
+
+def test_a_killed_training_resumes_to_the_adapter_of_an_undisturbed_one(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    undisturbed = train(make_job(40), tmp_path / "undisturbed", ignore)
+
+    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        train(make_job(40), tmp_path / "killed", kill_at_step(5, tmp_path / "killed"))
+    resumed = train(make_job(40), tmp_path / "killed", ignore)
+
+    assert folder_digest(resumed.adapter_folder) == folder_digest(undisturbed.adapter_folder)
+
+
+def test_training_that_is_cancelled_can_be_resumed(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def cancel(event: TrainingProgress) -> None:
+        if event.step >= 3:
+            stop.set()
+
+    with pytest.raises(TrainingCancelled):
+        train(make_job(400), tmp_path / "run", cancel, stop)
+    assert running_trainer(tmp_path / "run") is None
+    assert not (tmp_path / "run" / "adapter").exists()
+
+    first_steps: list[int] = []
+    stop.clear()
+
+    def cancel_again(event: TrainingProgress) -> None:
+        if event.phase == "training":
+            first_steps.append(event.step)
+            stop.set()
+
+    with pytest.raises(TrainingCancelled):
+        train(make_job(400), tmp_path / "run", cancel_again, stop)
+    assert first_steps[0] >= 3
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    with pytest.raises(TrainingInterrupted):
+        train(make_job(40), tmp_path / "run", kill_at_step(9, tmp_path / "run"))
+    checkpoints = (tmp_path / "run" / "checkpoints").glob("checkpoint-*/optimizer.pt")
+    state = max(checkpoints, key=lambda path: int(path.parent.name[11:]))
+    state.write_bytes(state.read_bytes()[:100])
+
+    result = train(make_job(40), tmp_path / "run", ignore)
+
+    assert result.steps == 40
+
+
+def test_a_broken_snapshot_fails_with_what_where_and_what_to_do(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    job = make_job()
+    (tmp_path / "snapshot" / "rows.jsonl").write_text("")
+
+    with pytest.raises(TrainingFailed, match=r"was changed after it was built\. Build it again"):
+        train(job, tmp_path / "run", ignore)
+
+
+def test_a_folder_is_not_used_for_another_job(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "job.json").write_text("{}")
+
+    with pytest.raises(TrainingFailed, match="holds another job"):
+        train(make_job(), tmp_path / "run", ignore)
+
+
+def test_two_trainers_do_not_share_a_folder(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    refusals: list[str] = []
+
+    def start_another(event: TrainingProgress) -> None:
+        if not refusals:
+            with pytest.raises(AlreadyRunningError) as refusal:
+                train(make_job(), tmp_path / "run", ignore)
+            refusals.append(str(refusal.value))
+
+    train(make_job(), tmp_path / "run", start_another)
+
+    assert "already trains" in refusals[0]
+
+
+def test_an_event_that_a_kill_cut_short_is_no_event(tmp_path: Path) -> None:
+    (tmp_path / "progress.jsonl").write_text(json.dumps({"phase": "training", "step": 1, "total": 2}) + '\n{"pha')
+
+    assert [event.step for event in read_progress(tmp_path)] == [1]
+
+
+def test_a_packed_step_has_the_loss_of_its_rows_one_by_one() -> None:
+    model = tiny_model()
+    prefix = [256, 65, 66]
+    rows = [TokenRow((70, 71), (80, 81, 82), 1.0), TokenRow((72,), (90,), 1.0), TokenRow((73, 74), (91, 92), 0.5)]
+
+    packed = completion_loss(model, collate([packed_step(prefix, rows)])).item()
+
+    def token_losses(row: TokenRow) -> torch.Tensor:
+        ids = torch.tensor([[*prefix, *row.prompt, *row.completion]])
+        logits = model(input_ids=ids).logits[0, -len(row.completion) - 1 : -1]
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(row.completion), reduction="none")
+
+    facts = torch.cat([token_losses(row) for row in rows[:2]]).mean()
+    replayed = token_losses(rows[2]).mean()
+    assert packed == pytest.approx((facts + 0.5 * replayed).item(), rel=1e-5)
+
+
+def test_only_completions_carry_loss() -> None:
+    step = packed_step([1, 2], [TokenRow((3, 4), (5, 6), 1.0)])
+
+    assert step["labels"] == [IGNORED] * 4 + [5, 6]
+    assert step["position_ids"] == [0, 1, 2, 3, 4, 5]
