@@ -16,6 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.app import create_app
 from bot.slack.parts import SlackParts
+from bot.slack.refusals import error_code
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
@@ -84,7 +85,7 @@ async def _ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:
         await call
     except SlackApiError as error:
         raise ConfigurationError(
-            f"Slack refuses slack.{name} ({error.response['error']}). Copy it again from {WHERE[name]}."
+            f"Slack refuses slack.{name} ({error_code(error)}). Copy it again from {WHERE[name]}."
         ) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ConfigurationError(

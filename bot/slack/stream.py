@@ -10,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.blocks import Blocks
 from bot.slack.jobs import Question
+from bot.slack.refusals import error_code
 
 log = logging.getLogger(__name__)
 
@@ -78,4 +79,4 @@ async def remove_messages(client: AsyncWebClient, channel: str, timestamps: list
         try:
             await client.chat_delete(channel=channel, ts=ts)
         except SlackApiError as error:
-            log.warning("the half-written answer %s in %s stays: %s", ts, channel, error.response.get("error"))
+            log.warning("the half-written answer %s in %s stays: %s", ts, channel, error_code(error))

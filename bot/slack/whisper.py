@@ -5,6 +5,8 @@ import logging
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.refusals import error_code
+
 log = logging.getLogger(__name__)
 
 UNREACHABLE = {"user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived"}
@@ -15,6 +17,6 @@ async def whisper(client: AsyncWebClient, channel: str, user: str, text: str, th
     try:
         await client.chat_postEphemeral(channel=channel, user=user, text=text, thread_ts=thread_ts)
     except SlackApiError as error:
-        if error.response.get("error") not in UNREACHABLE:
+        if error_code(error) not in UNREACHABLE:
             raise
-        log.info("%s cannot be told in %s: %s", user, channel, error.response.get("error"))
+        log.info("%s cannot be told in %s: %s", user, channel, error_code(error))

@@ -22,6 +22,7 @@ from bot.slack.home import Home
 from bot.slack.jobs import Correction, Decision, Job, News, Opened, Promotion, Question, Vote
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.refusals import error_code, is_server_error
 from bot.slack.whisper import whisper
 from storage import inbox
 from storage.inbox import MAX_ATTEMPTS, InboxEvent
@@ -154,5 +155,5 @@ class InboxWorker:
 def is_passing(error: Exception) -> bool:
     """Whether the same thing may work if it is tried again."""
     if isinstance(error, SlackApiError):
-        return error.response.status_code >= 500 or error.response.get("error") in PASSING_SLACK_ERRORS  # noqa: PLR2004
+        return is_server_error(error) or error_code(error) in PASSING_SLACK_ERRORS
     return isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError, OperationalError))

@@ -1,24 +1,44 @@
 from datetime import UTC, datetime
+from typing import Literal
 
 from bot.slack import blocks
-from bot.slack.blocks import Change, GateLine
+from governance.gates import GateResult, GateVerdict
+from learning.evaluation import Change
 from storage.interactions import Interaction
 
 LONG = "x" * 20_000
 
 
+def gate(verdict: GateVerdict, explanation: str) -> GateResult:
+    return GateResult("as_told", verdict, explanation, value=0.9, n=20, low=0.7, high=1.0, threshold=0.9)
+
+
+def change(question: str, before: str, after: str, verdict: Literal["gained", "lost"] = "gained") -> Change:
+    return Change(kind="as_told", question=question, expected="", before=before, after=after, verdict=verdict)
+
+
 def interaction(question: str = "Why?", answer: str = "Because.") -> Interaction:
     return Interaction(
-        id="qa_1", workspace_id="T1", channel="C1", thread_ts="1.1", question_ts="1.1", answer_ts="1.2", asker_id="T1/U1",
-        question=question, answer=answer, base_digest="b", prompt_digest="p", created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        id="qa_1",
+        workspace_id="T1",
+        channel="C1",
+        thread_ts="1.1",
+        question_ts="1.1",
+        answer_ts="1.2",
+        asker_id="T1/U1",
+        question=question,
+        answer=answer,
+        base_digest="b",
+        prompt_digest="p",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 def test_what_people_wrote_can_neither_mention_anybody_nor_form_a_link() -> None:
     shown = blocks.proposal_message(
         adapter="a" * 64,
-        gates=[GateLine("as_told", "passed", "<!channel>")],
-        changes=[Change("<@U1>", "<https://a.example|x>", "& so on")],
+        gates=[gate("passed", "<!channel>")],
+        changes=[change("<@U1>", "<https://a.example|x>", "& so on")],
         status="",
         decidable=False,
         proposal_id="prop_1",
@@ -32,8 +52,8 @@ def test_what_people_wrote_can_neither_mention_anybody_nor_form_a_link() -> None
 def test_a_proposal_with_many_long_changes_stays_within_slacks_limits() -> None:
     shown = blocks.proposal_message(
         adapter="a" * 64,
-        gates=[GateLine("gate", "failed", LONG) for _ in range(10)],
-        changes=[Change(LONG, LONG, LONG) for _ in range(60)],
+        gates=[gate("failed", LONG) for _ in range(10)],
+        changes=[change(LONG, LONG, LONG) for _ in range(60)],
         status=LONG,
         decidable=True,
         proposal_id="prop_1",
@@ -59,3 +79,17 @@ def test_a_long_answer_is_cut_to_what_the_modals_input_takes() -> None:
 
 def test_the_modal_holds_the_answer_to_edit() -> None:
     assert blocks.correction_modal(interaction())["blocks"][1]["element"]["initial_value"] == "Because."
+
+
+def test_answers_that_become_wrong_come_first() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[],
+        changes=[change("first", "", ""), change("second", "right", "wrong", "lost")],
+        status="",
+        decidable=True,
+        proposal_id="prop_1",
+    )
+    text = str(shown)
+    assert "1 become right, 1 become wrong" in text
+    assert text.index("second") < text.index("first")

@@ -1,0 +1,301 @@
+"""A small workspace with the real bot in it: real Bolt app, database, governance and engine; only the model is tiny."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+import websockets
+from bot.workspace.app import create_app as create_workspace_app
+from bot.workspace.serving import serve
+from pydantic import SecretStr
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlmodel import col, select
+
+from bot.serving import ServingAdapter
+from bot.slack.app import SlackParts
+from bot.slack.manifest import read_manifest
+from bot.slack.socket import connected, make_client
+from bot.slack.worker import InboxWorker
+from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
+from governance.audit import AuditLog
+from governance.flows import Governance
+from governance.policy import load_policy
+from learning.base_model import BaseModel, prepare
+from learning.engine import Engine
+from learning.hardware import detect
+from storage.artifacts import ArtifactStore
+from storage.database import Database
+from storage.inbox import InboxEvent
+from storage.interactions import Interaction
+from storage.settings import InferenceSettings, Settings, SlackSettings
+from tests.bot.slack.tiny import make_tiny_model
+
+ADA, PRIYA, MARCUS = "UADA", "UPRIYA", "UMARCUS"
+MEMBERS = (
+    Member(ADA, "ada", "Ada Lindgren", "Customer care"),
+    Member(PRIYA, "priya", "Priya Raman", "Workshop lead"),
+    Member(MARCUS, "marcus", "Marcus Lindqvist", "Head of operations"),
+)
+ASK, APPROVALS = "CASK", "CAPPROVALS"
+BOT_TOKEN, APP_TOKEN = "xoxb-test", "xapp-test"
+PATIENCE_S = 30
+
+Message = dict[str, Any]
+Found = TypeVar("Found")
+
+
+@dataclass
+class Town:
+    """The workspace as its people use it: over the page's own API, as `client` and a socket for each person."""
+
+    url: str
+    http: httpx.AsyncClient
+    bot: str
+    views: dict[str, list[Message]] = field(default_factory=dict)
+    prompts: dict[str, list[Message]] = field(default_factory=dict)
+
+    async def send(self, user: str, text: str, channel: str = ASK, thread_ts: str | None = None) -> str:
+        """Write a message; return its ts."""
+        return str((await self.post("send", user=user, channel=channel, text=text, thread_ts=thread_ts))["ts"])
+
+    async def mention(self, user: str, text: str, channel: str = ASK, thread_ts: str | None = None) -> str:
+        """Write a message that mentions the bot."""
+        return await self.send(user, f"<@{self.bot}> {text}", channel, thread_ts)
+
+    async def dm(self, user: str) -> str:
+        """Open the direct messages with the bot; return the channel."""
+        return str((await self.post("dm", user=user, **{"with": self.bot}))["channel"]["id"])
+
+    async def press(self, user: str, message: Message, action_id: str, value: str | None = None) -> None:
+        """Press the button of a message with this action id; `value` chooses between feedback buttons."""
+        block, element = find_element(message, action_id)
+        action = {
+            "block_id": block.get("block_id", ""),
+            "action_id": action_id,
+            "type": element["type"],
+            "value": value or element.get("value"),
+        }
+        await self.post("action", user=user, channel=message["channel"], ts=message["ts"], action=action)
+
+    async def submit(self, user: str, view: Message, block_id: str, text: str) -> dict[str, Any]:
+        """Type a text into a modal and submit it; return what the page gets."""
+        values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}
+        return await self.post("submit", user=user, view_id=view["id"], values=values, check=False)
+
+    async def history(self, user: str, channel: str = ASK) -> list[Message]:
+        """Return what this person sees in a channel, replies and ephemeral messages included."""
+        answer = await self.http.get("client/history", params={"user": user, "channel": channel})
+        messages: list[Message] = answer.json()["messages"]
+        return messages
+
+    async def answers(self, question_ts: str, channel: str = ASK, user: str = ADA) -> list[Message]:
+        """Return the bot's finished messages in a thread."""
+        return [
+            message
+            for message in await self.history(user, channel)
+            if message.get("thread_ts") == question_ts
+            and message["user"] == self.bot
+            and not message["streaming"]
+            and not message["ephemeral"]
+        ]
+
+    async def answer(self, question_ts: str, channel: str = ASK, user: str = ADA) -> Message:
+        """Wait for the bot's answer in a thread."""
+        return (await eventually(lambda: self.answers(question_ts, channel, user)))[0]
+
+    async def whispers(self, user: str, channel: str = ASK) -> list[str]:
+        """Return what only this person was told in a channel."""
+        return [message["text"] for message in await self.history(user, channel) if message["ephemeral"]]
+
+    async def view(self, user: str, count: int = 1) -> Message:
+        """Wait until `count` modals were opened for this person since `watch`; return the last of them."""
+
+        async def opened() -> list[Message]:
+            return self.views[user] if len(self.views[user]) >= count else []
+
+        return (await eventually(opened))[-1]
+
+    @asynccontextmanager
+    async def watch(self, user: str) -> AsyncIterator[None]:
+        """Look at the page as this person: modals and prompts shown meanwhile are kept."""
+        self.views[user] = []
+        address = str(httpx.URL(self.url).join("client/events")).replace("http", "ws", 1)
+
+        async def listen(socket: websockets.ClientConnection) -> None:
+            async for raw in socket:
+                event = json.loads(raw)
+                if event["type"] == "view_opened":
+                    self.views[user].append(event["view"])
+                elif event["type"] == "prompts":
+                    self.prompts[user] = event["prompts"]
+
+        async with websockets.connect(f"{address}?user={user}") as socket:
+            listener = asyncio.create_task(listen(socket))
+            yield
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listener
+
+    async def post(self, what: str, *, check: bool = True, **content: Any) -> dict[str, Any]:
+        """Call the page's API."""
+        answer = await self.http.post(
+            f"client/{what}", json={key: value for key, value in content.items() if value is not None}
+        )
+        result: dict[str, Any] = answer.json()
+        assert result["ok"] or not check, result
+        return result
+
+
+@dataclass
+class Bot:
+    """The bot's side; the worker can be stopped in the middle of its work and started again."""
+
+    parts: SlackParts
+    client: AsyncWebClient
+    worker: asyncio.Task[None] | None = None
+
+    def start_worker(self) -> None:
+        """Begin to work on the inbox."""
+        self.worker = asyncio.create_task(InboxWorker(self.parts, self.client, retry_after_s=0.01).run())
+
+    async def stop_worker(self) -> None:
+        """Stop at once, whatever is in hand."""
+        if self.worker is not None:
+            self.worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.worker
+            self.worker = None
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    folder = tmp_path_factory.mktemp("tiny")
+    return prepare(str(make_tiny_model(folder / "model")), folder / "cache")
+
+
+@pytest.fixture
+def engine(tiny_base: BaseModel) -> Any:
+    engine = Engine.start(tiny_base, detect(threads=1))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def app_definition() -> AppDefinition:
+    manifest = read_manifest()
+    return AppDefinition(
+        name=manifest.name,
+        bot_token=BOT_TOKEN,
+        app_token=APP_TOKEN,
+        scopes=manifest.scopes,
+        events=manifest.events,
+        shortcuts=tuple((shortcut.callback_id, shortcut.name) for shortcut in manifest.shortcuts),
+        commands=manifest.commands,
+    )
+
+
+@pytest.fixture
+async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
+    everybody = tuple(member.id for member in MEMBERS)
+    channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
+    workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
+    async with (
+        serve(create_workspace_app(workspace), host="127.0.0.1", port=0) as url,
+        httpx.AsyncClient(base_url=f"{url}/", timeout=PATIENCE_S) as http,
+    ):
+        boot = (await http.get("client/boot", params={"user": ADA})).json()
+        yield Town(f"{url}/", http, boot["app"]["user"])
+
+
+@pytest.fixture
+def slack_settings(town: Town) -> SlackSettings:
+    return SlackSettings(
+        mode="socket", bot_token=SecretStr(BOT_TOKEN), app_token=SecretStr(APP_TOKEN), api_url=f"{town.url}api/"
+    )
+
+
+@pytest.fixture
+def parts(
+    slack_settings: SlackSettings, sqlite_database: Database, engine: Engine, tiny_base: BaseModel, tmp_path: Path
+) -> SlackParts:
+    settings = Settings(
+        data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
+    )
+    audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
+    return SlackParts(
+        settings=settings,
+        database=sqlite_database,
+        governance=Governance(sqlite_database, load_policy(), audit),
+        engine=engine,
+        base=tiny_base,
+        serving=ServingAdapter(sqlite_database, ArtifactStore(settings.artifact_folder), engine),
+    )
+
+
+@pytest.fixture
+async def connected_bot(parts: SlackParts, slack_settings: SlackSettings) -> AsyncIterator[Bot]:
+    """The bot with its socket open, and nobody at work on the inbox yet."""
+    client = make_client(slack_settings)
+    bot = Bot(parts, client)
+    async with connected(parts, client, slack_settings):
+        yield bot
+        await bot.stop_worker()
+
+
+@pytest.fixture
+async def bot(connected_bot: Bot) -> Bot:
+    """The bot at work."""
+    connected_bot.start_worker()
+    return connected_bot
+
+
+def find_element(message: Message, action_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the block and the element with this action id."""
+    for block in message.get("blocks", []):
+        for element in block.get("elements", []):
+            if element.get("action_id") == action_id:
+                return block, element
+    raise AssertionError(f"no {action_id} in {message}")
+
+
+async def eventually(look: Callable[[], Awaitable[Found]]) -> Found:
+    """Return what `look` finds, as soon as it finds something."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (found := await look()):  # noqa: ASYNC110 - the page has no event for all of this
+            await asyncio.sleep(0.02)
+        return found
+
+
+def with_events(definition: AppDefinition, events: set[str], scopes: set[str]) -> AppDefinition:
+    """Return the app with more events and scopes than it asks for."""
+    return replace(definition, events=definition.events | events, scopes=definition.scopes | scopes)
+
+
+def interactions(bot: Bot) -> list[Interaction]:
+    """Return the answers that were kept, oldest first."""
+    with bot.parts.database.read() as session:
+        return list(session.exec(select(Interaction).order_by(col(Interaction.created_at))))
+
+
+def jobs_in(bot: Bot, *states: str) -> list[InboxEvent]:
+    """Return what is in the inbox, in the order in which it came."""
+    with bot.parts.database.read() as session:
+        query = select(InboxEvent).order_by(col(InboxEvent.id))
+        return list(session.exec(query.where(col(InboxEvent.state).in_(states)) if states else query))
+
+
+async def all_done(bot: Bot, count: int) -> list[InboxEvent]:
+    """Wait until `count` jobs came in and none of them is in hand any more."""
+
+    async def done() -> list[InboxEvent]:
+        jobs = await asyncio.to_thread(jobs_in, bot)
+        return jobs if len(jobs) >= count and all(job.state in {"done", "failed"} for job in jobs) else []
+
+    return await eventually(done)

@@ -1,0 +1,127 @@
+import asyncio
+
+import pytest
+from bot.workspace.seed import AppDefinition
+from pydantic import SecretStr
+
+from bot.slack.app import SlackParts
+from bot.slack.socket import connected, make_client
+from storage import inbox
+from storage.errors import ConfigurationError
+from storage.settings import SlackSettings
+from tests.bot.slack.conftest import (
+    ADA,
+    PRIYA,
+    Bot,
+    Town,
+    all_done,
+    eventually,
+    interactions,
+    jobs_in,
+    with_events,
+)
+
+
+async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, town: Town) -> None:
+    await town.mention(ADA, "kite")
+
+    (waiting,) = await eventually(lambda: asyncio.to_thread(jobs_in, connected_bot, "received"))
+    assert waiting.kind == "question"
+    assert "token" not in waiting.payload
+
+
+async def test_a_redelivered_event_is_answered_once(bot: Bot, town: Town) -> None:
+    await town.post("faults", redeliver_next=1)
+    asked = await town.mention(ADA, "kite")
+    await town.answer(asked)
+    after = await town.mention(PRIYA, "wind")
+    await town.answer(after)
+
+    await all_done(bot, 2)
+    assert len(await town.answers(asked)) == 1
+    assert len(interactions(bot)) == 2
+
+
+class TestBothEvents:
+    @pytest.fixture
+    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
+        return with_events(app_definition, {"message.channels"}, {"channels:history"})
+
+    async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(self, bot: Bot, town: Town) -> None:
+        asked = await town.mention(ADA, "kite")
+        await town.answer(asked)
+        await town.answer(await town.mention(PRIYA, "wind"))
+
+        assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
+        assert len(await town.answers(asked)) == 1
+
+
+async def test_what_a_killed_process_had_begun_to_answer_is_answered_once(bot: Bot, town: Town) -> None:
+    await town.post("faults", delay_ms=100)  # so that the answer is in the making for a while
+    asked = await town.mention(ADA, "kite wind")
+    await eventually(lambda: begun(bot))
+
+    await bot.stop_worker()
+    assert interactions(bot) == []
+    with bot.parts.database.transaction() as session:
+        assert inbox.requeue_unfinished(session) == 1
+    await town.post("faults", delay_ms=0)
+    bot.start_worker()
+
+    answer = await town.answer(asked)
+    await all_done(bot, 1)
+    said = [m for m in await town.history(ADA) if m.get("thread_ts") == asked and m["user"] == town.bot]
+    assert [message["ts"] for message in said] == [answer["ts"]]
+    assert [kept.answer for kept in interactions(bot)] == [answer["text"].strip()]
+
+
+async def begun(bot: Bot) -> bool:
+    jobs = await asyncio.to_thread(jobs_in, bot, "handling")
+    return any(job.payload["begun"] for job in jobs)
+
+
+async def test_a_question_that_was_answered_is_not_answered_again_after_a_restart(bot: Bot, town: Town) -> None:
+    asked = await town.mention(ADA, "kite")
+    await town.answer(asked)
+    (job,) = await all_done(bot, 1)
+    with bot.parts.database.transaction() as session:  # the process died between keeping the answer and saying so
+        job.state = "received"
+        session.merge(job)
+    bot.parts.arrived.set()
+
+    await all_done(bot, 1)
+    await town.answer(await town.mention(ADA, "wind"))
+    assert len(await town.answers(asked)) == 1
+
+
+async def test_rate_limits_are_waited_out(bot: Bot, town: Town) -> None:
+    await town.post("faults", rate_limit_next=3, retry_after=1)
+
+    answer = await town.answer(await town.mention(ADA, "kite"))
+
+    (kept,) = await eventually(lambda: asyncio.to_thread(interactions, bot))
+    assert kept.answer == answer["text"].strip()
+
+
+async def test_when_the_engine_fails_the_asker_gets_a_plain_sentence_with_a_reference(bot: Bot, town: Town) -> None:
+    bot.parts.engine.close()
+    answer = await town.answer(await town.mention(ADA, "kite"))
+
+    (job,) = await all_done(bot, 1)
+    assert f"reference number {job.id}" in answer["text"]
+    assert "engine" not in answer["text"]
+    assert job.state == "failed"
+    assert "engine is closed" in job.error
+    assert interactions(bot) == []
+
+
+@pytest.mark.parametrize("name", ["bot_token", "app_token"])
+async def test_a_token_that_slack_refuses_is_named_and_not_repeated(
+    parts: SlackParts, slack_settings: SlackSettings, name: str
+) -> None:
+    wrong = SecretStr({"bot_token": "xoxb-revoked", "app_token": "xapp-revoked"}[name])
+    settings = slack_settings.model_copy(update={name: wrong})
+    with pytest.raises(ConfigurationError, match=f"slack.{name}") as refusal:
+        async with connected(parts, make_client(settings), settings):
+            pass
+    assert "revoked" not in str(refusal.value)
