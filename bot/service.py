@@ -24,6 +24,7 @@ from bot.slack.socket import check_tokens, connected, make_client
 from bot.slack.worker import InboxWorker
 from bot.web.app import create_web_app
 from bot.workspace.app import create_app as create_workspace_app
+from bot.workspace.people import People
 from bot.workspace.serving import serve
 from bot.workspace.state import Workspace
 from learning.base_model import BaseModel, prepare
@@ -60,6 +61,7 @@ class Service:
     client: AsyncWebClient
     url: str
     workspace: Workspace | None
+    people: People | None
     run_progress: RunProgress
     on_event: OnEvent = _ignore
     _training: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -149,9 +151,12 @@ async def running(
         interrupted = recover(parts)
         if settings.slack.mode == "local":
             workspace = workspace or open_local_workspace(settings.data_folder, settings.slack.approvers_channel)
-        web = create_web_app(parts)
+        web, people = create_web_app(parts), None
         if workspace is not None:
-            web.mount("/workspace", create_workspace_app(workspace))
+            local = create_workspace_app(workspace)
+            people = local.state.people
+            stack.push_async_callback(local.state.sockets.close)
+            web.mount("/workspace", local)
         url = await stack.enter_async_context(serve(web, host=settings.web.host, port=settings.web.port))
         base = await asyncio.to_thread(prepare, settings.model.base, settings.cache_folder, on_progress)
         engine = await asyncio.to_thread(_start_engine, settings, base)
@@ -169,7 +174,7 @@ async def running(
             serving=serving,
         )
         run_progress = RunProgress(slack_parts, client)
-        service = Service(parts, base, engine, serving, client, url, workspace, run_progress)
+        service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress)
         await stack.enter_async_context(connected(slack_parts, client, slack))
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, InboxWorker(slack_parts, client).run())
@@ -183,20 +188,17 @@ async def running(
 
 
 def recover(parts: Parts) -> bool:
-    """After a kill: put begun events back, mark begun runs as interrupted; return whether a run is to be resumed.
+    """After a kill: put begun events back, sweep away drafts; return whether a run is to be resumed.
 
     Only the holder of the lease may call this.
     """
     with parts.database.transaction() as session:
         again = inbox.requeue_unfinished(session)
+    parts.store.remove_drafts()
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)
     with parts.database.read() as session:
-        begun = list_runs(session, "running")
-    for run in begun:
-        parts.governance.finish_run(run.id, "interrupted", "the process that ran it was stopped")
-    with parts.database.read() as session:
-        return bool(list_runs(session, "interrupted"))
+        return bool(list_runs(session, "running", "interrupted"))
 
 
 def _start_engine(settings: Settings, base: BaseModel) -> Engine:

@@ -10,7 +10,9 @@ from bot.demo.company import Fact
 from bot.local import APPROVALS_CHANNEL, APPROVER, ASKER, EXPERT, QUESTIONS_CHANNEL
 from bot.service import Service
 from bot.slack.names import APPROVE_ACTION, CORRECT_ACTION, CORRECTION_BLOCK, INPUT_ACTION
-from bot.workspace.state import Message, Workspace
+from bot.workspace.model import Message
+from bot.workspace.people import People
+from bot.workspace.state import Workspace
 from storage.errors import ApprenticeError
 from storage.people import names_of
 from storage.proposals import decisions_on
@@ -69,24 +71,22 @@ async def play(service: Service, facts: Sequence[Fact], on_step: OnStep) -> Outc
         ApprenticeError: training failed.
 
     """
-    workspace = service.workspace
-    assert workspace is not None
     outcome = Outcome()
     clock = _Stopwatch(outcome.seconds)
-    asked = await ask_all(workspace, facts, on_step, "questions before")
+    asked = await ask_all(service, facts, on_step, "questions before")
     outcome.before = [answered for answered, _ in asked]
     clock.lap("before")
-    await correct_all(workspace, facts, [message for _, message in asked], on_step)
+    await correct_all(service, facts, [message for _, message in asked], on_step)
     clock.lap("corrections")
     result = await service.train("demo")
     outcome.gates = [asdict(gate) for gate in result.gates]
     clock.lap("training_and_evaluation")
     if result.proposal is None:
         raise StoryError("the new adapter failed its gates: " + " ".join(gate.explanation for gate in result.gates))
-    await approve(workspace, service)
+    await approve(service)
     outcome.approved_by = approvers(service, result.proposal.id)
     clock.lap("approval")
-    outcome.after = [answered for answered, _ in await ask_all(workspace, facts, on_step, "questions after")]
+    outcome.after = [answered for answered, _ in await ask_all(service, facts, on_step, "questions after")]
     clock.lap("after")
     verification = await asyncio.to_thread(service.parts.audit.verify, service.parts.database)
     outcome.audit = {"verified": verification.verified, "records": verification.records, "root": verification.root}
@@ -96,16 +96,17 @@ async def play(service: Service, facts: Sequence[Fact], on_step: OnStep) -> Outc
 
 
 async def ask_all(
-    workspace: Workspace, facts: Sequence[Fact], on_step: OnStep, label: str
+    service: Service, facts: Sequence[Fact], on_step: OnStep, label: str
 ) -> list[tuple[Answered, Message]]:
     """Let Ada ask each fact twice, in the handbook's words and in others; return the answers in that order."""
+    workspace, people = _town(service)
     questions = [(fact, wording) for fact in facts for wording in (fact.question, fact.in_other_words)]
     done = 0
 
     async def ask(fact: Fact, question: str) -> tuple[Answered, Message]:
         nonlocal done
         mention = f"<@{workspace.bot_user}> {question}"
-        ts = await workspace.send(ASKER.id, QUESTIONS_CHANNEL, mention)
+        ts = await people.send(ASKER.id, QUESTIONS_CHANNEL, mention)
         message = await _answer_to(workspace, ts)
         done += 1
         on_step(label, done, len(questions))
@@ -115,24 +116,24 @@ async def ask_all(
     return list(await asyncio.gather(*(ask(fact, question) for fact, question in questions)))
 
 
-async def correct_all(
-    workspace: Workspace, facts: Sequence[Fact], messages: Sequence[Message], on_step: OnStep
-) -> None:
+async def correct_all(service: Service, facts: Sequence[Fact], messages: Sequence[Message], on_step: OnStep) -> None:
     """Let Priya put each answer right, through the button and its modal; she corrects the first wording only."""
+    workspace, people = _town(service)
     for number, (fact, message) in enumerate(zip(facts, messages[::2], strict=True), start=1):
-        await workspace.click(EXPERT.id, QUESTIONS_CHANNEL, message.ts, CORRECT_ACTION)
+        await people.click(EXPERT.id, QUESTIONS_CHANNEL, message.ts, CORRECT_ACTION)
         view = await _open_view(workspace, EXPERT.id)
-        errors = await workspace.submit(EXPERT.id, view, {CORRECTION_BLOCK: {INPUT_ACTION: fact.answer}})
+        errors = await people.submit(EXPERT.id, view, {CORRECTION_BLOCK: {INPUT_ACTION: fact.answer}})
         if errors:
             raise StoryError(f"the correction of {fact.question!r} was refused: {errors}")
         on_step("corrections", number, len(facts))
 
 
-async def approve(workspace: Workspace, service: Service) -> None:
+async def approve(service: Service) -> None:
     """Let Marcus approve the proposal in the approvers' channel, and wait until the adapter answers."""
+    workspace, people = _town(service)
     before = service.engine.serving
     message = await _wait(lambda: _with_button(workspace, APPROVE_ACTION), "the proposal was not posted")
-    await workspace.click(APPROVER.id, APPROVALS_CHANNEL, message.ts, APPROVE_ACTION)
+    await people.click(APPROVER.id, APPROVALS_CHANNEL, message.ts, APPROVE_ACTION)
     await _wait(lambda: service.engine.serving != before or None, "the approved adapter was not put live")
 
 
@@ -147,6 +148,12 @@ def approvers(service: Service, proposal_id: str) -> list[str]:
 def spoken(message: Message) -> str:
     """Return the text of an answer as its reader sees it."""
     return message.text.strip()
+
+
+def _town(service: Service) -> tuple[Workspace, People]:
+    assert service.workspace is not None
+    assert service.people is not None
+    return service.workspace, service.people
 
 
 async def _answer_to(workspace: Workspace, ts: str) -> Message:

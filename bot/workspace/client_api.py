@@ -1,0 +1,264 @@
+"""The page's own API: what one member sees, and what that member does. JSON in, JSON out, events over a websocket."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.workspace.model import COLOURS, Channel, Faults, Json
+from bot.workspace.people import ActionRefusedError, People
+from bot.workspace.socket_mode import SocketMode
+from bot.workspace.state import Workspace
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    user: str
+
+
+class _Send(_Body):
+    channel: str
+    text: str = Field(max_length=40_000)
+    thread_ts: str | None = None
+
+
+class _Reaction(_Body):
+    channel: str
+    ts: str
+    name: str = Field(max_length=100)
+    add: bool = True
+
+
+class _Action(_Body):
+    action: dict[str, Any]
+    channel: str | None = None
+    ts: str | None = None
+    view_id: str | None = None
+
+
+class _Submit(_Body):
+    view_id: str
+    values: dict[str, dict[str, Any]]
+
+
+class _Close(_Body):
+    view_id: str
+
+
+class _Shortcut(_Body):
+    channel: str
+    ts: str
+    callback_id: str
+
+
+class _Command(_Body):
+    channel: str
+    command: str
+    text: str = ""
+
+
+class _Opened(_Body):
+    channel: str = ""
+    tab: str = "home"
+
+
+class _Dm(_Body):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    other: str = Field(alias="with")
+
+
+class _Faults(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    rate_limit_next: int | None = Field(default=None, ge=0, le=1_000)
+    retry_after: int | None = Field(default=None, ge=0, le=60)
+    delay_ms: int | None = Field(default=None, ge=0, le=60_000)
+    redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
+    drop_sockets: bool = False
+
+
+def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901 - a list of routes
+    """Return the routes below `client/`."""
+    router = APIRouter(prefix="/client")
+
+    @router.get("/boot")
+    def boot(user: str) -> Json:
+        _member(workspace, user)
+        return _boot(workspace, user)
+
+    @router.get("/history")
+    def history(user: str, channel: str) -> Json:
+        if user not in workspace.channels.get(channel, Channel("", "", ())).members:
+            raise ActionRefusedError("You are not in that channel.")
+        seen = [each for each in workspace.messages(channel) if each.seen_by in (None, user)]
+        return {"ok": True, "messages": [message.public() for message in seen]}
+
+    @router.get("/home")
+    def home(user: str) -> Json:
+        return {"ok": True, "view": workspace.homes.get(user)}
+
+    @router.post("/send")
+    async def send(body: _Send) -> Json:
+        return {"ok": True, "ts": await people.send(body.user, body.channel, body.text, body.thread_ts)}
+
+    @router.post("/reaction")
+    async def reaction(body: _Reaction) -> Json:
+        people.react(body.user, body.channel, body.ts, body.name, add=body.add)
+        return {"ok": True}
+
+    @router.post("/action")
+    async def action(body: _Action) -> Json:
+        await people.act(body.user, body.action, channel=body.channel, ts=body.ts, view_id=body.view_id)
+        return {"ok": True}
+
+    @router.post("/submit")
+    async def submit(body: _Submit) -> Json:
+        errors = await people.submit(body.user, body.view_id, body.values)
+        return (
+            {"ok": False, "errors": errors} if errors else {"ok": True, "closed": body.view_id not in workspace.views}
+        )
+
+    @router.post("/close")
+    async def close(body: _Close) -> Json:
+        await people.close(body.user, body.view_id)
+        return {"ok": True}
+
+    @router.post("/shortcut")
+    async def shortcut(body: _Shortcut) -> Json:
+        await people.shortcut(body.user, body.channel, body.ts, body.callback_id)
+        return {"ok": True}
+
+    @router.post("/command")
+    async def command(body: _Command) -> Json:
+        await people.command(body.user, body.channel, body.command, body.text)
+        return {"ok": True}
+
+    @router.post("/opened")
+    async def opened(body: _Opened) -> Json:
+        _member(workspace, body.user)
+        channel = body.channel or workspace.open_dm(body.user, workspace.bot_user).id
+        workspace.home_opened(body.user, channel, body.tab)
+        return {"ok": True}
+
+    @router.post("/dm")
+    async def direct_messages(body: _Dm) -> Json:
+        _member(workspace, body.user)
+        _member(workspace, body.other)
+        return {"ok": True, "channel": _channel(workspace, workspace.open_dm(body.user, body.other), body.user)}
+
+    @router.post("/faults")
+    async def faults(body: _Faults) -> Json:
+        for name, value in body.model_dump(exclude={"drop_sockets"}, exclude_none=True).items():
+            setattr(workspace.faults, name, value)
+        if body.drop_sockets:
+            await sockets.drop()
+        for user in workspace.members:
+            workspace.show_to(user, {"type": "faults", "faults": _shown_faults(workspace.faults)})
+        return {"ok": True, "faults": _shown_faults(workspace.faults)}
+
+    @router.websocket("/events")
+    async def events(socket: WebSocket, user: str) -> None:
+        await _send_events(workspace, socket, user)
+
+    return router
+
+
+async def refuse(_: Request, error: Exception) -> JSONResponse:
+    """Answer an act that is not possible with its plain sentence."""
+    return JSONResponse({"ok": False, "error": str(error)}, status_code=400)
+
+
+async def _send_events(workspace: Workspace, socket: WebSocket, user: str) -> None:
+    """Send what a person sees, until the page closes."""
+    if user not in workspace.members:
+        await socket.close(code=4404, reason="there is no such member")
+        return
+    await socket.accept()
+    page = workspace.join_page(user)
+    closed = asyncio.create_task(_wait_for_close(socket))
+    try:
+        while not closed.done():
+            event = asyncio.create_task(page.get())
+            await asyncio.wait({event, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not event.done():
+                event.cancel()
+                break
+            await socket.send_json(event.result())
+    except (WebSocketDisconnect, RuntimeError):
+        pass
+    finally:
+        closed.cancel()
+        workspace.leave_page(user, page)
+
+
+async def _wait_for_close(socket: WebSocket) -> None:
+    try:
+        while True:
+            await socket.receive_text()
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+def _member(workspace: Workspace, user: str) -> None:
+    if user not in workspace.members:
+        raise ActionRefusedError("There is no such member.")
+
+
+def _boot(workspace: Workspace, user: str) -> Json:
+    app = workspace.app
+    channels = [
+        _channel(workspace, channel, user) for channel in workspace.channels.values() if user in channel.members
+    ]
+    return {
+        "ok": True,
+        "team": {"id": workspace.team_id, "name": workspace.team_name},
+        "me": user,
+        "users": [
+            {
+                "id": member.id,
+                "name": member.name,
+                "real_name": member.real_name,
+                "title": member.title,
+                "is_bot": member.is_bot,
+                "color": COLOURS[number % len(COLOURS)],
+                "presence": "active",
+            }
+            for number, member in enumerate(workspace.members.values())
+        ],
+        "channels": channels,
+        "app": {
+            "user": app.bot_user,
+            "app_id": app.app_id,
+            "name": app.name,
+            "shortcuts": [{"callback_id": key, "name": name, "type": "message"} for key, name in app.shortcuts],
+            "commands": [{"command": command, "description": "", "usage": ""} for command in app.commands],
+        },
+        "guide": workspace.guide,
+        "faults": _shown_faults(workspace.faults),
+    }
+
+
+def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
+    shown = {
+        "id": channel.id,
+        "name": channel.name,
+        "is_im": channel.is_im,
+        "is_mpim": False,
+        "is_private": channel.is_private,
+        "members": list(channel.members),
+        "topic": channel.topic,
+        "purpose": "",
+        "unread": 0,
+    }
+    if channel.is_im:
+        other = next((member for member in channel.members if member != user), user)
+        shown |= {"with": other, "name": workspace.members[other].real_name}
+    return shown
+
+
+def _shown_faults(faults: Faults) -> Json:
+    return dict(vars(faults))

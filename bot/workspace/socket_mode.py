@@ -1,0 +1,167 @@
+"""Socket Mode: hands envelopes to the app's connections, and delivers again what is not acknowledged."""
+
+import asyncio
+import itertools
+import logging
+import secrets
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from bot.workspace.model import Json
+from bot.workspace.state import Workspace
+
+log = logging.getLogger(__name__)
+
+ACK_SECONDS = 3.0
+MAX_RETRIES = 3
+RETRY_PAUSE = 1.0
+"""Seconds before a delivery is tried again; Slack waits longer, which would only slow tests down."""
+
+
+class AppDidNotAnswerError(Exception):
+    """The app did not acknowledge an interaction within three seconds."""
+
+
+class SocketMode:
+    """The app's connections. Events wait while there is none; interactions fail at once, as in Slack."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._tickets: set[str] = set()
+        self._connections: list[WebSocket] = []
+        self._turns = itertools.count()
+        self._acks: dict[str, asyncio.Future[Json]] = {}
+        self._waiting: dict[str, Json] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connected = asyncio.Event()
+        for kept in workspace.undelivered:
+            self._waiting[kept["envelope_id"]] = kept
+        workspace.undelivered = []
+        workspace.deliver = self.deliver
+        workspace.unacknowledged = lambda: list(self._waiting.values())
+
+    def new_ticket(self) -> str:
+        """Make the ticket with which the app may connect, once."""
+        ticket = secrets.token_hex(16)
+        self._tickets.add(ticket)
+        return ticket
+
+    async def connect(self, socket: WebSocket, ticket: str) -> None:
+        """Serve one connection until it closes."""
+        if ticket not in self._tickets:
+            await socket.close(code=4401, reason="unknown ticket")
+            return
+        self._tickets.discard(ticket)
+        await socket.accept()
+        self._connections.append(socket)
+        app = self._workspace.app.app_id
+        hello = {"type": "hello", "num_connections": len(self._connections), "connection_info": {"app_id": app}}
+        await socket.send_json(hello)
+        self._connected.set()
+        self._deliver_kept()
+        try:
+            while True:
+                self._acknowledge(await socket.receive_json())
+        except (WebSocketDisconnect, RuntimeError, ValueError):
+            pass
+        finally:
+            self._forget(socket)
+
+    def deliver(self, kind: str, payload: Json, answers: bool) -> None:  # noqa: FBT001 - the type Deliver
+        """Deliver an envelope in the background, until it is acknowledged or was tried often enough."""
+        envelope = self._envelope(kind, payload, answers=answers)
+        self._waiting[envelope["envelope_id"]] = envelope
+        self._start(envelope)
+        if self._workspace.faults.redeliver_next > 0:
+            self._workspace.faults.redeliver_next -= 1
+            self._start(
+                {**envelope, "envelope_id": secrets.token_hex(16), "retry_attempt": 1, "retry_reason": "timeout"}
+            )
+
+    async def ask(self, kind: str, payload: Json) -> Json:
+        """Send an interaction and return the payload of its acknowledgement ({} without one).
+
+        Raises:
+            AppDidNotAnswerError: none came within three seconds.
+
+        """
+        envelope = self._envelope(kind, payload, answers=True)
+        try:
+            return await self._attempt(envelope)
+        except (TimeoutError, ConnectionError) as error:
+            raise AppDidNotAnswerError(f"{self._workspace.app.name} did not answer within 3 seconds.") from error
+
+    async def drop(self) -> None:
+        """Close all connections, as Slack does now and then; the app is expected to come back."""
+        for socket in list(self._connections):
+            self._forget(socket)
+            await socket.close(code=1012)
+
+    async def close(self) -> None:
+        """End all deliveries that are under way; they are still among the unacknowledged."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _envelope(self, kind: str, payload: Json, *, answers: bool) -> Json:
+        return {
+            "envelope_id": secrets.token_hex(16),
+            "type": kind,
+            "accepts_response_payload": answers,
+            "payload": payload,
+            "retry_attempt": 0,
+            "retry_reason": "",
+        }
+
+    def _deliver_kept(self) -> None:
+        """Deliver again what an earlier process of this workspace had not got acknowledged."""
+        for envelope in self._waiting.values():
+            if not any(task.get_name() == envelope["envelope_id"] for task in self._tasks):
+                self._start({**envelope, "retry_attempt": envelope["retry_attempt"] + 1, "retry_reason": "timeout"})
+
+    def _start(self, envelope: Json) -> None:
+        task = asyncio.create_task(self._deliver(envelope), name=envelope["envelope_id"])
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, envelope: Json) -> None:
+        if self._workspace.faults.delay_ms:
+            await asyncio.sleep(self._workspace.faults.delay_ms / 1000)
+        for attempt in range(envelope["retry_attempt"], MAX_RETRIES + 1):
+            await self._connected.wait()
+            try:
+                await self._attempt(
+                    {**envelope, "retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
+                )
+                break
+            except (TimeoutError, ConnectionError):
+                await asyncio.sleep(RETRY_PAUSE)
+        else:
+            log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
+        self._waiting.pop(envelope["envelope_id"], None)
+
+    async def _attempt(self, envelope: Json) -> Json:
+        if not self._connections:
+            raise ConnectionError("the app is not connected")
+        ack: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._acks[envelope["envelope_id"]] = ack
+        socket = self._connections[next(self._turns) % len(self._connections)]
+        try:
+            await socket.send_json(envelope)
+            return await asyncio.wait_for(ack, ACK_SECONDS)
+        except RuntimeError as error:  # the socket closed under the send
+            raise ConnectionError(str(error)) from error
+        finally:
+            self._acks.pop(envelope["envelope_id"], None)
+
+    def _acknowledge(self, message: Any) -> None:
+        ack = self._acks.get(message.get("envelope_id", ""))
+        if ack is not None and not ack.done():
+            ack.set_result(message.get("payload") or {})
+
+    def _forget(self, socket: WebSocket) -> None:
+        if socket in self._connections:
+            self._connections.remove(socket)
+        if not self._connections:
+            self._connected.clear()

@@ -1,0 +1,394 @@
+"""The workspace's state and every change to it. Whoever is told of a change (pages, the app) is told from here."""
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, new_view
+from storage.records import Clock, utc_now
+
+log = logging.getLogger(__name__)
+
+TRIGGER_SECONDS = 3.0
+STREAM_SECONDS = 300.0
+SAVE_SECONDS = 0.5
+
+Deliver = Callable[[str, Json, bool], None]
+"""Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
+
+
+class Workspace:
+    """One team with one installed app. Used from one event loop."""
+
+    def __init__(
+        self,
+        team_id: str,
+        team_name: str,
+        members: Iterable[Member],
+        channels: Iterable[Channel],
+        app: AppDefinition,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.team_id = team_id
+        self.team_name = team_name
+        self.app = app
+        bot = Member(app.bot_user, app.name.lower(), app.name, "App", is_bot=True)
+        self.members = {member.id: member for member in (*members, bot)}
+        self.channels = {
+            channel.id: replace(channel, members=tuple(dict.fromkeys((*channel.members, bot.id))))
+            for channel in channels
+        }
+        self.clock = clock
+        self.history: dict[str, list[Message]] = defaultdict(list)
+        self.views: dict[str, tuple[str, Json]] = {}
+        self.homes: dict[str, Json] = {}
+        self.statuses: dict[tuple[str, str], str] = {}
+        self.guide: Json | None = None
+        self.faults = Faults()
+        self.deliver: Deliver = lambda _kind, _payload, _answers: None
+        self.unacknowledged: Callable[[], list[Json]] = list
+        self.undelivered: list[Json] = []
+        self._triggers: dict[str, tuple[str, float]] = {}
+        self._used_triggers: set[str] = set()
+        self._response_urls: dict[str, tuple[str, str, str | None]] = {}
+        self._stream_ends: dict[tuple[str, str], float] = {}
+        self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
+        self._last_ts = 0
+        self._numbers = itertools.count(1)
+        self._file: Path | None = None
+        self._saving: asyncio.TimerHandle | None = None
+
+    @property
+    def bot_user(self) -> str:
+        """The user id of the app's bot."""
+        return self.app.bot_user
+
+    # Reading
+
+    def messages(self, channel: str, thread_ts: str | None = None) -> list[Message]:
+        """Return a channel's messages, oldest first; with `thread_ts` only the replies in that thread."""
+        found = self.history.get(channel, [])
+        if thread_ts is None:
+            return list(found)
+        return [message for message in found if message.thread_ts == thread_ts and message.ts != thread_ts]
+
+    def find_message(self, channel: str, ts: str) -> Message | None:
+        """Return one message."""
+        return next((message for message in self.history.get(channel, []) if message.ts == ts), None)
+
+    def open_views(self, user: str) -> list[Json]:
+        """Return the modals that a person has open, the newest last."""
+        return [view for owner, view in self.views.values() if owner == user]
+
+    def describe_user(self, member: Member) -> Json:
+        """Return a member as `users.info` gives it."""
+        return {
+            "id": member.id,
+            "team_id": self.team_id,
+            "name": member.name,
+            "real_name": member.real_name,
+            "is_bot": member.is_bot,
+            "deleted": False,
+            "tz": "Etc/UTC",
+            "tz_offset": 0,
+            "color": COLOURS[sum(member.id.encode()) % len(COLOURS)].removeprefix("#"),
+            "profile": {
+                "real_name": member.real_name,
+                "display_name": member.name,
+                "title": member.title,
+                "email": f"{member.name}@example.com",
+            },
+        }
+
+    def describe_channel(self, channel: Channel) -> Json:
+        """Return a channel as `conversations.info` gives it."""
+        described = {
+            "id": channel.id,
+            "name": channel.name,
+            "is_channel": not channel.is_im and not channel.is_private,
+            "is_group": channel.is_private,
+            "is_im": channel.is_im,
+            "is_mpim": False,
+            "is_private": channel.is_private or channel.is_im,
+            "is_archived": False,
+            "is_member": self.bot_user in channel.members,
+            "topic": {"value": channel.topic},
+            "purpose": {"value": ""},
+            "num_members": len(channel.members),
+        }
+        if channel.is_im:
+            described["user"] = next((user for user in channel.members if user != self.bot_user), self.bot_user)
+        return described
+
+    # Messages
+
+    def next_ts(self) -> str:
+        """Return a message timestamp that is later than every one before."""
+        now = int(self.clock().timestamp() * 1_000_000)
+        self._last_ts = max(now, self._last_ts + 1)
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
+
+    def post(self, message: Message) -> Message:
+        """Add a message, show it to who may see it, and tell the app of it."""
+        self.history[message.channel].append(message)
+        self._show({"type": "message", "message": message.public()}, message.channel, message.seen_by)
+        if message.seen_by is None and not message.streaming:
+            self._tell_app_of(message)
+        return message
+
+    def change(self, message: Message, **changes: Any) -> None:
+        """Change a message and show it again."""
+        for name, value in changes.items():
+            setattr(message, name, value)
+        self._show({"type": "message_changed", "message": message.public()}, message.channel, message.seen_by)
+
+    def delete(self, message: Message) -> None:
+        """Remove a message."""
+        self.history[message.channel].remove(message)
+        self._show({"type": "message_deleted", "channel": message.channel, "ts": message.ts}, message.channel, None)
+
+    def react(self, user: str, message: Message, name: str, *, add: bool) -> bool:
+        """Add or remove a reaction; return whether that changed anything."""
+        users = message.reactions.setdefault(name, [])
+        if (user in users) == add:
+            return False
+        users.append(user) if add else users.remove(user)
+        shown = message.public()["reactions"]
+        told = {"type": "reactions", "channel": message.channel, "ts": message.ts, "reactions": shown}
+        self._show(told, message.channel, None)
+        event = "reaction_added" if add else "reaction_removed"
+        item = {"type": "message", "channel": message.channel, "ts": message.ts}
+        self._event({"type": event, "user": user, "reaction": name, "item": item, "item_user": message.user})
+        return True
+
+    def open_dm(self, user: str, other: str) -> Channel:
+        """Return the direct messages of two members, made on first use."""
+        pair = {user, other}
+        for channel in self.channels.values():
+            if channel.is_im and set(channel.members) == pair:
+                return channel
+        name = "-".join(sorted(pair))
+        channel = Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True)
+        self.channels[channel.id] = channel
+        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        return channel
+
+    # Streams
+
+    def begin_stream(self, message: Message) -> None:
+        """Post a message that grows until it is stopped, or until Slack would give the stream up."""
+        self._stream_ends[message.channel, message.ts] = self._now() + STREAM_SECONDS
+        self.post(message)
+
+    def stream_is_open(self, message: Message) -> bool:
+        """Whether the message still takes text."""
+        return message.streaming and self._now() < self._stream_ends.get((message.channel, message.ts), 0.0)
+
+    # Status and prompts of assistant threads
+
+    def set_status(self, channel: str, thread_ts: str, status: str) -> None:
+        """Show what the app is doing in a thread; an empty status clears it."""
+        self.statuses[channel, thread_ts] = status
+        self._show({"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}, channel, None)
+
+    def set_prompts(self, channel: str, thread_ts: str, title: str, prompts: list[Json]) -> None:
+        """Show suggested prompts."""
+        told = {"type": "prompts", "channel": channel, "thread_ts": thread_ts, "title": title, "prompts": prompts}
+        self._show(told, channel, None)
+
+    # Views and triggers
+
+    def new_trigger(self, user: str) -> str:
+        """Make a trigger id, good for three seconds and one view."""
+        trigger = f"{next(self._numbers)}.{secrets.token_hex(8)}"
+        self._triggers[trigger] = (user, self._now() + TRIGGER_SECONDS)
+        return trigger
+
+    def use_trigger(self, trigger: str) -> tuple[str, str]:
+        """Return (the user that it belongs to, "") or ("", Slack's error code)."""
+        if trigger in self._used_triggers:
+            return "", "exchanged_trigger_id"
+        user, end = self._triggers.pop(trigger, ("", 0.0))
+        if not user:
+            return "", "invalid_trigger_id"
+        if self._now() > end:
+            return "", "expired_trigger_id"
+        self._used_triggers.add(trigger)
+        return user, ""
+
+    def open_view(self, user: str, content: Json) -> Json:
+        """Open a modal for a person."""
+        view = new_view(content, f"V{secrets.token_hex(5).upper()}", self.app, self.team_id, self._hash())
+        self.views[view["id"]] = (user, view)
+        self.show_to(user, {"type": "view_opened", "view": view})
+        return view
+
+    def update_view(self, view_id: str, content: Json) -> Json:
+        """Replace the content of an open modal."""
+        user, _ = self.views[view_id]
+        view = new_view(content, view_id, self.app, self.team_id, self._hash())
+        self.views[view_id] = (user, view)
+        self.show_to(user, {"type": "view_updated", "view": view})
+        return view
+
+    def close_view(self, view_id: str) -> None:
+        """Close a modal."""
+        user, _ = self.views.pop(view_id)
+        self.show_to(user, {"type": "view_closed", "view_id": view_id})
+
+    def publish_home(self, user: str, content: Json) -> Json:
+        """Set what a person sees on the app's home tab."""
+        view = new_view(content, f"VHOME{user}", self.app, self.team_id, self._hash())
+        self.homes[user] = view
+        self.show_to(user, {"type": "home", "view": view})
+        return view
+
+    def new_response_url(self, channel: str, user: str, ts: str | None) -> str:
+        """Make the secret part of a response URL for an interaction."""
+        key = secrets.token_hex(12)
+        self._response_urls[key] = (channel, user, ts)
+        return key
+
+    def response_target(self, key: str) -> tuple[str, str, str | None] | None:
+        """Return (channel, user, message ts) that a response URL answers to."""
+        return self._response_urls.get(key)
+
+    # Pages
+
+    def join_page(self, user: str) -> "asyncio.Queue[Json]":
+        """Let an open page hear what this person sees."""
+        page: asyncio.Queue[Json] = asyncio.Queue()
+        self._pages[user].add(page)
+        return page
+
+    def leave_page(self, user: str, page: "asyncio.Queue[Json]") -> None:
+        """Stop telling a page that was closed."""
+        self._pages[user].discard(page)
+
+    def show_to(self, user: str, event: Json) -> None:
+        """Tell the open pages of one person, and note that there is something new to save."""
+        for page in self._pages[user]:
+            page.put_nowait(event)
+        self._save_soon()
+
+    def set_guide(self, guide: Json | None) -> None:
+        """Show a guide in every page."""
+        self.guide = guide
+        for user in self.members:
+            self.show_to(user, {"type": "guide", "guide": guide})
+
+    # Keeping it
+
+    def persist(self, file: Path) -> None:
+        """Save to this file from now on, shortly after each change."""
+        self._file = file
+        self._save_soon()
+
+    def save(self) -> None:
+        """Write everything; the file is replaced whole."""
+        if self._file is None:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._file.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(self.to_json(), file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._file)
+
+    def to_json(self) -> Json:
+        """Return what a restart needs: people, channels, messages, homes, and deliveries that nobody acknowledged."""
+        return {
+            "team_id": self.team_id,
+            "team_name": self.team_name,
+            "members": [asdict(member) for member in self.members.values() if not member.is_bot],
+            "channels": [asdict(channel) for channel in self.channels.values()],
+            "messages": [asdict(message) for messages in self.history.values() for message in messages],
+            "homes": self.homes,
+            "unacknowledged": self.unacknowledged(),
+        }
+
+    # Inside
+
+    def _now(self) -> float:
+        return self.clock().timestamp()
+
+    def _hash(self) -> str:
+        return f"{next(self._numbers)}.{secrets.token_hex(4)}"
+
+    def _show(self, event: Json, channel: str, only: str | None) -> None:
+        for user in self.channels[channel].members if only is None else (only,):
+            self.show_to(user, event)
+
+    def _save_soon(self) -> None:
+        if self._file is None or self._saving is not None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.save()
+            return
+        self._saving = loop.call_later(SAVE_SECONDS, self._save_now)
+
+    def _save_now(self) -> None:
+        self._saving = None
+        self.save()
+
+    def _tell_app_of(self, message: Message) -> None:
+        """Send the events that this message causes for the app; a mention causes two."""
+        channel = self.channels[message.channel]
+        if self.bot_user not in channel.members:
+            return
+        event: Json = {
+            "type": "message",
+            "channel": message.channel,
+            "channel_type": channel.kind,
+            "user": message.user,
+            "text": message.text,
+            "ts": message.ts,
+            "event_ts": message.ts,
+            "team": self.team_id,
+        }
+        event |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
+        event |= {"bot_id": message.bot_id, "app_id": self.app.app_id} if message.bot_id else {}
+        self._event(event, subscription=f"message.{'channels' if channel.kind == 'channel' else channel.kind + 's'}")
+        if f"<@{self.bot_user}>" in message.text and not message.bot_id and not channel.is_im:
+            self._event({**event, "type": "app_mention"})
+
+    def home_opened(self, user: str, channel: str, tab: str) -> None:
+        """Tell the app that a person looks at its home, or opened the direct messages with it."""
+        event: Json = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": channel,
+            "tab": tab,
+            "event_ts": self.next_ts(),
+        }
+        if tab == "home" and user in self.homes:
+            event["view"] = self.homes[user]
+        self._event(event)
+
+    def _event(self, event: Json, subscription: str = "") -> None:
+        name = (subscription or event["type"]).replace("message.ims", "message.im")
+        if name not in self.app.events:
+            return
+        payload = {
+            "type": "event_callback",
+            "token": "local",
+            "team_id": self.team_id,
+            "api_app_id": self.app.app_id,
+            "event": event,
+            "event_id": f"Ev{secrets.token_hex(6).upper()}",
+            "event_time": int(self._now()),
+            "authorizations": [{"team_id": self.team_id, "user_id": self.bot_user, "is_bot": True}],
+            "is_ext_shared_channel": False,
+        }
+        self.deliver("events_api", payload, False)

@@ -1,0 +1,267 @@
+"""One training run from start to end: feedback, snapshot, training, evaluation, gates, proposal.
+
+Each step is stored before the next begins, so a run that was killed goes on from where it stood.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from governance.flows import Governance
+from governance.gates import GateResult
+from learning.base_model import BaseModel
+from learning.curation import Snapshot, build_snapshot, read_snapshot, write_snapshot
+from learning.engine import Engine, Sampling
+from learning.evaluation import Report, evaluate, write_report
+from learning.prompts import build_messages
+from learning.recipe import load_recipe
+from learning.training import (
+    TrainingCancelled,
+    TrainingInterrupted,
+    TrainingJob,
+    TrainingProgress,
+    TrainingResult,
+    train,
+)
+from storage.adapters import Adapter, find_adapter, serving_adapter
+from storage.artifacts import ArtifactStore
+from storage.database import Database
+from storage.errors import AlreadyRunningError, ApprenticeError
+from storage.feedback import list_feedback
+from storage.proposals import Proposal, proposal_for
+from storage.runs import Run, list_runs
+from storage.settings import Settings
+
+PROGRESS_SECONDS = 2.0
+"""How often progress is written to the database; events themselves are passed on at once."""
+EVALUATION_TOKENS = 48
+
+
+class NothingToLearnError(ApprenticeError):
+    """There is no accepted correction to learn from."""
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """What a run is doing now. `total` is 0 where the length is not known; `seconds_left` None likewise."""
+
+    run_id: str
+    phase: str
+    message: str
+    step: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """How a run ended; `proposal` is None when a gate kept the adapter back."""
+
+    run: Run
+    adapter: Adapter
+    gates: list[GateResult]
+    proposal: Proposal | None
+
+
+OnEvent = Callable[[RunEvent], None]
+
+
+class Pipeline:
+    """Runs training, one run at a time in a data folder, with one engine for the evaluation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        store: ArtifactStore,
+        governance: Governance,
+        engine: Engine,
+        base: BaseModel,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._store = store
+        self._governance = governance
+        self._engine = engine
+        self._base = base
+        self._stop = threading.Event()
+        self._noted = 0.0
+
+    def interrupt(self) -> None:
+        """Stop the run that is under way, from another thread; it becomes `interrupted` and can be resumed."""
+        self._stop.set()
+
+    def run(self, started_by: str, on_event: OnEvent) -> PipelineResult:
+        """Finish the run that was interrupted, or else do a new one.
+
+        Raises:
+            NothingToLearnError: no correction was accepted so far.
+            AlreadyRunningError: another process trains with this data folder.
+            TrainingCancelled: `interrupt` was called; the run can be resumed.
+            TrainingInterrupted: the trainer was killed; the run can be resumed.
+            ApprenticeError: a step failed; the run is `failed` and keeps the reason.
+
+        """
+        with self._alone():
+            self._settle_begun_runs()
+            run = self._open_run(started_by)
+            try:
+                return self._finish(run, self._telling(run.id, on_event))
+            except (TrainingCancelled, TrainingInterrupted) as error:
+                self._governance.finish_run(run.id, "interrupted", str(error))
+                raise
+            except ApprenticeError as error:
+                self._governance.finish_run(run.id, "failed", str(error))
+                raise
+            except Exception as error:
+                self._governance.finish_run(run.id, "failed", f"{type(error).__name__}: {error}")
+                raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = self._settings.run_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "training.lock", timeout=0):
+                yield
+        except Timeout:
+            raise AlreadyRunningError("a training run is under way already. Wait for it: `apprentice runs`.") from None
+
+    def _settle_begun_runs(self) -> None:
+        """Whoever began these is dead, or they would hold the lock: what was trained is kept, what was not is not."""
+        with self._database.read() as session:
+            queued, running = list_runs(session, "queued"), list_runs(session, "running")
+        for run in queued:
+            self._governance.finish_run(run.id, "cancelled", "its process ended before training began")
+        for run in running:
+            self._governance.finish_run(run.id, "interrupted", "its process ended")
+
+    def _open_run(self, started_by: str) -> Run:
+        with self._database.read() as session:
+            interrupted = list_runs(session, "interrupted")
+            serving = serving_adapter(session)
+        if interrupted:
+            return self._governance.resume_run(interrupted[0].id)
+        recipe = load_recipe(self._settings.training.recipe)
+        snapshot = self._snapshot()
+        run = self._governance.queue_run(
+            started_by=started_by,
+            recipe=recipe.name,
+            base_digest=self._base.digest,
+            parent_digest=serving.digest if serving else None,
+        )
+        digest = self._store.publish(lambda folder: write_snapshot(snapshot, folder))
+        return self._governance.start_run(run.id, digest, len(snapshot.rows), snapshot.manifest)
+
+    def _snapshot(self) -> Snapshot:
+        with self._database.read() as session:
+            feedback = list_feedback(session, state="accepted")
+        snapshot = build_snapshot(feedback)
+        if not snapshot.rows:
+            raise NothingToLearnError(
+                "there is no accepted correction to learn from yet. Correct an answer in Slack first."
+            )
+        return snapshot
+
+    def _finish(self, run: Run, on_event: OnEvent) -> PipelineResult:
+        assert run.snapshot_digest is not None
+        folder = self._store.verify(run.snapshot_digest)
+        snapshot = read_snapshot(folder)
+        trained = self._train(run, folder, on_event)
+        digest = self._store.publish(lambda target: _copy_files(trained.adapter_folder, target))
+        self._governance.register_adapter(run.id, digest, self._base.digest, run.parent_digest, run.snapshot_digest)
+        gates = self._judge(run, digest, snapshot, on_event)
+        proposal = self._propose(digest, snapshot)
+        finished = self._governance.finish_run(run.id, "succeeded")
+        self._remove_checkpoints(run.id)
+        with self._database.read() as session:
+            return PipelineResult(finished, find_adapter(session, digest), gates, proposal)
+
+    def _train(self, run: Run, snapshot_folder: Path, on_event: OnEvent) -> TrainingResult:
+        job = TrainingJob(
+            base_name=self._base.name,
+            base_path=str(self._base.path),
+            base_digest=self._base.digest,
+            snapshot_folder=str(snapshot_folder.resolve()),
+            snapshot_digest=str(run.snapshot_digest),
+            recipe=load_recipe(self._settings.training.recipe),
+            system_prompt=self._settings.model.system_prompt,
+            cache_folder=str(self._settings.cache_folder.resolve()),
+            threads=self._settings.inference.threads,
+            parent_digest=run.parent_digest,
+        )
+
+        def tell(progress: TrainingProgress) -> None:
+            message = f"loss {progress.loss:.2f}" if progress.loss is not None else ""
+            on_event(RunEvent(run.id, progress.phase, message, progress.step, progress.total, progress.seconds_left))
+
+        return train(job, self._settings.run_folder / run.id, tell, self._stop)
+
+    def _judge(self, run: Run, digest: str, snapshot: Snapshot, on_event: OnEvent) -> list[GateResult]:
+        """Evaluate a candidate and judge it; one that was judged before the process was killed stays so."""
+        with self._database.read() as session:
+            adapter = find_adapter(session, digest)
+        if adapter.state != "candidate":
+            return [GateResult(**gate) for gate in adapter.gates]
+        self._engine.load_adapter(digest, self._store.verify(digest))
+        report = self._evaluate(run, digest, snapshot, on_event)
+        report_digest = self._store.publish(lambda folder: write_report(report, folder))
+        return self._governance.record_evaluation(digest, report_digest, report.gate_metrics())
+
+    def _evaluate(self, run: Run, digest: str, snapshot: Snapshot, on_event: OnEvent) -> Report:
+        def answers_of(adapter: str | None, phase: str) -> Callable[[Sequence[str]], list[str]]:
+            def answer(questions: Sequence[str]) -> list[str]:
+                def tell(done: int) -> None:
+                    if self._stop.is_set():
+                        raise TrainingCancelled("the evaluation was stopped on request. Start again to go on.")
+                    on_event(RunEvent(run.id, phase, f"question {done} of {len(questions)}", done, len(questions)))
+
+                prompt = self._settings.model.system_prompt
+                completions = self._engine.generate_many(
+                    [build_messages(question, prompt) for question in questions],
+                    adapter=adapter,
+                    sampling=Sampling(max_new_tokens=EVALUATION_TOKENS),
+                    on_done=tell,
+                )
+                return [completion.text for completion in completions]
+
+            return answer
+
+        return evaluate(
+            snapshot,
+            answers_of(digest, "evaluating the new adapter"),
+            answers_of(self._engine.serving, "evaluating what serves now"),
+        )
+
+    def _propose(self, digest: str, snapshot: Snapshot) -> Proposal | None:
+        with self._database.read() as session:
+            adapter = find_adapter(session, digest)
+            known = proposal_for(session, digest)
+        if known is not None or adapter.state != "evaluated":
+            return known
+        return self._governance.propose(digest, snapshot.shares())
+
+    def _remove_checkpoints(self, run_id: str) -> None:
+        shutil.rmtree(self._settings.run_folder / run_id / "checkpoints", ignore_errors=True)
+
+    def _telling(self, run_id: str, on_event: OnEvent) -> OnEvent:
+        """Pass events on, and keep one every `PROGRESS_SECONDS` with the run for other processes to see."""
+
+        def tell(event: RunEvent) -> None:
+            on_event(event)
+            if time.monotonic() - self._noted >= PROGRESS_SECONDS:
+                self._noted = time.monotonic()
+                self._governance.note_progress(run_id, asdict(event))
+
+        return tell
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        shutil.copyfile(path, target / path.name)
