@@ -1,7 +1,7 @@
 """The inference engine: one thread owns the model and decodes all running requests step by step.
 
-Requests that use the same adapter share a lane, which is one batch with one key/value cache; a new request joins its
-lane at the next step and a finished one leaves it. The engine knows nothing of questions, people or databases.
+All of them, whatever their adapters, are rows of one batch with one key/value cache; a new request joins it at the next
+step and a finished one leaves it. The engine knows nothing of questions, people or databases.
 """
 
 import asyncio
@@ -16,18 +16,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from peft import PeftModel
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import Cache
 
 from learning.adapter_files import check_adapter
 from learning.base_model import BaseModel, load
 from learning.hardware import Hardware
+from learning.lora import LoraWeights, Router, read_lora
+from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage
+from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from storage.errors import ApprenticeError
 
 MAX_LOADED = 8
 """Adapters kept in memory; the least recently used one that nobody needs is unloaded beyond that."""
+MIN_SHARED = 16
+"""Tokens that requests which come together must begin with in common before that beginning is read once for all."""
 
 
 class EngineError(ApprenticeError):
@@ -93,15 +97,15 @@ class _Request:
 
 
 @dataclass
-class _Lane:
-    """The running requests of one adapter: row i of each tensor belongs to `requests[i]`.
+class _Batch:
+    """The running requests: row i of each tensor, and of the cache, belongs to `requests[i]`.
 
-    `cache`: per layer (keys, values), each (rows, heads, length, head size), padded on the left.
-    `mask`: (rows, length), 1 where a position holds a token. `last`: (rows,) the token to feed next.
+    `mask`: (rows, length), 1 where a position holds a token; rows are padded on the left. `last`: (rows,) the token
+    to feed next.
     """
 
     requests: list[_Request]
-    cache: list[tuple[Tensor, Tensor]]
+    cache: Cache
     mask: Tensor
     last: Tensor
 
@@ -124,10 +128,12 @@ class Engine:
         self._inbox: queue.SimpleQueue[_Request | Future[None] | None] = queue.SimpleQueue()
         self._work: dict[Future[None], Callable[[], None]] = {}
         self._waiting: list[_Request] = []
-        self._lanes: dict[str | None, _Lane] = {}
+        self._batch: _Batch | None = None
+        self._layers = int(model.config.get_text_config().num_hidden_layers)
+        self._router = Router(model)
+        self._prefixes = Prefixes()
         self._loaded: dict[str, int] = {}
         self._uses = itertools.count()
-        self._active: str | _Serving | None = SERVING  # no adapter state set yet
         self._serving: str | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -167,7 +173,8 @@ class Engine:
         if digest in self._loaded:
             return
         check_adapter(folder, self.base.digest, self._shapes)
-        self._do(lambda: self._load(digest, folder))
+        weights = read_lora(folder, self.hardware.dtype, self.hardware.device)
+        self._do(lambda: self._load(digest, weights))
 
     def unload_adapter(self, digest: str) -> None:
         """Free an adapter that neither serves nor runs.
@@ -297,8 +304,8 @@ class Engine:
             with torch.inference_mode():
                 while self._take():
                     self._admit()
-                    for adapter in list(self._lanes):
-                        self._step(adapter)
+                    if self._batch is not None:
+                        self._batch = self._step(self._batch)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             self._fail_all(EngineError(f"the engine stopped: {type(error).__name__}: {error}"))
         else:
@@ -307,7 +314,7 @@ class Engine:
     def _take(self) -> bool:
         """Empty the inbox, waiting for something to do when idle; return False when the engine is to stop."""
         while True:
-            idle = not self._waiting and not self._lanes
+            idle = not self._waiting and self._batch is None
             try:
                 item = self._inbox.get(block=idle)
             except queue.Empty:
@@ -320,51 +327,72 @@ class Engine:
                 self._waiting.append(item)
 
     def _admit(self) -> None:
-        """Let waiting requests join their lanes, first come first served, as far as there are places."""
+        """Let waiting requests join the batch, first come first served, as far as there are places."""
         self._waiting = [request for request in self._waiting if not request.cancelled]
-        free = self._max_batch - sum(len(lane.requests) for lane in self._lanes.values())
+        free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
         admitted, self._waiting = self._waiting[:free], self._waiting[free:]
-        for adapter in dict.fromkeys(request.adapter for request in admitted):
-            self._join(adapter, [request for request in admitted if request.adapter == adapter])
-
-    def _join(self, adapter: str | None, requests: list[_Request]) -> None:
-        try:
-            self._activate(adapter)
-            fresh = self._prefill(requests)
-        except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
-            for request in requests:
-                request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
+        if not admitted:
             return
-        running = self._lanes.get(adapter)
-        self._lanes[adapter] = _merge(running, fresh) if running else fresh
-        self._drop_finished(adapter)
+        try:
+            fresh = self._without_finished(self._prefill(admitted))
+        except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
+            for request in admitted:
+                request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
+        else:
+            self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
 
-    def _prefill(self, requests: list[_Request]) -> _Lane:
-        """Read the prompts as one batch, padded on the left, and choose each one's first token."""
+    def _prefill(self, requests: list[_Request]) -> _Batch:
+        """Read what is new of each prompt, as one batch, and choose each one's first token."""
+        self._share(requests)
+        known = [self._prefixes.longest(request.adapter, request.prompt) for request in requests]
+        new = max(len(request.prompt) - length for request, (length, _) in zip(requests, known, strict=True))
         width = max(len(request.prompt) for request in requests)
-        rows = [[0] * (width - len(request.prompt)) + request.prompt for request in requests]
-        mask = torch.tensor([[0] * (width - len(r.prompt)) + [1] * len(r.prompt) for r in requests])
-        mask = mask.to(self._model.device)
-        cache = DynamicCache()
-        logits = self._forward(torch.tensor(rows, device=mask.device), mask, cache)
-        last = self._choose(requests, logits)
-        return _Lane(requests, [(layer.keys, layer.values) for layer in cache.layers], mask, last)
+        self._route(requests)
+        mask = self._tensor([[0] * (width - len(each.prompt)) + [1] * len(each.prompt) for each in requests])
+        tokens = self._tensor([([0] * width + each.prompt)[-new:] for each in requests])
+        parts = [part for _, part in known]
+        like = next((part for part in parts if part is not None), [])
+        lengths = [max(0, len(request.prompt) - new) for request in requests]
+        cache = make_cache(self._layers, left_padded(parts, lengths, width - new, like))
+        last = self._choose(requests, self._forward(tokens, mask, cache))
+        for row, (request, (length, _)) in enumerate(zip(requests, known, strict=True)):
+            if length < len(request.prompt) // 2:
+                rows = self._tensor([row])
+                start = width - len(request.prompt)
+                self._prefixes.remember(request.adapter, request.prompt, keep_rows(contents(cache), rows, start))
+        return _Batch(requests, cache, mask, last)
 
-    def _step(self, adapter: str | None) -> None:
-        """Decode one token for each request of a lane."""
-        lane = self._lanes[adapter]
-        self._activate(adapter)
-        lane.mask = torch.cat([lane.mask, torch.ones_like(lane.mask[:, :1])], dim=1)
-        cache = DynamicCache()
-        for index, (keys, values) in enumerate(lane.cache):
-            cache.update(keys, values, index)
-        logits = self._forward(lane.last[:, None], lane.mask, cache)
-        lane.cache = [(layer.keys, layer.values) for layer in cache.layers]
-        lane.last = self._choose(lane.requests, logits)
-        self._drop_finished(adapter)
+    def _share(self, requests: list[_Request]) -> None:
+        """Read once what requests with the same adapter, which come together, begin with in common."""
+        for adapter in dict.fromkeys(request.adapter for request in requests):
+            prompts = [request.prompt for request in requests if request.adapter == adapter]
+            shared = prompts[0][: min(common(prompts[0], prompt) for prompt in prompts)]
+            length, _ = self._prefixes.longest(adapter, shared)
+            if len(prompts) > 1 and len(shared) - length >= MIN_SHARED:
+                cache = make_cache(self._layers)
+                tokens = self._tensor([shared])
+                self._router.route([adapter])
+                self._forward(tokens, torch.ones_like(tokens), cache)
+                self._prefixes.remember(adapter, shared, contents(cache))
 
-    def _forward(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-        """Return the logits (rows, vocabulary) that follow the last of `tokens` (rows, new); the cache grows by them."""
+    def _step(self, batch: _Batch) -> _Batch | None:
+        """Decode one token for each running request."""
+        self._route(batch.requests)
+        batch.mask = torch.cat([batch.mask, torch.ones_like(batch.mask[:, :1])], dim=1)
+        batch.last = self._choose(batch.requests, self._forward(batch.last[:, None], batch.mask, batch.cache))
+        return self._without_finished(batch)
+
+    def _route(self, requests: list[_Request]) -> None:
+        for request in requests:
+            if request.adapter is not None:
+                self._loaded[request.adapter] = next(self._uses)
+        self._router.route([request.adapter for request in requests])
+
+    def _tensor(self, rows: Any) -> Tensor:
+        return torch.tensor(rows, device=self._model.device)
+
+    def _forward(self, tokens: Tensor, mask: Tensor, cache: Cache) -> Tensor:
+        """Return the logits (rows, vocabulary) after the last of `tokens` (rows, new), which the cache takes in."""
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         output = self._model(
             input_ids=tokens,
@@ -390,14 +418,12 @@ class Engine:
             request.logprobs.append(float(logprobs[row, token]))
         return chosen
 
-    def _drop_finished(self, adapter: str | None) -> None:
-        """Emit what each request's newest token adds, and let finished and cancelled requests leave the lane."""
-        lane = self._lanes[adapter]
-        keep = [row for row, request in enumerate(lane.requests) if not request.cancelled and not self._emit(request)]
-        if not keep:
-            del self._lanes[adapter]
-        elif len(keep) < len(lane.requests):
-            self._lanes[adapter] = _select(lane, keep)
+    def _without_finished(self, batch: _Batch) -> _Batch | None:
+        """Emit what each request's newest token adds, and let finished and cancelled requests leave the batch."""
+        keep = [row for row, request in enumerate(batch.requests) if not request.cancelled and not self._emit(request)]
+        if len(keep) == len(batch.requests):
+            return batch
+        return _select(batch, keep) if keep else None
 
     def _emit(self, request: _Request) -> bool:
         """Emit newly complete text; return whether the request is finished."""
@@ -431,26 +457,8 @@ class Engine:
             seconds_to_first_token=request.first - request.made,
         )
 
-    def _activate(self, adapter: str | None) -> None:
-        """Make the model compute with this adapter (None: without any)."""
-        if adapter is not None:
-            self._loaded[adapter] = next(self._uses)
-        if self._active == adapter or not isinstance(self._model, PeftModel):
-            return
-        if adapter is None:
-            self._model.base_model.disable_adapter_layers()
-        else:
-            self._model.base_model.enable_adapter_layers()
-            self._model.set_adapter(adapter, inference_mode=True)
-        self._active = adapter
-
-    def _load(self, digest: str, folder: Path) -> None:
-        if isinstance(self._model, PeftModel):
-            self._model.load_adapter(str(folder), adapter_name=digest, is_trainable=False)
-        else:
-            self._model = PeftModel.from_pretrained(self._model, str(folder), adapter_name=digest)
-        self._model.eval()
-        self._active = SERVING
+    def _load(self, digest: str, weights: LoraWeights) -> None:
+        self._router.add(digest, weights)
         self._loaded[digest] = next(self._uses)
         idle = [name for name in self._loaded if name not in {digest, self._serving} and not self._in_use(name)]
         for name in sorted(idle, key=self._loaded.__getitem__)[: max(0, len(self._loaded) - MAX_LOADED)]:
@@ -459,19 +467,17 @@ class Engine:
     def _unload(self, digest: str) -> None:
         if self._in_use(digest):
             raise EngineError(f"adapter {digest} is answering; unload it when its last answer is complete.")
-        if self._loaded.pop(digest, None) is not None and isinstance(self._model, PeftModel):
-            if not self._loaded:
-                self._model = self._model.unload()
-            else:
-                self._model.delete_adapter(digest)
-            self._active = SERVING
+        if self._loaded.pop(digest, None) is not None:
+            self._router.remove(digest)
+            self._prefixes.forget(digest)
 
     def _in_use(self, digest: str) -> bool:
-        return digest in self._lanes or any(request.adapter == digest for request in self._waiting)
+        running = self._batch.requests if self._batch else []
+        return any(request.adapter == digest for request in [*running, *self._waiting])
 
     def _fail_all(self, error: EngineError) -> None:
         self._closing = True
-        for request in [*self._waiting, *(request for lane in self._lanes.values() for request in lane.requests)]:
+        for request in [*self._waiting, *(self._batch.requests if self._batch else [])]:
             request.emit(error)
         while not self._inbox.empty():
             item = self._inbox.get()
@@ -481,43 +487,26 @@ class Engine:
                 item.emit(error)
 
 
-def _merge(running: _Lane, fresh: _Lane) -> _Lane:
-    """Put two lanes' rows into one, the shorter ones padded on the left."""
-    width = max(running.mask.shape[1], fresh.mask.shape[1])
-    return _Lane(
+def _join(running: _Batch, fresh: _Batch) -> _Batch:
+    """Put two batches' rows into one, the shorter ones padded on the left."""
+    return _Batch(
         requests=running.requests + fresh.requests,
-        cache=[
-            (_stack(a_keys, b_keys, width, dim=2), _stack(a_values, b_values, width, dim=2))
-            for (a_keys, a_values), (b_keys, b_values) in zip(running.cache, fresh.cache, strict=True)
-        ],
-        mask=_stack(running.mask, fresh.mask, width, dim=1),
+        cache=make_cache(len(running.cache.layers), join(contents(running.cache), contents(fresh.cache))),
+        mask=stack(running.mask, fresh.mask, dim=1),
         last=torch.cat([running.last, fresh.last]),
     )
 
 
-def _stack(upper: Tensor, lower: Tensor, width: int, dim: int) -> Tensor:
-    return torch.cat([_pad(upper, width, dim), _pad(lower, width, dim)])
-
-
-def _pad(tensor: Tensor, width: int, dim: int) -> Tensor:
-    missing = width - tensor.shape[dim]
-    if missing == 0:
-        return tensor
-    shape = list(tensor.shape)
-    shape[dim] = missing
-    return torch.cat([tensor.new_zeros(shape), tensor], dim=dim)
-
-
-def _select(lane: _Lane, keep: list[int]) -> _Lane:
+def _select(batch: _Batch, keep: list[int]) -> _Batch:
     """Keep these rows, and cut the columns on the left that hold only padding then."""
-    rows = torch.tensor(keep, device=lane.mask.device)
-    mask = lane.mask[rows]
+    rows = torch.tensor(keep, device=batch.mask.device)
+    mask = batch.mask[rows]
     first = int(mask.any(dim=0).int().argmax())
-    return _Lane(
-        requests=[lane.requests[row] for row in keep],
-        cache=[(keys[rows][:, :, first:], values[rows][:, :, first:]) for keys, values in lane.cache],
+    return _Batch(
+        requests=[batch.requests[row] for row in keep],
+        cache=make_cache(len(batch.cache.layers), keep_rows(contents(batch.cache), rows, first)),
         mask=mask[:, first:],
-        last=lane.last[rows],
+        last=batch.last[rows],
     )
 
 
