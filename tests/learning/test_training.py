@@ -104,7 +104,7 @@ def kill_at_step(step: int, folder: Path) -> Callable[[TrainingProgress], None]:
     return on_progress
 
 
-def test_training_leaves_an_adapter_of_three_files_and_tells_its_progress(
+def test_training_leaves_an_adapter_of_three_files_tells_its_progress_and_is_not_done_twice(
     make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     events: list[TrainingProgress] = []
@@ -120,14 +120,7 @@ def test_training_leaves_an_adapter_of_three_files_and_tells_its_progress(
     assert all(event.total == 6 and event.loss is not None for event in steps)
     assert read_progress(tmp_path / "run") == events
     assert running_trainer(tmp_path / "run") is None
-
-
-def test_a_finished_folder_gives_its_result_without_training_again(
-    make_job: Callable[..., TrainingJob], tmp_path: Path
-) -> None:
-    first = train(make_job(), tmp_path / "run", ignore)
-
-    assert train(make_job(), tmp_path / "run", pytest.fail) == first
+    assert train(make_job(), tmp_path / "run", pytest.fail) == result
 
 
 def test_a_killed_training_resumes_to_the_adapter_of_an_undisturbed_one(
