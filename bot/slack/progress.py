@@ -1,13 +1,18 @@
 """A training run as one message in the approvers' channel, updated while the run goes."""
 
 import asyncio
+import logging
 
+import aiohttp
+from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.parts import SlackParts
 from learning.pipeline import RunEvent
+
+log = logging.getLogger(__name__)
 
 PAUSE_S = 3.0
 """Between two updates of one message; Slack allows about one a second, and nobody reads faster than this."""
@@ -29,14 +34,20 @@ class RunProgress:
         self._latest[event.run_id] = event
 
     async def run(self) -> None:
-        """Post and update until cancelled."""
+        """Post and update until cancelled; a run goes on, whatever becomes of the message about it."""
         shown: dict[str, RunEvent] = {}
         while True:
             for run_id, event in list(self._latest.items()):
                 if shown.get(run_id) != event:
-                    await self.show(event)
                     shown[run_id] = event
+                    await self._try_to_show(event)
             await asyncio.sleep(PAUSE_S)
+
+    async def _try_to_show(self, event: RunEvent) -> None:
+        try:
+            await self.show(event)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError):
+            log.exception("the progress of run %s cannot be shown", event.run_id)
 
     async def show(self, event: RunEvent) -> None:
         """Post the run's message, or bring it up to date; without an approvers' channel nothing is shown."""

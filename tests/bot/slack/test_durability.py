@@ -1,16 +1,18 @@
 import asyncio
 
 import pytest
-from bot.workspace.seed import AppDefinition
 from pydantic import SecretStr
 
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
+from bot.workspace.seed import AppDefinition
 from storage import inbox
 from storage.errors import ConfigurationError
+from storage.inbox import InboxEvent
 from storage.settings import SlackSettings
 from tests.bot.slack.conftest import (
     ADA,
+    ASK,
     PRIYA,
     Bot,
     Town,
@@ -125,3 +127,43 @@ async def test_a_token_that_slack_refuses_is_named_and_not_repeated(
         async with connected(parts, make_client(settings), settings):
             pass
     assert "revoked" not in str(refusal.value)
+
+
+async def test_questions_of_a_thread_are_answered_in_the_order_in_which_they_came(
+    connected_bot: Bot, town: Town
+) -> None:
+    first = await town.mention(ADA, "kite")
+    for text in ("wind", "spool", "loom"):
+        await town.mention(ADA, text, thread_ts=first)
+    await eventually(lambda: four_wait(connected_bot))
+
+    connected_bot.start_worker()
+    await all_done(connected_bot, 4)
+
+    assert [kept.question for kept in interactions(connected_bot)] == ["kite", "wind", "spool", "loom"]
+    seen_by_the_model = [kept.usage["prompt_tokens"] for kept in interactions(connected_bot)]
+    assert seen_by_the_model == sorted(set(seen_by_the_model)), "each question comes with the thread so far"
+
+
+async def four_wait(bot: Bot) -> bool:
+    return len(await asyncio.to_thread(jobs_in, bot, "received")) == 4
+
+
+async def test_a_question_of_which_three_processes_died_is_given_up_and_others_are_answered(
+    connected_bot: Bot, town: Town
+) -> None:
+    with connected_bot.parts.database.transaction() as session:
+        session.add(
+            InboxEvent(
+                key="message/T/C/1", kind="question", state="received", attempts=3,
+                received_at=connected_bot.parts.clock(),
+                payload={
+                    "team": "T", "channel": ASK, "user": ADA, "text": "kite", "ts": "1.1", "thread_ts": "1.1",
+                    "direct": False, "begun": [],
+                },
+            )
+        )  # fmt: skip
+    connected_bot.start_worker()
+
+    await town.answer(await town.mention(ADA, "wind"))
+    assert [job.state for job in await all_done(connected_bot, 2)] == ["failed", "done"]

@@ -1,5 +1,7 @@
+from pathlib import Path
+
 from bot.slack import names
-from bot.slack.manifest import read_manifest
+from bot.slack.manifest import manifest_text, read_manifest
 
 
 def test_the_manifest_names_the_shortcut_that_the_code_listens_to() -> None:
@@ -11,3 +13,7 @@ def test_the_manifest_asks_for_socket_mode_and_nothing_that_is_not_used() -> Non
     assert manifest.socket_mode
     assert manifest.events == {"app_home_opened", "app_mention", "message.im"}
     assert "channels:history" not in manifest.scopes
+
+
+def test_the_manifest_that_operators_are_pointed_to_is_the_one_that_the_code_reads() -> None:
+    assert (Path(__file__).parents[3] / "deploy" / "slack-manifest.json").read_text() == manifest_text()
