@@ -53,7 +53,8 @@ class AnswerStream:
             await self._stream.stop()
             self._stream, self._length = None, 0
         stream = await self._open()
-        await stream.append(markdown_text=text)
+        # The first piece is sent at once (`chunks` forces that): it shows soonest, and the message's ts is known.
+        await stream.append(markdown_text=text, chunks=None if stream.ts else [])
         self._length += len(text)
         if stream.ts and stream.ts not in self._begun:
             self._begun.append(stream.ts)
