@@ -1,5 +1,6 @@
 """The connection to Slack over Socket Mode: the client with its retries, and tokens checked before anything starts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
 PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-"}
+CONNECT_SECONDS = 30
 WHERE = {
     "bot_token": "the app's page at api.slack.com, OAuth & Permissions, Bot User OAuth Token",
     "app_token": "the app's page at api.slack.com, Basic Information, App-Level Tokens (scope connections:write)",
@@ -73,10 +75,20 @@ async def connected(parts: SlackParts, client: AsyncWebClient, settings: SlackSe
     await _ask("app_token", client.apps_connections_open(app_token=app_token))
     handler = AsyncSocketModeHandler(create_app(parts, client), app_token)
     try:
-        await handler.connect_async()  # type: ignore[no-untyped-call]
+        await _connect(handler)
         yield
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]
+
+
+async def _connect(handler: AsyncSocketModeHandler) -> None:
+    """Open the socket; the client itself would go on trying for ever."""
+    try:
+        await asyncio.wait_for(handler.connect_async(), CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    except TimeoutError as error:
+        raise ConfigurationError(
+            f"Slack gave no socket within {CONNECT_SECONDS} s. Check that websockets can leave this network."
+        ) from error
 
 
 async def _ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:

@@ -78,8 +78,9 @@ def _open_connection(workspace: Workspace, sockets: SocketMode, request: Request
     known = {"": "not_authed", workspace.app.bot_token: "not_allowed_token_type", workspace.app.app_token: ""}
     if refusal := known.get(token, "invalid_auth"):
         return {"ok": False, "error": refusal}
-    address = str(request.base_url).replace("http", "ws", 1)
-    return {"ok": True, "url": f"{address}link/?ticket={sockets.new_ticket()}"}
+    scheme = "wss" if request.url.scheme == "https" else "ws"
+    mounted = request.scope.get("root_path", "")
+    return {"ok": True, "url": f"{scheme}://{request.url.netloc}{mounted}/link/?ticket={sockets.new_ticket()}"}
 
 
 def _respond(workspace: Workspace, target: tuple[str, str, str | None], body: Json) -> Json:
