@@ -85,6 +85,11 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
     """Return the routes below `client/`."""
     router = APIRouter(prefix="/client")
 
+    @router.get("/members")
+    def members() -> Json:
+        """Name those whom a visitor can be."""
+        return {"ok": True, "members": [member.id for member in workspace.members.values() if not member.is_bot]}
+
     @router.get("/boot")
     def boot(user: str) -> Json:
         _member(workspace, user)

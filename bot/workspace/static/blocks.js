@@ -1,0 +1,113 @@
+// Renders Block Kit. `act(action)` is called when somebody uses an element; inputs are read with `values`.
+
+import { el } from "./dom.js";
+import { emoji, markdown, object } from "./text.js";
+
+export function renderBlocks(blocks, context) {
+  return blocks.map((block) => el("div", { class: "block", "data-block": block.block_id }, renderBlock(block, context)));
+}
+
+function renderBlock(block, context) {
+  const { names } = context;
+  switch (block.type) {
+    case "header": return el("div", { class: "block-header" }, object(block.text, names));
+    case "divider": return el("hr");
+    case "markdown": return el("div", { class: "text" }, markdown(block.text, names));
+    case "section": return section(block, context);
+    case "context": return el("div", { class: "context" }, block.elements.map((part) => part.type === "image" ? image(part) : el("span", {}, object(part, names))));
+    case "actions": case "context_actions": return el("div", { class: "actions" }, block.elements.map((element) => interactive(element, block, context)));
+    case "input": return input(block, context);
+    case "image": return image(block);
+    case "table": return el("table", {}, block.rows.map((row, index) => el("tr", {}, row.map((cell) => el(index ? "td" : "th", {}, plain(cell))))));
+    case "rich_text": return el("div", { class: "text" }, block.elements.map((part) => el("p", {}, plain(part))));
+    default: return el("div", { class: "note" }, `(${block.type})`);
+  }
+}
+
+const plain = (part) => part.text ?? (part.elements ?? []).map(plain).join("");
+const image = (part) => el("img", { src: part.image_url, alt: part.alt_text });
+
+function section(block, context) {
+  const { names } = context;
+  const fields = block.fields && el("div", { class: "fields" }, block.fields.map((field) => el("div", {}, object(field, names))));
+  const body = el("div", { class: "text" }, block.text ? object(block.text, names) : "", fields);
+  return el("div", { class: "section" }, body, block.accessory ? interactive(block.accessory, block, context) : null);
+}
+
+function interactive(element, block, { act, names, voted }) {
+  const base = { block_id: block.block_id, action_id: element.action_id, type: element.type };
+  const send = (more) => act({ ...base, ...more });
+  switch (element.type) {
+    case "button": return button(element, send);
+    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessible_text ?? element.text?.text, title: element.text?.text, onclick: () => send({ value: element.value }) }, element.icon === "trash" ? "🗑" : "✎");
+    case "feedback_buttons": return feedback(element, send, voted);
+    case "static_select": case "overflow": {
+      const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
+      const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
+      return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", {}, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
+    }
+    case "image": return image(element);
+    default: return el("span", { class: "note" }, object(element.text, names));
+  }
+}
+
+function button(element, send) {
+  const press = async (event) => {
+    const { confirm: ask } = element;
+    if (ask && !window.confirm(`${ask.title?.text ?? ""}\n\n${ask.text?.text ?? ""}`)) return;
+    event.target.disabled = true;
+    await send({ value: element.value, text: element.text });
+    event.target.disabled = false;
+  };
+  if (element.url) return el("a", { class: "button", href: element.url, target: "_blank", rel: "noreferrer" }, element.text.text);
+  return el("button", { class: `button ${element.style ?? ""}`, onclick: press, "aria-label": element.accessibility_label }, [...element.text.text.split(/(:[a-z0-9_+-]+:)/).map((part) => /^:.+:$/.test(part) ? emoji(part.slice(1, -1)) : part)]);
+}
+
+function feedback(element, send, voted) {
+  const one = (choice, face) => el("button", {
+    class: "button icon", "aria-label": choice.accessibility_label ?? choice.text.text, title: choice.text.text,
+    "aria-pressed": String(voted?.get(element.action_id + choice.value) ?? false),
+    onclick: async (event) => {
+      for (const other of event.target.parentElement.children) { other.classList.remove("on"); other.setAttribute("aria-pressed", "false"); }
+      event.target.classList.add("on"); event.target.setAttribute("aria-pressed", "true");
+      await send({ value: choice.value, text: choice.text });
+    },
+  }, face);
+  return el("span", { class: "actions" }, one(element.positive_button, "👍"), one(element.negative_button, "👎"));
+}
+
+function input(block, { errors }) {
+  const { element } = block;
+  const id = `input-${block.block_id}-${element.action_id}`;
+  const data = { id, "data-block": block.block_id, "data-action": element.action_id, "data-type": element.type };
+  const problem = errors?.[block.block_id];
+  const described = problem ? { "aria-invalid": "true", "aria-describedby": `${id}-error` } : {};
+  return el("div", { class: "field" }, el("label", { for: id }, block.label.text, block.optional ? el("span", { class: "note" }, " (optional)") : null),
+    control(element, { ...data, ...described }), block.hint ? el("div", { class: "hint" }, block.hint.text) : null,
+    problem ? el("div", { class: "error", id: `${id}-error` }, problem) : null);
+}
+
+function control(element, attributes) {
+  if (element.type === "static_select" || element.type === "radio_buttons") {
+    const node = el("select", attributes, element.options.map((option) => el("option", { value: option.value }, option.text.text)));
+    if (element.initial_option) node.value = element.initial_option.value;
+    node.options_ = element.options;
+    return node;
+  }
+  const common = { ...attributes, placeholder: element.placeholder?.text, maxlength: element.max_length };
+  const node = element.multiline ? el("textarea", common) : el("input", { ...common, type: "text" });
+  node.value = element.initial_value ?? "";
+  return node;
+}
+
+// Reads all inputs below `root` as view_submission has them.
+export function values(root) {
+  const state = {};
+  for (const node of root.querySelectorAll("[data-action]")) {
+    const { block, action, type } = node.dataset;
+    const given = node.options_ ? { type, selected_option: node.options_[node.selectedIndex] } : { type, value: node.value || null };
+    (state[block] ??= {})[action] = given;
+  }
+  return state;
+}
+
