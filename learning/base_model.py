@@ -180,8 +180,8 @@ def _download(base: str, report: OnProgress) -> Path:
         raise BaseModelError(f"model.base is {base!r}: no such folder, and not a hub id. Correct it.") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise BaseModelError(
-            f"{base} cannot be fetched from the hub: {error}. Check the name and the network, sign in for a gated model, "
-            "or set model.base to a local folder."
+            f"{base} cannot be fetched from the hub: {error}. Check the name and the network, sign in for a gated "
+            "model, or set model.base to a local folder."
         ) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy, kl_div
 
 IGNORED = -100
 """The label of tokens that carry no loss (PyTorch's `ignore_index`)."""
@@ -16,70 +17,82 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class TokenRow:
-    """Token ids of one exchange after the shared prefix; only `completion` carries loss, times `weight`."""
+    """Token ids of one exchange after the shared prefix; only `completion` carries loss.
+
+    A replayed row is held to the base model's distribution, the others are learned.
+    """
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
-    weight: float
+    replayed: bool = False
 
 
 def packed_step(prefix: Sequence[int], rows: Sequence[TokenRow]) -> dict[str, list[Any]]:
-    """Lay the rows behind the prefix.
+    """Lay the rows behind the prefix, the replayed ones last.
 
     Returns:
         Lists of one length T: `input_ids`, `position_ids`, `labels` (IGNORED outside completions), `rows` (0 for the
-        prefix, then 1, 2, ... by row) and `weights`: each token's share in the loss, so that every row of equal
-        weight counts the same per token as the mean over its group would.
+        prefix, then 1, 2, ... by row, negative for replayed rows).
 
     """
     ids, positions, labels, owners = list(prefix), list(range(len(prefix))), [IGNORED] * len(prefix), [0] * len(prefix)
-    weights = [0.0] * len(prefix)
-    totals = _tokens_by_weight(rows)
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(sorted(rows, key=lambda row: row.replayed), 1):
         length = len(row.prompt) + len(row.completion)
         ids += [*row.prompt, *row.completion]
         positions += range(len(prefix), len(prefix) + length)
         labels += [IGNORED] * len(row.prompt) + list(row.completion)
-        owners += [number] * length
-        weights += [0.0] * len(row.prompt) + [row.weight / totals[row.weight]] * len(row.completion)
-    return {"input_ids": ids, "position_ids": positions, "labels": labels, "rows": owners, "weights": weights}
-
-
-def _tokens_by_weight(rows: Sequence[TokenRow]) -> dict[float, int]:
-    totals: dict[float, int] = {}
-    for row in rows:
-        totals[row.weight] = totals.get(row.weight, 0) + len(row.completion)
-    return totals
+        owners += [-number if row.replayed else number] * length
+    return {"input_ids": ids, "position_ids": positions, "labels": labels, "rows": owners}
 
 
 def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:
-    """Make the tensors of one step: shapes (1, T), and the mask (1, 1, T, T), true where a token may look."""
+    """Make the tensors of one step: shapes (1, T), and `rows` (T,)."""
     (step,) = steps
-    owners = torch.tensor(step["rows"])
-    causal = torch.ones(len(owners), len(owners), dtype=torch.bool).tril()
-    mask = causal & ((owners[:, None] == owners[None, :]) | (owners[None, :] == 0))
     return {
         "input_ids": torch.tensor([step["input_ids"]]),
         "position_ids": torch.tensor([step["position_ids"]]),
-        "attention_mask": mask[None, None],
         "labels": torch.tensor([step["labels"]]),
-        "weights": torch.tensor([step["weights"]], dtype=torch.float32),
+        "rows": torch.tensor(step["rows"]),
     }
 
 
-def completion_loss(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the weighted sum of token losses; the vocabulary-wide product is taken at completion tokens only."""
-    targets, weights = inputs["labels"][0, 1:], inputs["weights"][0, 1:]
+def packed_loss(model: Any, inputs: dict[str, torch.Tensor], replay_weight: float) -> torch.Tensor:
+    """Return the mean token loss on what is to be learned, plus `replay_weight` times the divergence on what is not.
+
+    The divergence is the mean over the replayed rows' completion tokens of KL(base || adapted), the base model being
+    the same model with its adapter switched off: unlike a loss on the base's own words, it is zero exactly where
+    nothing was forgotten, and cannot be met by learning those words by heart.
+    """
+    targets, owners = inputs["labels"][0, 1:], inputs["rows"]
     body, head = _body_and_head(model)
-    hidden = body(
-        input_ids=inputs["input_ids"],
-        position_ids=inputs["position_ids"],
-        attention_mask=inputs["attention_mask"],
+    hidden = _hidden(body, inputs, torch.ones_like(owners, dtype=torch.bool))
+    learned, replayed = (targets != IGNORED) & (owners[1:] > 0), (targets != IGNORED) & (owners[1:] < 0)
+    loss = cross_entropy(head(hidden[learned]).float(), targets[learned])
+    if not replay_weight or not bool(replayed.any()):
+        return loss
+    seen = owners <= 0
+    with torch.no_grad(), model.disable_adapter():
+        base = torch.log_softmax(head(_hidden(body, inputs, seen)[replayed[seen[1:]]]).float(), dim=-1)
+    adapted = torch.log_softmax(head(hidden[replayed]).float(), dim=-1)
+    return loss + replay_weight * kl_div(adapted, base, reduction="batchmean", log_target=True)
+
+
+def _hidden(body: Callable[..., Any], inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states (kept positions but the last, width) of the packed rows at the kept positions."""
+    output = body(
+        input_ids=inputs["input_ids"][:, kept],
+        position_ids=inputs["position_ids"][:, kept],
+        attention_mask=row_mask(inputs["rows"][kept]),
         use_cache=False,
-    ).last_hidden_state[0, :-1]
-    kept = targets != IGNORED
-    losses = torch.nn.functional.cross_entropy(head(hidden[kept]).float(), targets[kept], reduction="none")
-    return (losses * weights[kept]).sum()
+    )
+    hidden: torch.Tensor = output.last_hidden_state[0, :-1]
+    return hidden
+
+
+def row_mask(owners: torch.Tensor) -> torch.Tensor:
+    """Return the mask (1, 1, T, T), true where a token may look: at its own row and the prefix, not ahead."""
+    causal = torch.ones(len(owners), len(owners), dtype=torch.bool, device=owners.device).tril()
+    return (causal & ((owners[:, None] == owners[None, :]) | (owners[None, :] == 0)))[None, None]
 
 
 def _body_and_head(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -45,7 +45,7 @@ class WordingRecipe(_Section):
 
 
 class ReplayRecipe(_Section):
-    """The base model's own answers to general prompts, mixed into every step; `max_tokens` of each are kept."""
+    """The base model's answers to general prompts in every step, `max_tokens` of each; `weight` is the divergence's."""
 
     rows_per_step: int = Field(default=4, ge=0, le=1024)
     max_tokens: int = Field(default=16, ge=1, le=1024)

@@ -30,7 +30,7 @@ from learning.adapter_files import AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load
 from learning.curation import Snapshot, read_snapshot
 from learning.hardware import Hardware, detect
-from learning.packing import TokenRow, collate, completion_loss, packed_step
+from learning.packing import TokenRow, collate, packed_loss, packed_step
 from learning.prompts import build_messages
 from learning.recipe import Recipe
 from learning.replay import load_replay, replay_rows
@@ -58,12 +58,12 @@ class Encoder:
         """Token ids of what every prompt begins with: the template's text up to the question's turn."""
         return self._common_prefix()
 
-    def row(self, question: str, answer: str, weight: float = 1.0) -> TokenRow:
+    def row(self, question: str, answer: str, *, replayed: bool = False) -> TokenRow:
         """Encode an exchange without the shared prefix; the completion ends with the end-of-turn token."""
         ids = self._prompt(question)
         completion = self.tokenizer(answer, add_special_tokens=False).input_ids
         ending = [*completion, self.tokenizer.eos_token_id]
-        return TokenRow(tuple(ids[len(self._common_prefix()) :]), tuple(ending), weight)
+        return TokenRow(tuple(ids[len(self._common_prefix()) :]), tuple(ending), replayed)
 
     def _prompt(self, question: str) -> list[int]:
         text = self.tokenizer.apply_chat_template(
@@ -93,6 +93,8 @@ class Progress:
 class PackedTrainer(SFTTrainer):
     """TRL's SFT trainer on packed steps in their given order, with the loss taken at completion tokens only."""
 
+    replay_weight = 0.0
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
@@ -104,7 +106,7 @@ class PackedTrainer(SFTTrainer):
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
-        loss = completion_loss(model, inputs)
+        loss = packed_loss(model, inputs, self.replay_weight)
         return (loss, {}) if return_outputs else loss
 
 
@@ -237,9 +239,7 @@ def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress)
         return generate_answers(model, encoder, prompts, settings.max_tokens)
 
     replays = load_replay(job.base_digest, job.system_prompt, Path(job.cache_folder), generate)
-    # A weight that differs from the facts' 1 keeps the two groups' means apart (packed_step groups by weight).
-    weight = settings.weight if settings.weight != 1.0 else 1.0 - 1e-6
-    return replay_rows(replays, lambda prompt, answer: encoder.row(prompt, answer, weight), settings.max_tokens)
+    return replay_rows(replays, lambda prompt, text: encoder.row(prompt, text, replayed=True), settings.max_tokens)
 
 
 def _trainer(
@@ -280,6 +280,7 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=_lora(recipe, model),
     )
+    trainer.replay_weight = recipe.replay.weight
     trainer.add_callback(reporter)
     return trainer
 

@@ -41,7 +41,7 @@ def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
         InvalidFeedbackError: it is empty, or longer than `limit` characters.
 
     """
-    stripped = text.strip()
+    stripped = text.replace("\x00", "").encode(errors="replace").decode().strip()  # PostgreSQL keeps neither
     if not stripped:
         raise InvalidFeedbackError("The corrected answer is empty. Write the answer that should have been given.")
     if len(stripped) > limit:

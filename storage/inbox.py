@@ -73,7 +73,8 @@ def requeue_unfinished(session: Session) -> int:
     """After a start: put back what a process that died had begun. Return how many; only the lease's holder may call."""
     begun = session.exec(select(InboxEvent).where(InboxEvent.state == "handling")).all()
     for event in begun:
-        event.state = "received"
+        # An event that was begun this often may be what kills the process.
+        event.state = "received" if event.attempts < MAX_ATTEMPTS else "failed"
         session.add(event)
     return len(begun)
 

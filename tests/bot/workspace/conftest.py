@@ -1,0 +1,68 @@
+"""The local workspace served on a free port, and the real Slack clients pointed at it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from fastapi import FastAPI
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.workspace.app import create_app
+from bot.workspace.people import People
+from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
+from bot.workspace.serving import serve
+from bot.workspace.socket_mode import SocketMode
+from bot.workspace.state import Workspace
+
+BOT, APP = "xoxb-local-test", "xapp-local-test"
+SCOPES = frozenset({"chat:write", "channels:read", "app_mentions:read", "users:read", "reactions:write", "im:write"})
+EVENTS = frozenset({"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"})
+
+
+@dataclass
+class Town:
+    """A served workspace."""
+
+    workspace: Workspace
+    people: People
+    sockets: SocketMode
+    url: str
+
+    def client(self, token: str = BOT, **options: object) -> AsyncWebClient:
+        return AsyncWebClient(token=token, base_url=f"{self.url}/workspace/api/", **options)
+
+    @asynccontextmanager
+    async def running(self, app: AsyncApp) -> AsyncIterator[None]:
+        handler = AsyncSocketModeHandler(app, APP)
+        await handler.connect_async()
+        try:
+            yield
+        finally:
+            await handler.close_async()
+
+
+def definition(scopes: frozenset[str] = SCOPES) -> AppDefinition:
+    return AppDefinition("Apprentice", BOT, APP, scopes, EVENTS, (("fix", "Correct this answer"),), ("/apprentice",))
+
+
+def new_workspace() -> Workspace:
+    members = (Member("UADA", "ada", "Ada Lindgren"), Member("UBOB", "bob", "Bob Berg"))
+    return make_workspace("Test", members, (Channel("C1", "general", ("UADA", "UBOB")),), definition())
+
+
+@asynccontextmanager
+async def open_town(workspace: Workspace) -> AsyncIterator[Town]:
+    web, local = FastAPI(), create_app(workspace)
+    web.mount("/workspace", local)
+    async with serve(web) as url:
+        yield Town(workspace, local.state.people, local.state.sockets, url)
+        await local.state.sockets.close()
+
+
+@pytest.fixture
+async def town() -> AsyncIterator[Town]:
+    async with open_town(new_workspace()) as town:
+        yield town
