@@ -1,4 +1,4 @@
-"""The local workspace against the real Slack SDK and Bolt: what they send is understood, what Slack refuses is refused."""
+"""The local workspace against the real Slack SDK and Bolt: what Slack takes is taken, what it refuses is refused."""
 
 import asyncio
 from pathlib import Path

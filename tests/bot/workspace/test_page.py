@@ -1,0 +1,128 @@
+"""The workspace's page in a real browser: people write, see answers grow, press buttons, fill in forms."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Error, Page, async_playwright, expect
+from slack_bolt.async_app import AsyncApp
+
+from tests.bot.workspace.conftest import Town
+from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
+
+ARGUMENTS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+REMEDY = "install Debian's chromium, or run: .venv/bin/playwright install chromium"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
+    async with async_playwright() as playwright:
+        try:
+            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        except Error as error:
+            if os.environ.get("CI"):
+                pytest.fail(f"no browser: {error}\n{REMEDY}")
+            pytest.skip(f"no browser to test pages with; {REMEDY}")
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, town: Town) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    await page.goto(f"{town.url}/workspace/?user=UADA&channel=C1")
+    await expect(page.get_by_role("heading", name="# general")).to_be_visible()
+    yield page
+    assert problems == []
+
+
+async def test_a_person_writes_and_everybody_in_the_channel_sees_it(page: Page, town: Town) -> None:
+    await page.get_by_label("Message #general").fill("hello, *all*")
+    await page.get_by_label("Message #general").press("Enter")
+    await expect(page.locator("article strong", has_text="all")).to_be_visible()
+
+    await page.get_by_label("Choose who you are").select_option("UBOB")
+    await expect(page.locator("article", has_text="hello")).to_contain_text("Ada Lindgren")
+    assert [message.text for message in town.workspace.messages("C1")] == ["hello, *all*"]
+
+
+async def test_a_streamed_answer_grows_in_the_thread(page: Page, town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    stream = await town.client().chat_stream(
+        channel="C1", thread_ts=ts, recipient_team_id=town.workspace.team_id, recipient_user_id="UADA", buffer_size=1
+    )
+    await stream.append(markdown_text="**bold** begin")
+    await page.get_by_role("button", name="1 reply").click()
+    thread = page.get_by_label("Thread", exact=True)
+    await expect(thread.locator(".caret")).to_contain_text("bold begin")
+    await stream.stop(markdown_text="ning")
+    await expect(thread.locator("article").last).to_contain_text("bold beginning")
+    await expect(thread.locator(".caret")).to_have_count(0)
+
+
+async def test_a_vote_and_a_form_with_an_error_go_through_the_app(page: Page, town: Town) -> None:
+    app, votes, saved = AsyncApp(client=town.client()), [], []
+
+    @app.action("vote")
+    async def vote(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        votes.append(body["actions"][0]["value"])
+
+    @app.action("open")
+    async def open_form(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        await app.client.views_open(trigger_id=body["trigger_id"], view=FORM)
+
+    @app.view("form")
+    async def save(ack: Any, view: dict[str, Any]) -> None:
+        text = view["state"]["values"]["answer"]["text"]["value"]
+        if text == "no":
+            await ack(response_action="errors", errors={"answer": "Not that."})
+            return
+        saved.append(text)
+        await ack()
+
+    blocks = [{"type": "context_actions", "elements": [FEEDBACK]}, {"type": "actions", "elements": [BUTTON]}]
+    await town.client().chat_postMessage(channel="C1", text="an answer", blocks=blocks)
+    async with town.running(app):
+        await page.get_by_role("button", name="Good").click()
+        await expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+        await page.get_by_role("button", name="Open").click()
+        form = page.get_by_role("dialog", name="Form")
+        await form.get_by_label("Answer").fill("no")
+        await form.get_by_role("button", name="Save").click()
+        await expect(form.get_by_text("Not that.")).to_be_visible()
+        await expect(form.get_by_label("Answer")).to_have_value("no")
+        await form.get_by_label("Answer").fill("yes")
+        await form.get_by_role("button", name="Save").click()
+        await expect(form).to_have_count(0)
+    assert (votes, saved) == (["up"], ["yes"])
+
+
+async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
+    nasty = "<img src=x onerror=document.title='owned'> [x](javascript:document.title='owned') <script>1</script>"
+    await town.people.send("UBOB", "C1", nasty)
+    await town.client().chat_postMessage(
+        channel="C1", text="x", blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": nasty}}]
+    )
+    await expect(page.locator("article")).to_have_count(2)
+    assert await page.title() == "Local workspace"
+    assert await page.locator("article img, article script, article a").count() == 0
+
+
+async def test_the_guide_leads_from_step_to_step(page: Page, town: Town) -> None:
+    step = {"id": "a", "title": "Ask", "body": "Be *Bob*.", "user": "UBOB", "channel": "C1", "state": "active"}
+    guide = {"title": "Guide", "intro": "Play.", "steps": [{**step, "suggestion": "<@UAPPBOT> why?"}], "done": False}
+    town.workspace.set_guide(guide)
+    panel = page.get_by_label("Guide", exact=True)
+    await panel.get_by_role("button", name="Be Bob Berg").click()
+    await panel.get_by_role("button", name="Put it in the composer").click()
+    await expect(page.get_by_label("Message #general")).to_have_value("@Apprentice why?")
+    await page.get_by_label("Message #general").press("Enter")
+    await expect(page.locator("article .mention", has_text="@Apprentice")).to_be_visible()
+    assert [message.text for message in town.workspace.messages("C1")] == ["<@UAPPBOT> why?"]
