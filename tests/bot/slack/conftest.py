@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 import websockets
-from bot.workspace.app import create_app as create_workspace_app
-from bot.workspace.serving import serve
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
@@ -23,7 +21,9 @@ from bot.slack.app import SlackParts
 from bot.slack.manifest import read_manifest
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
+from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
+from bot.workspace.serving import serve
 from governance.audit import AuditLog
 from governance.flows import Governance
 from governance.policy import load_policy
@@ -268,7 +268,7 @@ def find_element(message: Message, action_id: str) -> tuple[dict[str, Any], dict
 async def eventually(look: Callable[[], Awaitable[Found]]) -> Found:
     """Return what `look` finds, as soon as it finds something."""
     async with asyncio.timeout(PATIENCE_S):
-        while not (found := await look()):  # noqa: ASYNC110 - the page has no event for all of this
+        while not (found := await look()):
             await asyncio.sleep(0.02)
         return found
 

@@ -150,7 +150,7 @@ async def test_a_form_shows_its_errors_and_then_closes(town: Town) -> None:
     async with town.running(app):
         await town.people.click("UADA", "C1", posted["ts"], "open")
         async with asyncio.timeout(PATIENCE):
-            while not town.workspace.open_views("UADA"):  # noqa: ASYNC110
+            while not town.workspace.open_views("UADA"):
                 await asyncio.sleep(0.02)
         (view,) = town.workspace.open_views("UADA")
         required = await town.people.submit("UADA", view["id"], {"answer": {"text": ""}})
