@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from learning.curation import Row, Snapshot, write_snapshot
-from learning.packing import IGNORED, TokenRow, collate, completion_loss, packed_step
+from learning.packing import IGNORED, TokenRow, collate, packed_loss, packed_step
 from learning.recipe import Recipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
 from learning.training import (
@@ -211,24 +212,35 @@ def test_an_event_that_a_kill_cut_short_is_no_event(tmp_path: Path) -> None:
 
 
 def test_a_packed_step_has_the_loss_of_its_rows_one_by_one() -> None:
-    model = tiny_model()
+    model = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
     prefix = [256, 65, 66]
-    rows = [TokenRow((70, 71), (80, 81, 82), 1.0), TokenRow((72,), (90,), 1.0), TokenRow((73, 74), (91, 92), 0.5)]
+    facts = [TokenRow((70, 71), (80, 81, 82)), TokenRow((72,), (90,))]
+    replayed = TokenRow((73, 74), (91, 92), replayed=True)
 
-    packed = completion_loss(model, collate([packed_step(prefix, rows)])).item()
+    step = collate([packed_step(prefix, [replayed, *facts])])
+    packed = packed_loss(model, step, replay_weight=3.0).item()
 
-    def token_losses(row: TokenRow) -> torch.Tensor:
+    def logits(row: TokenRow) -> torch.Tensor:
         ids = torch.tensor([[*prefix, *row.prompt, *row.completion]])
-        logits = model(input_ids=ids).logits[0, -len(row.completion) - 1 : -1]
-        return torch.nn.functional.cross_entropy(logits, torch.tensor(row.completion), reduction="none")
+        kept: torch.Tensor = model(input_ids=ids).logits[0, -len(row.completion) - 1 : -1]
+        return kept
 
-    facts = torch.cat([token_losses(row) for row in rows[:2]]).mean()
-    replayed = token_losses(rows[2]).mean()
-    assert packed == pytest.approx((facts + 0.5 * replayed).item(), rel=1e-5)
+    losses = [
+        torch.nn.functional.cross_entropy(logits(row), torch.tensor(row.completion), reduction="none") for row in facts
+    ]
+    adapted = logits(replayed).log_softmax(-1)
+    with model.disable_adapter():
+        base = logits(replayed).log_softmax(-1)
+    divergence = (base.exp() * (base - adapted)).sum(-1).mean()
+    assert divergence.item() > 0
+    assert packed == pytest.approx((torch.cat(losses).mean() + 3.0 * divergence).item(), rel=1e-4)
+    assert packed_loss(model, step, replay_weight=0.0).item() == pytest.approx(
+        torch.cat(losses).mean().item(), rel=1e-4
+    )
 
 
 def test_only_completions_carry_loss() -> None:
-    step = packed_step([1, 2], [TokenRow((3, 4), (5, 6), 1.0)])
+    step = packed_step([1, 2], [TokenRow((3, 4), (5, 6))])
 
     assert step["labels"] == [IGNORED] * 4 + [5, 6]
     assert step["position_ids"] == [0, 1, 2, 3, 4, 5]
