@@ -200,27 +200,35 @@ def _element(element: Json) -> Problems:
     kind = str(element["type"])
     if kind in ANY_TEXT:
         yield from _text(element, 2_000, "elements")
-        return
-    if kind == "image":
+    elif kind == "image":
         if not element.get("image_url") or not element.get("alt_text"):
             yield "missing required field: image_url or alt_text"
-        return
+    else:
+        yield from _usable(kind, element)
+
+
+def _usable(kind: str, element: Json) -> Problems:
+    """Check an element that a person can use."""
     if not element.get("action_id"):
         yield "missing required field: action_id"
     yield from _length(element.get("action_id"), ID, "action_id")
     yield from _length(element.get("value"), VALUE, "value")
+    if element.get("placeholder"):
+        yield from _text(element["placeholder"], 150, "placeholder", PLAIN)
     if kind == "button":
         yield from _button(element)
     elif kind == "feedback_buttons":
         yield from _feedback(element)
     elif kind == "icon_button":
-        yield from _text(element.get("text"), 75, "text", PLAIN)
-        if not element.get("icon"):
-            yield "missing required field: icon"
+        yield from _icon(element)
     elif kind in CHOICES:
         yield from _options(element)
-    if element.get("placeholder"):
-        yield from _text(element["placeholder"], 150, "placeholder", PLAIN)
+
+
+def _icon(element: Json) -> Problems:
+    yield from _text(element.get("text"), 75, "text", PLAIN)
+    if not element.get("icon"):
+        yield "missing required field: icon"
 
 
 def _button(element: Json) -> Problems:
