@@ -36,6 +36,7 @@ from storage import inbox
 from storage.adapters import serving_adapter
 from storage.errors import ApprenticeError
 from storage.proposals import list_proposals, proposal_for
+from storage.records import utc_now
 from storage.runs import list_runs
 from storage.settings import Settings, SlackSettings
 
@@ -188,13 +189,14 @@ async def running(
 
 
 def recover(parts: Parts) -> bool:
-    """After a kill: put begun events back, sweep away drafts; return whether a run is to be resumed.
+    """After a kill: put begun events back, sweep away drafts, sign the log; return whether a run resumes.
 
     Only the holder of the lease may call this.
     """
     with parts.database.transaction() as session:
         again = inbox.requeue_unfinished(session)
     parts.store.remove_drafts()
+    parts.audit.sign(parts.database, utc_now())
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)
     with parts.database.read() as session:

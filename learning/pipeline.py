@@ -178,10 +178,10 @@ class Pipeline:
         self._governance.register_adapter(run.id, digest, self._base.digest, run.parent_digest, run.snapshot_digest)
         gates = self._judge(run, digest, snapshot, on_event)
         proposal = self._propose(digest, snapshot)
-        finished = self._governance.finish_run(run.id, "succeeded")
-        self._remove_checkpoints(run.id)
         with self._database.read() as session:
-            return PipelineResult(finished, find_adapter(session, digest), gates, proposal)
+            adapter = find_adapter(session, digest)
+        self._remove_checkpoints(run.id)
+        return PipelineResult(self._governance.finish_run(run.id, "succeeded"), adapter, gates, proposal)
 
     def _train(self, run: Run, snapshot_folder: Path, on_event: OnEvent) -> TrainingResult:
         job = TrainingJob(

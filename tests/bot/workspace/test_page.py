@@ -1,33 +1,21 @@
 """The workspace's page in a real browser: people write, see answers grow, press buttons, fill in forms."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from slack_bolt.async_app import AsyncApp
 
 from tests.bot.workspace.conftest import Town
 from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
-
-ARGUMENTS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-REMEDY = "install Debian's chromium, or run: .venv/bin/playwright install chromium"
+from tests.browser import open_browser
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
-    async with async_playwright() as playwright:
-        try:
-            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        except Error as error:
-            if os.environ.get("CI"):
-                pytest.fail(f"no browser: {error}\n{REMEDY}")
-            pytest.skip(f"no browser to test pages with; {REMEDY}")
+    async with open_browser() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
