@@ -199,7 +199,7 @@ def _elements(kind: str, block: Json) -> Problems:
 def _element(element: Json) -> Problems:
     kind = str(element["type"])
     if kind in ANY_TEXT:
-        yield from _text(element, 2_000, "elements")
+        yield from _text(element, 3_000, "elements")
     elif kind == "image":
         if not element.get("image_url") or not element.get("alt_text"):
             yield "missing required field: image_url or alt_text"
