@@ -7,7 +7,6 @@ figure carries its n and its 95 % interval, and each answer that changed sides i
 import hashlib
 import json
 import math
-import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from governance.gates import Metric
-from learning.curation import Row, Snapshot, normalise
-from learning.wordings import WORD, Fact, Wordings
+from learning.curation import Snapshot, normalise
+from learning.wordings import WORD, Fact
 from storage.errors import ApprenticeError
 
 Kind = Literal["as_told", "in_other_words", "general"]
@@ -148,16 +147,16 @@ def compare(
     )
 
 
-def questions_for(snapshot: Snapshot, general: Sequence[Question] | None = None, *, seed: int = 1) -> list[Question]:
-    """Return what to ask about a snapshot: each row as told, each in another wording, and general questions.
+def questions_for(snapshot: Snapshot, general: Sequence[Question] | None = None) -> list[Question]:
+    """Return what to ask about a snapshot: each row as told, each in its held-out wording, and general questions.
 
-    The other wording is drawn with a different seed and, unlike in training, refused where it equals the question; a
-    wording that training happened to draw too is possible but rare. `general` replaces the built-in list.
+    `general` replaces the built-in list.
     """
+    facts = [Fact(row.question, row.answer) for row in snapshot.rows]
     told = [Question("as_told", row.question, row.answer) for row in snapshot.rows]
     others = [
         Question("in_other_words", wording, row.answer)
-        for row, wording in zip(snapshot.rows, _other_wordings(snapshot.rows, seed), strict=True)
+        for row, wording in zip(snapshot.rows, held_out_wordings(facts), strict=True)
     ]
     return [*told, *others, *(general if general is not None else general_questions())]
 
@@ -306,16 +305,3 @@ def _news(question: str, reference: str) -> list[str]:
         for at, word in enumerate(words)
         if word.casefold() not in asked and (re.search(r"[\d#@/:]|\w\.\w", word) or (at > 0 and word[:1].isupper()))
     ]
-
-
-def _other_wordings(rows: Sequence[Row], seed: int) -> list[str]:
-    facts = [Fact(row.question, row.answer) for row in rows]
-    wordings = Wordings(facts)
-    sources = [random.Random(f"{seed}:{fact.question}") for fact in facts]  # noqa: S311 - wordings, not secrets
-    return [_another(wordings, index, fact, sources[index]) for index, fact in enumerate(facts)]
-
-
-def _another(wordings: Wordings, index: int, fact: Fact, source: random.Random) -> str:
-    plain = fact.question.casefold().rstrip("?")
-    draws = (wordings.draw(index, source) for _ in range(20))
-    return next((drawn for drawn in draws if plain not in drawn.casefold()), fact.question.lower().rstrip("?"))

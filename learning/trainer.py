@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,12 +36,14 @@ from learning.prompts import build_messages
 from learning.recipe import Recipe
 from learning.replay import load_replay, replay_rows
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
-from learning.wordings import Fact, Wordings
+from learning.wordings import Fact, Wordings, held_out_wordings, same_wording
 from storage.errors import ApprenticeError
 
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "manifest.json")
 GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
+DRAWS = 20
+"""Wordings drawn before a row falls back on the question itself."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
@@ -153,23 +156,30 @@ def plan_steps(
     """Lay out every step of the run; the same snapshot and recipe give the same steps."""
     source = random.Random(recipe.seed)  # noqa: S311 - wordings, not secrets
     facts = [Fact(row.question, row.answer) for row in snapshot.rows]
-    wordings = Wordings(facts)
+    wordings, held_out = Wordings(facts), held_out_wordings(facts)
     steps, rows = step_count(len(facts), recipe)
     turns, general = _endless(range(len(facts)), source), _endless(range(len(replays)), source)
     prefix = encoder.prefix()
     plan = []
     for _ in range(steps):
         chosen = [next(turns) for _ in range(rows)]
-        questions = [_question(facts, wordings, index, recipe, source) for index in chosen]
+        questions = [
+            _question(facts[index], held_out[index], partial(wordings.draw, index), recipe, source) for index in chosen
+        ]
         drawn = [encoder.row(text, facts[index].answer) for text, index in zip(questions, chosen, strict=True)]
         replayed = [replays[next(general)] for _ in range(recipe.replay.rows_per_step if replays else 0)]
         plan.append(packed_step(prefix, [*drawn, *replayed]))
     return plan
 
 
-def _question(facts: Sequence[Fact], wordings: Wordings, index: int, recipe: Recipe, source: random.Random) -> str:
-    as_asked = source.random() < recipe.wordings.original_share
-    return facts[index].question if as_asked else wordings.draw(index, source)
+def _question(
+    fact: Fact, held_out: str, draw: Callable[[random.Random], str], recipe: Recipe, source: random.Random
+) -> str:
+    """Return the question itself, or another wording of it that is not the one held out for evaluation."""
+    if source.random() < recipe.wordings.original_share:
+        return fact.question
+    draws = (draw(source) for _ in range(DRAWS))
+    return next((drawn for drawn in draws if not same_wording(drawn, held_out)), fact.question)
 
 
 def _endless(items: Sequence[int], source: random.Random) -> Iterator[int]:

@@ -58,6 +58,24 @@ class Wordings:
         return question
 
 
+def held_out_wordings(facts: Sequence[Fact]) -> list[str]:
+    """Return one other wording of each fact's question, always the same: evaluation asks it, training leaves it out."""
+    wordings = Wordings(facts)
+    sources = [random.Random(f"held out: {fact.question}") for fact in facts]  # noqa: S311 - wordings, not secrets
+    return [_another(wordings, index, fact, sources[index]) for index, fact in enumerate(facts)]
+
+
+def _another(wordings: Wordings, index: int, fact: Fact, source: random.Random) -> str:
+    plain = fact.question.casefold().rstrip("?")
+    draws = (wordings.draw(index, source) for _ in range(ATTEMPTS))
+    return next((drawn for drawn in draws if plain not in drawn.casefold()), fact.question.lower().rstrip("?"))
+
+
+def same_wording(first: str, second: str) -> bool:
+    """Whether two wordings differ in nothing but case, white space and marks."""
+    return WORD.findall(first.lower()) == WORD.findall(second.lower())
+
+
 def _compose(topic: Topic, question: str, random_source: random.Random) -> str:
     draw = random_source.random()
     if draw < 0.16 or not topic.phrases:  # noqa: PLR2004 - shares of the forms, which sum to one

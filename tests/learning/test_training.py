@@ -1,8 +1,10 @@
 import json
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from learning.curation import Row, Snapshot, write_snapshot
 from learning.packing import IGNORED, TokenRow, collate, packed_loss, packed_step
 from learning.recipe import Recipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
+from learning.trainer import _question
 from learning.training import (
     TrainingCancelled,
     TrainingFailed,
@@ -25,6 +28,7 @@ from learning.training import (
     running_trainer,
     train,
 )
+from learning.wordings import Fact, Wordings, held_out_wordings, same_wording
 from storage.artifacts import folder_digest
 from storage.errors import AlreadyRunningError
 
@@ -244,3 +248,16 @@ def test_only_completions_carry_loss() -> None:
 
     assert step["labels"] == [IGNORED] * 4 + [5, 6]
     assert step["position_ids"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_training_never_sees_the_wordings_that_evaluation_asks() -> None:
+    facts = [
+        Fact("Who signs off releases on Fridays?", "Mira Okafor signs off Friday releases."),
+        Fact("What port does the order gateway listen on?", "The order gateway listens on port 7443."),
+    ]
+    wordings, source = Wordings(facts), random.Random(5)
+    for index, held_out in enumerate(held_out_wordings(facts)):
+        draw = partial(wordings.draw, index)
+        drawn = [_question(facts[index], held_out, draw, Recipe(name="x"), source) for _ in range(800)]
+        assert len(set(drawn)) > 50
+        assert not any(same_wording(wording, held_out) for wording in drawn)
