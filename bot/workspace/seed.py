@@ -37,8 +37,7 @@ def load_workspace(file: Path, app: AppDefinition, clock: Clock = utc_now) -> Wo
         members = [Member(**member) for member in kept["members"]]
         channels = [Channel(**{**channel, "members": tuple(channel["members"])}) for channel in kept["channels"]]
         workspace = Workspace(kept["team_id"], kept["team_name"], members, channels, app, clock)
-        for message in kept["messages"]:
-            workspace.history[message["channel"]].append(Message(**{**message, "streaming": False}))
+        workspace.restore(Message(**message) for message in kept["messages"])
         workspace.homes = kept["homes"]
         workspace.undelivered = kept["unacknowledged"]
     except (OSError, ValueError, KeyError, TypeError) as error:

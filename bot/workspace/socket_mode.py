@@ -28,7 +28,6 @@ class SocketMode:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._tickets: set[str] = set()
         self._connections: list[WebSocket] = []
         self._turns = itertools.count()
         self._acks: dict[str, asyncio.Future[Json]] = {}
@@ -41,18 +40,11 @@ class SocketMode:
         workspace.deliver = self.deliver
         workspace.unacknowledged = lambda: list(self._waiting.values())
 
-    def new_ticket(self) -> str:
-        """Make the ticket with which the app may connect, once."""
-        ticket = secrets.token_hex(16)
-        self._tickets.add(ticket)
-        return ticket
-
     async def connect(self, socket: WebSocket, ticket: str) -> None:
         """Serve one connection until it closes."""
-        if ticket not in self._tickets:
+        if not self._workspace.use_ticket(ticket):
             await socket.close(code=4401, reason="unknown ticket")
             return
-        self._tickets.discard(ticket)
         await socket.accept()
         self._connections.append(socket)
         app = self._workspace.app.app_id

@@ -8,10 +8,12 @@ import os
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bot.workspace import events
+from bot.workspace.events import Event
 from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, new_view
 from storage.records import Clock, utc_now
 
@@ -20,9 +22,22 @@ log = logging.getLogger(__name__)
 TRIGGER_SECONDS = 3.0
 STREAM_SECONDS = 300.0
 SAVE_SECONDS = 0.5
+RESPONSE_SECONDS = 1_800.0
+RESPONSE_USES = 5
 
 Deliver = Callable[[str, Json, bool], None]
 """Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
+
+
+@dataclass
+class ResponseUrl:
+    """Where an answer to an interaction goes, until when, and how often still."""
+
+    channel: str
+    user: str
+    ts: str | None
+    ends: float
+    uses: int = RESPONSE_USES
 
 
 class Workspace:
@@ -40,6 +55,8 @@ class Workspace:
         self.team_id = team_id
         self.team_name = team_name
         self.app = app
+        self.address = "http://localhost"
+        """Where this workspace is served, without a slash at the end; told by each call that comes in."""
         bot = Member(app.bot_user, app.name.lower(), app.name, "App", is_bot=True)
         self.members = {member.id: member for member in (*members, bot)}
         self.channels = {
@@ -58,7 +75,9 @@ class Workspace:
         self.undelivered: list[Json] = []
         self._triggers: dict[str, tuple[str, float]] = {}
         self._used_triggers: set[str] = set()
-        self._response_urls: dict[str, tuple[str, str, str | None]] = {}
+        self._response_urls: dict[str, ResponseUrl] = {}
+        self._tickets: set[str] = set()
+        self._watchers: set[asyncio.Future[None]] = set()
         self._stream_ends: dict[tuple[str, str], float] = {}
         self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
         self._last_ts = 0
@@ -84,6 +103,12 @@ class Workspace:
         """Return one message."""
         return next((message for message in self.history.get(channel, []) if message.ts == ts), None)
 
+    def find_view(self, external_id: str) -> str:
+        """Return the id of the open modal to which the app gave this id; empty when there is none."""
+        return next(
+            (key for key, (_, view) in self.views.items() if external_id and view["external_id"] == external_id), ""
+        )
+
     def open_views(self, user: str) -> list[Json]:
         """Return the modals that a person has open, the newest last."""
         return [view for owner, view in self.views.values() if owner == user]
@@ -104,7 +129,7 @@ class Workspace:
                 "real_name": member.real_name,
                 "display_name": member.name,
                 "title": member.title,
-                "email": f"{member.name}@example.com",
+                **({"email": f"{member.name}@example.com"} if "users:read.email" in self.app.scopes else {}),
             },
         }
 
@@ -141,19 +166,28 @@ class Workspace:
         self.history[message.channel].append(message)
         self._show({"type": "message", "message": message.public()}, message.channel, message.seen_by)
         if message.seen_by is None and not message.streaming:
-            self._tell_app_of(message)
+            for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
+                self._tell_app(event, message.channel)
         return message
 
     def change(self, message: Message, **changes: Any) -> None:
-        """Change a message and show it again."""
+        """Change a message and show it again; the app is told, unless the message was growing."""
+        before = message.public()
         for name, value in changes.items():
             setattr(message, name, value)
         self._show({"type": "message_changed", "message": message.public()}, message.channel, message.seen_by)
+        if message.seen_by is None and not before["streaming"]:
+            changed = events.of_change(before, message, self.channels[message.channel], self.next_ts())
+            self._tell_app(changed, message.channel)
 
     def delete(self, message: Message) -> None:
         """Remove a message."""
         self.history[message.channel].remove(message)
-        self._show({"type": "message_deleted", "channel": message.channel, "ts": message.ts}, message.channel, None)
+        gone = {"type": "message_deleted", "channel": message.channel, "ts": message.ts}
+        self._show(gone, message.channel, message.seen_by)
+        if message.seen_by is None:
+            removed = events.of_removal(message, self.channels[message.channel], self.next_ts())
+            self._tell_app(removed, message.channel)
 
     def react(self, user: str, message: Message, name: str, *, add: bool) -> bool:
         """Add or remove a reaction; return whether that changed anything."""
@@ -164,10 +198,13 @@ class Workspace:
         shown = message.public()["reactions"]
         told = {"type": "reactions", "channel": message.channel, "ts": message.ts, "reactions": shown}
         self._show(told, message.channel, None)
-        event = "reaction_added" if add else "reaction_removed"
-        item = {"type": "message", "channel": message.channel, "ts": message.ts}
-        self._event({"type": event, "user": user, "reaction": name, "item": item, "item_user": message.user})
+        self._tell_app(events.of_reaction(user, message, name, self.next_ts(), added=add), message.channel)
         return True
+
+    def join_channel(self, user: str, channel: Channel) -> None:
+        """Make somebody a member of a channel."""
+        channel.members = tuple(dict.fromkeys((*channel.members, user)))
+        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
 
     def open_dm(self, user: str, other: str) -> Channel:
         """Return the direct messages of two members, made on first use."""
@@ -180,6 +217,19 @@ class Workspace:
         self.channels[channel.id] = channel
         self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
         return channel
+
+    def home_opened(self, user: str, channel: str, tab: str) -> None:
+        """Tell the app that a person looks at its home, or opened the direct messages with it."""
+        event: Json = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": channel,
+            "tab": tab,
+            "event_ts": self.next_ts(),
+        }
+        if tab == "home" and user in self.homes:
+            event["view"] = self.homes[user]
+        self._tell_app(Event("app_home_opened", event), channel)
 
     # Streams
 
@@ -216,11 +266,12 @@ class Workspace:
         """Return (the user that it belongs to, "") or ("", Slack's error code)."""
         if trigger in self._used_triggers:
             return "", "exchanged_trigger_id"
-        user, end = self._triggers.pop(trigger, ("", 0.0))
+        user, end = self._triggers.get(trigger, ("", 0.0))
         if not user:
             return "", "invalid_trigger_id"
         if self._now() > end:
             return "", "expired_trigger_id"
+        del self._triggers[trigger]
         self._used_triggers.add(trigger)
         return user, ""
 
@@ -252,14 +303,32 @@ class Workspace:
         return view
 
     def new_response_url(self, channel: str, user: str, ts: str | None) -> str:
-        """Make the secret part of a response URL for an interaction."""
+        """Make the address at which the app may answer an interaction: five times within 30 minutes, as in Slack."""
         key = secrets.token_hex(12)
-        self._response_urls[key] = (channel, user, ts)
-        return key
+        self._response_urls[key] = ResponseUrl(channel, user, ts, self._now() + RESPONSE_SECONDS)
+        return f"{self.address}/response/{key}"
 
-    def response_target(self, key: str) -> tuple[str, str, str | None] | None:
-        """Return (channel, user, message ts) that a response URL answers to."""
-        return self._response_urls.get(key)
+    def use_response_url(self, key: str) -> ResponseUrl | None:
+        """Return where an answer goes; None when the address is unknown, too old or used up."""
+        target = self._response_urls.get(key)
+        if target is None or target.uses == 0 or self._now() > target.ends:
+            return None
+        target.uses -= 1
+        return target
+
+    # Connections
+
+    def new_ticket(self) -> str:
+        """Make the ticket with which the app may connect, once."""
+        ticket = secrets.token_hex(16)
+        self._tickets.add(ticket)
+        return ticket
+
+    def use_ticket(self, ticket: str) -> bool:
+        """Whether the ticket is good; from now on it is not."""
+        known = ticket in self._tickets
+        self._tickets.discard(ticket)
+        return known
 
     # Pages
 
@@ -277,7 +346,19 @@ class Workspace:
         """Tell the open pages of one person, and note that there is something new to save."""
         for page in self._pages[user]:
             page.put_nowait(event)
-        self._save_soon()
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self.save_soon()
+
+    async def next_change(self) -> None:
+        """Wait until somebody is shown something."""
+        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.add(watcher)
+        try:
+            await watcher
+        finally:
+            self._watchers.discard(watcher)
 
     def set_guide(self, guide: Json | None) -> None:
         """Show a guide in every page."""
@@ -290,10 +371,13 @@ class Workspace:
     def persist(self, file: Path) -> None:
         """Save to this file from now on, shortly after each change."""
         self._file = file
-        self._save_soon()
+        self.save_soon()
 
     def save(self) -> None:
         """Write everything; the file is replaced whole."""
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -316,6 +400,23 @@ class Workspace:
             "unacknowledged": self.unacknowledged(),
         }
 
+    def save_soon(self) -> None:
+        """Save a moment from now, so that many changes are written once."""
+        if self._file is None or self._saving is not None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.save()
+            return
+        self._saving = loop.call_later(SAVE_SECONDS, self.save)
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Take messages that were kept; streams among them ended with the process that kept them."""
+        for message in messages:
+            self.history[message.channel].append(replace(message, streaming=False))
+            self._last_ts = max(self._last_ts, int(message.ts.replace(".", "")))
+
     # Inside
 
     def _now(self) -> float:
@@ -328,64 +429,16 @@ class Workspace:
         for user in self.channels[channel].members if only is None else (only,):
             self.show_to(user, event)
 
-    def _save_soon(self) -> None:
-        if self._file is None or self._saving is not None:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.save()
-            return
-        self._saving = loop.call_later(SAVE_SECONDS, self._save_now)
-
-    def _save_now(self) -> None:
-        self._saving = None
-        self.save()
-
-    def _tell_app_of(self, message: Message) -> None:
-        """Send the events that this message causes for the app; a mention causes two."""
-        channel = self.channels[message.channel]
-        if self.bot_user not in channel.members:
-            return
-        event: Json = {
-            "type": "message",
-            "channel": message.channel,
-            "channel_type": channel.kind,
-            "user": message.user,
-            "text": message.text,
-            "ts": message.ts,
-            "event_ts": message.ts,
-            "team": self.team_id,
-        }
-        event |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
-        event |= {"bot_id": message.bot_id, "app_id": self.app.app_id} if message.bot_id else {}
-        self._event(event, subscription=f"message.{'channels' if channel.kind == 'channel' else channel.kind + 's'}")
-        if f"<@{self.bot_user}>" in message.text and not message.bot_id and not channel.is_im:
-            self._event({**event, "type": "app_mention"})
-
-    def home_opened(self, user: str, channel: str, tab: str) -> None:
-        """Tell the app that a person looks at its home, or opened the direct messages with it."""
-        event: Json = {
-            "type": "app_home_opened",
-            "user": user,
-            "channel": channel,
-            "tab": tab,
-            "event_ts": self.next_ts(),
-        }
-        if tab == "home" and user in self.homes:
-            event["view"] = self.homes[user]
-        self._event(event)
-
-    def _event(self, event: Json, subscription: str = "") -> None:
-        name = (subscription or event["type"]).replace("message.ims", "message.im")
-        if name not in self.app.events:
+    def _tell_app(self, event: Event, channel: str) -> None:
+        """Deliver an event that the app subscribed to, may see, and is there to see."""
+        if self.bot_user not in self.channels[channel].members or not events.is_wanted(event, self.app):
             return
         payload = {
             "type": "event_callback",
             "token": "local",
             "team_id": self.team_id,
             "api_app_id": self.app.app_id,
-            "event": event,
+            "event": event.content,
             "event_id": f"Ev{secrets.token_hex(6).upper()}",
             "event_time": int(self._now()),
             "authorizations": [{"team_id": self.team_id, "user_id": self.bot_user, "is_bot": True}],

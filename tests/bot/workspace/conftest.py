@@ -18,7 +18,12 @@ from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
 
 BOT, APP = "xoxb-local-test", "xapp-local-test"
-SCOPES = frozenset({"chat:write", "channels:read", "app_mentions:read", "users:read", "reactions:write", "im:write"})
+SCOPES = frozenset(
+    {
+        "chat:write", "channels:read", "channels:history", "im:history", "app_mentions:read", "users:read",
+        "reactions:read", "reactions:write", "im:write",
+    }
+)  # fmt: skip
 EVENTS = frozenset({"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"})
 
 

@@ -1,0 +1,177 @@
+"""The methods `chat.*`: messages that the app posts, changes, takes back, and streams."""
+
+from typing import Any
+
+from bot.workspace.calls import (
+    SlackError,
+    checked_blocks,
+    find_channel,
+    find_message,
+    find_own_message,
+    find_user,
+    invalid,
+)
+from bot.workspace.model import Channel, Json, Message
+from bot.workspace.state import Workspace
+
+MESSAGE_TEXT = 40_000
+UPDATE_TEXT = 4_000
+"""Characters of the text in `chat.update`; Slack documents more, and answers `msg_too_long`
+(ChatGPT-in-Slack issue 102)."""
+MARKDOWN_TEXT = 12_000
+STREAMED_MESSAGE = 13_000
+CHUNKS = frozenset({"markdown_text", "task_update", "plan_update", "blocks"})
+
+
+def post_message(workspace: Workspace, arguments: Json) -> Json:
+    """Post a message; a member's id in place of a channel means the direct messages with that member."""
+    channel = _place(workspace, arguments)
+    message = _from_app(
+        workspace,
+        channel,
+        thread_ts=_thread(workspace, channel, arguments),
+        metadata=arguments.get("metadata") or {},
+        **content_of(arguments, MESSAGE_TEXT),
+    )
+    workspace.post(message)
+    return {"channel": channel.id, "ts": message.ts, "message": message.public()}
+
+
+def post_ephemeral(workspace: Workspace, arguments: Json) -> Json:
+    """Show a message to one person in a channel."""
+    channel, user = find_channel(workspace, arguments), find_user(workspace, arguments)
+    if user not in channel.members:
+        raise SlackError("user_not_in_channel")
+    message = _from_app(
+        workspace,
+        channel,
+        thread_ts=_thread(workspace, channel, arguments),
+        seen_by=user,
+        **content_of(arguments, MESSAGE_TEXT),
+    )
+    workspace.post(message)
+    return {"message_ts": message.ts}
+
+
+def update(workspace: Workspace, arguments: Json) -> Json:
+    """Change a message of the app. Blocks that are not given again go, as in Slack, because a text was given."""
+    message = find_own_message(workspace, arguments, "cant_update_message")
+    if workspace.stream_is_open(message):
+        raise SlackError("streaming_state_conflict")
+    content = content_of(arguments, UPDATE_TEXT)
+    workspace.change(message, edited=not content["blocks"], streaming=False, **content)
+    return {"channel": message.channel, "ts": message.ts, "text": message.text, "message": message.public()}
+
+
+def delete(workspace: Workspace, arguments: Json) -> Json:
+    """Remove a message of the app."""
+    message = find_own_message(workspace, arguments, "cant_delete_message")
+    workspace.delete(message)
+    return {"channel": message.channel, "ts": message.ts}
+
+
+def permalink(workspace: Workspace, arguments: Json) -> Json:
+    """Return an address at which the page shows the message."""
+    message = find_message(workspace, arguments, "message_ts")
+    where = f"{workspace.address}/?channel={message.channel}&message={message.ts}"
+    return {"channel": message.channel, "permalink": where}
+
+
+def start_stream(workspace: Workspace, arguments: Json) -> Json:
+    """Begin a message that grows; outside direct messages Slack wants to know for whom."""
+    channel = find_channel(workspace, arguments)
+    if not channel.is_im:
+        if arguments.get("recipient_team_id") != workspace.team_id:
+            raise SlackError("missing_recipient_team_id")
+        if arguments.get("recipient_user_id") not in workspace.members:
+            raise SlackError("missing_recipient_user_id")
+    message = _from_app(
+        workspace,
+        channel,
+        thread_ts=_thread(workspace, channel, arguments),
+        text=_streamed(arguments),
+        markdown=True,
+        streaming=True,
+    )
+    workspace.set_status(channel.id, str(arguments["thread_ts"]), "")
+    workspace.begin_stream(message)
+    return {"channel": channel.id, "ts": message.ts}
+
+
+def append_stream(workspace: Workspace, arguments: Json) -> Json:
+    """Let a message grow."""
+    message = _streaming(workspace, arguments)
+    if not arguments.get("markdown_text") and not arguments.get("chunks"):
+        raise SlackError("no_text")
+    workspace.change(message, text=_grown(message, arguments))
+    return {"channel": message.channel, "ts": message.ts}
+
+
+def stop_stream(workspace: Workspace, arguments: Json) -> Json:
+    """End a message that grew; its blocks are shown below the text."""
+    message = _streaming(workspace, arguments)
+    text, blocks = _grown(message, arguments), checked_blocks(arguments)
+    metadata = arguments.get("metadata") or message.metadata
+    workspace.change(message, text=text, blocks=blocks, metadata=metadata, streaming=False)
+    return {"channel": message.channel, "ts": message.ts, "message": message.public()}
+
+
+def content_of(arguments: Json, limit: int) -> dict[str, Any]:
+    """Check what a message is to say; return its `text`, its `blocks`, and whether the text is standard markdown."""
+    text, markdown = str(arguments.get("text") or ""), str(arguments.get("markdown_text") or "")
+    if markdown and (text or arguments.get("blocks")):
+        raise SlackError("markdown_text_conflict")
+    if not text and not markdown and not arguments.get("blocks"):
+        raise SlackError("no_text")
+    if len(text) > limit or len(markdown) > MARKDOWN_TEXT:
+        raise SlackError("msg_too_long")
+    return {"text": text or markdown, "markdown": bool(markdown), "blocks": checked_blocks(arguments)}
+
+
+def _from_app(workspace: Workspace, channel: Channel, **content: Any) -> Message:
+    app = workspace.app
+    return Message(ts=workspace.next_ts(), channel=channel.id, user=app.bot_user, bot_id=app.bot_id, **content)
+
+
+def _place(workspace: Workspace, arguments: Json) -> Channel:
+    wanted = str(arguments["channel"])
+    if wanted in workspace.members:
+        return workspace.open_dm(wanted, workspace.bot_user)
+    return find_channel(workspace, arguments)
+
+
+def _thread(workspace: Workspace, channel: Channel, arguments: Json) -> str | None:
+    thread_ts = arguments.get("thread_ts")
+    if thread_ts is None:
+        return None
+    if workspace.find_message(channel.id, str(thread_ts)) is None:
+        raise SlackError("thread_not_found")
+    return str(thread_ts)
+
+
+def _streaming(workspace: Workspace, arguments: Json) -> Message:
+    message = find_own_message(workspace, arguments, "message_not_owned_by_app")
+    if not workspace.stream_is_open(message):
+        raise SlackError("message_not_in_streaming_state")
+    return message
+
+
+def _streamed(arguments: Json) -> str:
+    """Return the text that a call adds to a stream."""
+    chunks = arguments.get("chunks") or []
+    if not isinstance(chunks, list) or not all(
+        isinstance(each, dict) and each.get("type") in CHUNKS for each in chunks
+    ):
+        raise invalid("invalid_arguments", "[ERROR] chunks must be a list of chunks [json-pointer:/chunks]")
+    written = [str(each.get("text") or "") for each in chunks if each["type"] == "markdown_text"]
+    texts = [str(arguments.get("markdown_text") or ""), *written]
+    if any(len(text) > MARKDOWN_TEXT for text in texts):
+        raise SlackError("msg_too_long")
+    return "".join(texts)
+
+
+def _grown(message: Message, arguments: Json) -> str:
+    text = message.text + _streamed(arguments)
+    if len(text) > STREAMED_MESSAGE:
+        raise SlackError("msg_too_long")
+    return text
