@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from governance.gates import Metric
 from learning.curation import Snapshot, normalise
-from learning.wordings import Fact, held_out_wordings
+from learning.wordings import WORD, Fact, held_out_wordings
 from storage.errors import ApprenticeError
 
 Kind = Literal["as_told", "in_other_words", "general"]
