@@ -3,8 +3,10 @@
 Three sources: `builtin:smollm2-135m`, a local folder, or a hub id. No code that comes with a model is ever run.
 """
 
+import contextlib
 import hashlib
 import importlib.util
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -153,7 +155,8 @@ def _convert_gguf(file: Path, target: Path) -> None:
 
     _silence()
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    with contextlib.redirect_stderr(io.StringIO()):  # the reader's own progress bar, which it has no switch for
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # save_pretrained refuses a model that it takes to be quantized; what was read is plain float32.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

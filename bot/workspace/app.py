@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -30,6 +31,7 @@ def create_app(workspace: Workspace) -> FastAPI:
     app.state.people, app.state.sockets = people, sockets
     app.include_router(client_api.make_router(workspace, people, sockets))
     app.add_exception_handler(ActionRefusedError, client_api.refuse)
+    app.add_exception_handler(RequestValidationError, client_api.refuse_form)
 
     @app.api_route("/api/{method}", methods=["GET", "POST"])
     async def call(method: str, request: Request) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -104,6 +105,7 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.get("/home")
     def home(user: str) -> Json:
+        _member(workspace, user)
         return {"ok": True, "view": workspace.homes.get(user)}
 
     @router.post("/send")
@@ -146,6 +148,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
     async def opened(body: _Opened) -> Json:
         _member(workspace, body.user)
         channel = body.channel or workspace.open_dm(body.user, workspace.bot_user).id
+        if body.user not in workspace.channels.get(channel, Channel("", "", ())).members:
+            raise ActionRefusedError("You are not in that channel.")
         workspace.home_opened(body.user, channel, body.tab)
         return {"ok": True}
 
@@ -175,6 +179,13 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 async def refuse(_: Request, error: Exception) -> JSONResponse:
     """Answer an act that is not possible with its plain sentence."""
     return JSONResponse({"ok": False, "error": str(error)}, status_code=400)
+
+
+async def refuse_form(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request that has not the form that is asked for with what is wrong with it."""
+    assert isinstance(error, RequestValidationError)
+    wrong = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"ok": False, "error": f"The request is not right: {wrong}."}, status_code=422)
 
 
 async def _send_events(workspace: Workspace, socket: WebSocket, user: str) -> None:

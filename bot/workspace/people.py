@@ -1,12 +1,21 @@
 """What a person does in the workspace: writes, reacts, clicks, fills in forms. Page and scripts both act here."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from bot.workspace.blocks import with_ids
+from bot.workspace.blocks import view_problems, with_ids
 from bot.workspace.model import Channel, Json, Message
 from bot.workspace.socket_mode import AppDidNotAnswerError, SocketMode
 from bot.workspace.state import Workspace
+
+Found = TypeVar("Found")
+
+VALUES = (
+    "value", "selected_option", "selected_options", "selected_user", "selected_users", "selected_channel",
+    "selected_conversation", "selected_date", "selected_time", "selected_date_time", "rich_text_value",
+)  # fmt: skip
+"""Where a field of a form has what was put into it."""
 
 
 class ActionRefusedError(Exception):
@@ -45,6 +54,11 @@ class People:
         block, element = _element(message.blocks, action_id)
         await self.act(user, _action(block, element, value), channel=channel, ts=ts)
 
+    async def click_in_view(self, user: str, view_id: str, action_id: str, value: str | None = None) -> None:
+        """Use the element with this action id in a modal."""
+        block, element = _element(self._view(user, view_id)["blocks"], action_id)
+        await self.act(user, _action(block, element, value), view_id=view_id)
+
     async def act(
         self, user: str, action: Json, *, channel: str | None = None, ts: str | None = None, view_id: str | None = None
     ) -> None:
@@ -60,6 +74,8 @@ class People:
 
     async def shortcut(self, user: str, channel: str, ts: str, callback_id: str) -> None:
         """Use a shortcut of the app on a message."""
+        if callback_id not in dict(self._workspace.app.shortcuts):
+            raise ActionRefusedError("The app has no such shortcut.")
         payload = self._payload("message_action", user) | self._of_message(user, channel, ts)
         await self._ask("interactive", payload | {"callback_id": callback_id, "message_ts": ts})
 
@@ -67,25 +83,34 @@ class People:
         """Submit a modal. `values`: block id -> action id -> text or Slack's value object.
 
         Returns the errors by block id; none means that the modal was closed, or that the app put another in its place.
+        What a text field takes at most is left to the app to check, so that tests reach its check.
         """
         view = self._view(user, view_id)
         if errors := _missing(view["blocks"], values):
             return errors
-        state = {
-            "values": {block: {key: _value(value) for key, value in given.items()} for block, given in values.items()}
-        }
-        answer = await self._ask(
-            "interactive", self._payload("view_submission", user) | {"view": {**view, "state": state}}
-        )
+        state = {"values": _state(view["blocks"], values)}
+        payload = self._payload("view_submission", user) | {"view": {**view, "state": state}, "response_urls": []}
+        return self._after_submission(user, view, await self._ask("interactive", payload))
+
+    def _after_submission(self, user: str, view: Json, answer: Json) -> dict[str, str]:
+        """Do what the acknowledgement of a submission asks; return the errors that it names."""
         match answer.get("response_action"):
             case "errors":
-                return dict(answer["errors"])
+                return _errors(view["blocks"], answer.get("errors"))
             case "update":
-                content = answer["view"]
-                self._workspace.update_view(view_id, {**content, "blocks": with_ids(content["blocks"], "b")})
-            case _:
-                if view_id in self._workspace.views:
-                    self._workspace.close_view(view_id)
+                content = answer.get("view")
+                if view_problems(content) or not isinstance(content, dict):
+                    raise ActionRefusedError("The app answered with a form that Slack would not show.")
+                self._workspace.update_view(view["id"], {**content, "blocks": with_ids(content["blocks"], "b")})
+            case "clear":
+                for each in self._workspace.open_views(user):
+                    self._workspace.close_view(each["id"])
+            case None if view["id"] in self._workspace.views:
+                self._workspace.close_view(view["id"])
+            case None:
+                pass
+            case other:
+                raise ActionRefusedError(f"The app answered with {other!r}, which this workspace does not know.")
         return {}
 
     async def close(self, user: str, view_id: str) -> None:
@@ -97,14 +122,19 @@ class People:
 
     async def command(self, user: str, channel: str, command: str, text: str) -> None:
         """Run a slash command; a text in the acknowledgement is shown to the person."""
-        workspace = self._workspace
+        workspace, place = self._workspace, self._place(user, channel)
+        if command not in workspace.app.commands:
+            raise ActionRefusedError("The app has no such command.")
         payload = {
+            "token": "local",
+            "team_domain": "localhost",
+            "is_enterprise_install": "false",
             "command": command,
             "text": text,
             "user_id": user,
             "user_name": workspace.members[user].name,
             "channel_id": channel,
-            "channel_name": workspace.channels[channel].name,
+            "channel_name": place.name,
             "team_id": workspace.team_id,
             "api_app_id": workspace.app.app_id,
             "trigger_id": workspace.new_trigger(user),
@@ -119,6 +149,18 @@ class People:
                     blocks=answer.get("blocks") or [], bot_id=workspace.app.bot_id, seen_by=only,
                 )
             )  # fmt: skip
+
+    async def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found:
+        """Wait until `look` finds something in the workspace, and return that.
+
+        Raises:
+            TimeoutError: it found nothing in that many seconds.
+
+        """
+        async with asyncio.timeout(seconds):
+            while not (found := look()):
+                await self._workspace.next_change()
+        return found
 
     def _payload(self, kind: str, user: str) -> Json:
         workspace = self._workspace
@@ -136,13 +178,18 @@ class People:
 
     def _of_message(self, user: str, channel: str, ts: str) -> Json:
         place, message = self._place(user, channel), self._message(channel, ts)
+        if message.seen_by not in (None, user):
+            raise ActionRefusedError("That message is gone.")
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
         return {
             "channel": {"id": channel, "name": place.name},
             "message": message.public(),
-            "container": {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": False, **thread},
+            "container": {
+                "type": "message", "message_ts": ts, "channel_id": channel,
+                "is_ephemeral": message.seen_by is not None, **thread,
+            },
             "response_url": self._workspace.new_response_url(channel, user, ts),
-        }
+        }  # fmt: skip
 
     def _place(self, user: str, channel: str) -> Channel:
         place = self._workspace.channels.get(channel)
@@ -198,21 +245,43 @@ def _action(block: Json, element: Json, value: str | None) -> Json:
     return action | {"value": element.get("value", ""), "text": element.get("text")}
 
 
+def _fields(blocks: list[Json]) -> Iterator[tuple[str, Json, bool]]:
+    """Give id, element and whether something must be in it, of each input block."""
+    for block in blocks:
+        if block.get("type") == "input":
+            yield block["block_id"], block["element"], not block.get("optional")
+
+
 def _missing(blocks: list[Json], values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Say which fields must still be filled in; Slack checks this before the app sees anything."""
-    missing = {}
-    for block in blocks:
-        if block.get("type") != "input" or block.get("optional"):
-            continue
-        given = values.get(block.get("block_id", ""), {}).get(block["element"]["action_id"])
-        if not _plain(given):
-            missing[block.get("block_id", "")] = "Please complete this required field."
-    return missing
+    return {
+        block_id: "Please complete this required field."
+        for block_id, element, required in _fields(blocks)
+        if required and not _plain(values.get(block_id, {}).get(element["action_id"]))
+    }
+
+
+def _errors(blocks: list[Json], errors: Any) -> dict[str, str]:
+    """Return the errors that an app names; Slack shows none at all when one is not about an input block."""
+    known = {block_id for block_id, _, _ in _fields(blocks)}
+    if not isinstance(errors, Mapping) or not errors or not set(errors) <= known:
+        raise ActionRefusedError("The app named errors of fields that its form does not have.")
+    return {str(block_id): str(text) for block_id, text in errors.items()}
+
+
+def _state(blocks: list[Json], values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Json]]:
+    """Return what is in a form as the app gets it: every field, an empty one with its value None."""
+    given = {block: {key: _value(value) for key, value in fields.items()} for block, fields in values.items()}
+    empty = {
+        block_id: {element["action_id"]: {"type": element["type"], "value": None}}
+        for block_id, element, _ in _fields(blocks)
+    }
+    return empty | given
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return value.get("value") or value.get("selected_option") or value.get("selected_options")
+        return next((value[key] for key in VALUES if value.get(key)), None)
     return value
 
 

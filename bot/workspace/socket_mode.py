@@ -64,6 +64,7 @@ class SocketMode:
         """Deliver an envelope in the background, until it is acknowledged or was tried often enough."""
         envelope = self._envelope(kind, payload, answers=answers)
         self._waiting[envelope["envelope_id"]] = envelope
+        self._workspace.save_soon()
         self._start(envelope)
         if self._workspace.faults.redeliver_next > 0:
             self._workspace.faults.redeliver_next -= 1
@@ -84,17 +85,23 @@ class SocketMode:
         except (TimeoutError, ConnectionError) as error:
             raise AppDidNotAnswerError(f"{self._workspace.app.name} did not answer within 3 seconds.") from error
 
+    async def refresh(self) -> None:
+        """Tell the app on each connection to open another, as Slack does every few hours before it closes one."""
+        for socket in list(self._connections):
+            await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
+
     async def drop(self) -> None:
-        """Close all connections, as Slack does now and then; the app is expected to come back."""
+        """Close all connections without a word, as a network does; the app is expected to come back."""
         for socket in list(self._connections):
             self._forget(socket)
             await socket.close(code=1012)
 
     async def close(self) -> None:
-        """End all deliveries that are under way; they are still among the unacknowledged."""
+        """End all deliveries that are under way, which are kept as unacknowledged, and save the workspace."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._workspace.save()
 
     def _envelope(self, kind: str, payload: Json, *, answers: bool) -> Json:
         return {
@@ -132,6 +139,7 @@ class SocketMode:
         else:
             log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
         self._waiting.pop(envelope["envelope_id"], None)
+        self._workspace.save_soon()
 
     async def _attempt(self, envelope: Json) -> Json:
         if not self._connections:
@@ -148,9 +156,12 @@ class SocketMode:
             self._acks.pop(envelope["envelope_id"], None)
 
     def _acknowledge(self, message: Any) -> None:
-        ack = self._acks.get(message.get("envelope_id", ""))
+        if not isinstance(message, dict):
+            return
+        ack = self._acks.get(str(message.get("envelope_id")))
         if ack is not None and not ack.done():
-            ack.set_result(message.get("payload") or {})
+            payload = message.get("payload")
+            ack.set_result(payload if isinstance(payload, dict) else {})
 
     def _forget(self, socket: WebSocket) -> None:
         if socket in self._connections:
