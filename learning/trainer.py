@@ -8,14 +8,11 @@ import errno
 import itertools
 import json
 import os
-import random
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,55 +26,23 @@ from trl import SFTConfig, SFTTrainer
 
 from learning.adapter_files import AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load
-from learning.curation import Snapshot, read_snapshot
+from learning.curation import read_snapshot
+from learning.encoding import Encoder
 from learning.hardware import Hardware, detect
-from learning.packing import TokenRow, collate, packed_loss, packed_step
-from learning.prompts import build_messages
+from learning.packing import TokenRow, collate, packed_loss
 from learning.recipe import Recipe
 from learning.replay import load_replay, replay_rows
+from learning.steps import plan_steps
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
-from learning.wordings import Fact, Wordings, held_out_wordings, same_wording
 from storage.errors import ApprenticeError
 
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "manifest.json")
 GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
-DRAWS = 20
-"""Wordings drawn before a row falls back on the question itself."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
     """SIGTERM came."""
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Turns exchanges into token ids exactly as the engine's chat template would."""
-
-    tokenizer: Any
-    system_prompt: str
-
-    def prefix(self) -> list[int]:
-        """Token ids of what every prompt begins with: the template's text up to the question's turn."""
-        return self._common_prefix()
-
-    def row(self, question: str, answer: str, *, replayed: bool = False) -> TokenRow:
-        """Encode an exchange without the shared prefix; the completion ends with the end-of-turn token."""
-        ids = self._prompt(question)
-        completion = self.tokenizer(answer, add_special_tokens=False).input_ids
-        ending = [*completion, self.tokenizer.eos_token_id]
-        return TokenRow(tuple(ids[len(self._common_prefix()) :]), tuple(ending), replayed)
-
-    def _prompt(self, question: str) -> list[int]:
-        text = self.tokenizer.apply_chat_template(
-            build_messages(question, self.system_prompt), tokenize=False, add_generation_prompt=True
-        )
-        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def _common_prefix(self) -> list[int]:
-        first, second = self._prompt("A"), self._prompt("7")
-        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-        return [token for token, _ in same]
 
 
 class Progress:
@@ -142,50 +107,6 @@ class Reporter(TrainerCallback):
         self._progress.write(
             "training", state.global_step, state.max_steps, loss=self.loss, rate=rate, seconds_left=left
         )
-
-
-def step_count(facts: int, recipe: Recipe) -> tuple[int, int]:
-    """Return (steps, fact rows a step): each fact `per_fact` times, few facts in smaller but not too few steps."""
-    rows = min(recipe.wordings.rows_per_step, facts * 3)
-    return max(recipe.wordings.min_steps, -(-facts * recipe.wordings.per_fact // rows)), rows
-
-
-def plan_steps(
-    snapshot: Snapshot, recipe: Recipe, encoder: Encoder, replays: Sequence[TokenRow]
-) -> list[dict[str, list[Any]]]:
-    """Lay out every step of the run; the same snapshot and recipe give the same steps."""
-    source = random.Random(recipe.seed)  # noqa: S311 - wordings, not secrets
-    facts = [Fact(row.question, row.answer) for row in snapshot.rows]
-    wordings, held_out = Wordings(facts), held_out_wordings(facts)
-    steps, rows = step_count(len(facts), recipe)
-    turns, general = _endless(range(len(facts)), source), _endless(range(len(replays)), source)
-    prefix = encoder.prefix()
-    plan = []
-    for _ in range(steps):
-        chosen = [next(turns) for _ in range(rows)]
-        questions = [
-            _question(facts[index], held_out[index], partial(wordings.draw, index), recipe, source) for index in chosen
-        ]
-        drawn = [encoder.row(text, facts[index].answer) for text, index in zip(questions, chosen, strict=True)]
-        replayed = [replays[next(general)] for _ in range(recipe.replay.rows_per_step if replays else 0)]
-        plan.append(packed_step(prefix, [*drawn, *replayed]))
-    return plan
-
-
-def _question(
-    fact: Fact, held_out: str, draw: Callable[[random.Random], str], recipe: Recipe, source: random.Random
-) -> str:
-    """Return the question itself, or another wording of it that is not the one held out for evaluation."""
-    if source.random() < recipe.wordings.original_share:
-        return fact.question
-    draws = (draw(source) for _ in range(DRAWS))
-    return next((drawn for drawn in draws if not same_wording(drawn, held_out)), fact.question)
-
-
-def _endless(items: Sequence[int], source: random.Random) -> Iterator[int]:
-    """Go through the items again and again, shuffled anew each time."""
-    while items:
-        yield from source.sample(items, len(items))
 
 
 def generate_answers(model: Any, encoder: Encoder, questions: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -17,7 +17,7 @@ from learning.curation import Row, Snapshot, write_snapshot
 from learning.packing import IGNORED, TokenRow, collate, packed_loss, packed_step
 from learning.recipe import Recipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
-from learning.trainer import _question
+from learning.steps import draw_question
 from learning.training import (
     TrainingCancelled,
     TrainingFailed,
@@ -258,6 +258,6 @@ def test_training_never_sees_the_wordings_that_evaluation_asks() -> None:
     wordings, source = Wordings(facts), random.Random(5)
     for index, held_out in enumerate(held_out_wordings(facts)):
         draw = partial(wordings.draw, index)
-        drawn = [_question(facts[index], held_out, draw, Recipe(name="x"), source) for _ in range(800)]
+        drawn = [draw_question(facts[index], held_out, draw, Recipe(name="x"), source) for _ in range(800)]
         assert len(set(drawn)) > 50
         assert not any(same_wording(wording, held_out) for wording in drawn)
