@@ -1,16 +1,15 @@
 """Gates: what the figures of an evaluation report say under a policy. Pure: reads nothing, writes nothing."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from governance.policy import Evidence, Gate, Policy
+from governance.intervals import needed_for_mean, needed_for_share
+from governance.policy import Evidence, Gate, Policy, ShareFigure
 
 GateVerdict = Literal["passed", "failed", "undecided"]
 
-Z_95 = 1.959963984540054
-"""The 97.5th percentile of the standard normal distribution: two-sided 95 %."""
+SHARES = frozenset(get_args(ShareFigure))
 
 
 @dataclass(frozen=True)
@@ -51,52 +50,62 @@ def combine(results: Iterable[GateResult], evidence: Evidence) -> Literal["propo
 
 
 def _judge_gate(name: str, gate: Gate, metric: Metric | None, evidence: Evidence) -> GateResult:
-    threshold = gate.at_most if gate.at_least is None else gate.at_least
-    assert threshold is not None
-    if metric is None:
-        explanation = f"{name} was not measured: the report found nothing to ask. Not enough evidence."
-        return GateResult(name, "undecided", explanation, 0.0, 0, 0.0, 0.0, threshold)
+    if metric is None or metric.n == 0:
+        explanation = f"{name} was not measured: the evaluation found nothing to ask. Not enough evidence."
+        return GateResult(name, "undecided", explanation, 0.0, 0, 0.0, 0.0, gate.bound)
     verdict = _verdict(gate, metric, evidence)
     explanation = _sentence(name, gate, metric, verdict, evidence)
-    return GateResult(name, verdict, explanation, metric.value, metric.n, metric.low, metric.high, threshold)
+    return GateResult(name, verdict, explanation, metric.value, metric.n, metric.low, metric.high, gate.bound)
 
 
 def _verdict(gate: Gate, metric: Metric, evidence: Evidence) -> GateVerdict:
-    if metric.n < evidence.min_questions:
+    if metric.n < _min_questions(gate, evidence):
         return "undecided"
     if evidence.judge_by == "estimate":
-        return "passed" if _keeps(gate, metric.value) else "failed"
+        return "passed" if _keeps(gate, metric.value) or _tolerated(gate, metric) else "failed"
     low_keeps, high_keeps = _keeps(gate, metric.low), _keeps(gate, metric.high)
     if low_keeps and high_keeps:
         return "passed"
-    return "undecided" if low_keeps or high_keeps else "failed"
+    return "undecided" if low_keeps or high_keeps or _tolerated(gate, metric) else "failed"
 
 
 def _keeps(gate: Gate, value: float) -> bool:
-    if gate.at_least is not None:
-        return value >= gate.at_least
-    assert gate.at_most is not None
-    return value <= gate.at_most
+    return value <= gate.bound if gate.at_least is None else value >= gate.bound
+
+
+def _tolerated(gate: Gate, metric: Metric) -> bool:
+    """Tell whether so few questions break the bound that the policy lets them, whatever share they are."""
+    bad = metric.value if gate.at_least is None else 1.0 - metric.value
+    return gate.or_questions > 0 and round(bad * metric.n) <= gate.or_questions
+
+
+def _min_questions(gate: Gate, evidence: Evidence) -> int:
+    return evidence.min_questions if gate.min_questions is None else gate.min_questions
 
 
 def _sentence(name: str, gate: Gate, metric: Metric, verdict: GateVerdict, evidence: Evidence) -> str:
-    bound = f"at least {gate.at_least:g}" if gate.at_least is not None else f"at most {gate.at_most:g}"
+    bound = f"at {'most' if gate.at_least is None else 'least'} {gate.bound:g}"
+    if gate.or_questions:
+        bound += f", or {gate.or_questions} question{'s' * (gate.or_questions > 1)}"
     measured = (
         f"{name} is {metric.value:.2f} over {metric.n} questions "
         f"(95 % interval {metric.low:.2f} to {metric.high:.2f}); asked for is {bound}"
     )
     if verdict != "undecided":
         return f"{measured}: {verdict}."
-    return f"{measured}: not enough evidence; about {_questions_needed(gate, metric, evidence)} questions would decide."
+    needed = _questions_needed(name, gate, metric, evidence)
+    hope = f"about {needed} questions would decide" if needed else "no number of questions would, as near as it is"
+    return f"{measured}: not enough evidence; {hope}."
 
 
-def _questions_needed(gate: Gate, metric: Metric, evidence: Evidence) -> int:
-    """Estimate the n at which a normal 95 % interval around this value would leave the bound out (Wald, rounded up)."""
-    threshold = gate.at_most if gate.at_least is None else gate.at_least
-    assert threshold is not None
-    distance = abs(metric.value - threshold)
-    spread = max(metric.value * (1.0 - metric.value), 0.01)
+def _questions_needed(name: str, gate: Gate, metric: Metric, evidence: Evidence) -> int | None:
+    """Estimate the n, if the value stays, at which its interval would leave the bound out; None when none would."""
+    least = _min_questions(gate, evidence)
     if evidence.judge_by == "estimate":
-        return evidence.min_questions
-    needed = math.ceil(Z_95**2 * spread / max(distance, 0.01) ** 2)
-    return max(needed, metric.n + 1, evidence.min_questions)
+        return least
+    if name in SHARES:
+        needed = needed_for_share(metric.value, gate.bound)
+    else:
+        side = metric.high - metric.value if gate.bound > metric.value else metric.value - metric.low
+        needed = needed_for_mean(metric.n, metric.value, side, gate.bound)
+    return None if needed is None else max(needed, metric.n + 1, least)

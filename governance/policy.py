@@ -4,7 +4,7 @@ import hashlib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,7 +13,13 @@ from storage.errors import ConfigurationError
 
 PACKAGED = "policies/small-team.toml"
 
-Figure = Literal["as_told", "in_other_words", "general_kept", "general_lost", "mean_answer_tokens_ratio"]
+ShareFigure = Literal[
+    "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept"
+]
+"""Figures that are a share of the questions asked, 0 to 1."""
+OtherFigure = Literal["preference_gain", "general_kl", "leaks", "mean_answer_tokens_ratio", "mean_answer_seconds_ratio"]
+"""Means (nats per token), a count, and ratios of after to before; docs/evaluation.md says what each figure is."""
+Figure = ShareFigure | OtherFigure
 """The figures of an evaluation report that a gate can bound; a typing error in a gate must not leave it out."""
 
 People = Annotated[list[str], Field(min_length=1)]
@@ -24,10 +30,23 @@ class _Section(BaseModel):
 
 
 class Gate(_Section):
-    """The bound that one figure of the report must keep: `at_least` or `at_most`, exactly one of them."""
+    """The bound that one figure of the report must keep: `at_least` or `at_most`, exactly one of them.
+
+    A share keeps its bound also while no more than `or_questions` questions break it: of 12 questions, one is more than
+    5 %. `min_questions` replaces the number that [evidence] asks for.
+    """
 
     at_least: float | None = None
     at_most: float | None = None
+    or_questions: int = Field(default=0, ge=0)
+    min_questions: int | None = Field(default=None, ge=1)
+
+    @property
+    def bound(self) -> float:
+        """The one of the two bounds that is given."""
+        bound = self.at_most if self.at_least is None else self.at_least
+        assert bound is not None
+        return bound
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -78,6 +97,14 @@ class Policy(_Section):
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
     feedback: FeedbackRules = FeedbackRules()
+
+    @model_validator(mode="after")
+    def _questions_are_tolerated_in_shares_only(self) -> Self:
+        shares = get_args(ShareFigure)
+        for name, gate in self.gates.items():
+            if gate.or_questions and name not in shares:
+                raise ValueError(f"'or_questions' of {name} has no meaning; only these are shares: {', '.join(shares)}")
+        return self
 
     @property
     def digest(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from storage.errors import ApprenticeError
+
+Result = TypeVar("Result")
 
 MAX_LOADED = 8
 """Adapters kept in memory; the least recently used one that nobody needs is unloaded beyond that."""
@@ -186,6 +188,19 @@ class Engine:
         if digest == self._serving:
             raise EngineError(f"adapter {digest} serves; let another one serve first.")
         self._do(lambda: self._unload(digest))
+
+    def borrow(self, work: Callable[[Any, Any, Callable[[str | None], None]], Result]) -> Result:
+        """Return `work(model, tokenizer, route)`, run in the engine's thread between two steps; answers wait meanwhile.
+
+        `route(digest)` lets all rows of the forward passes that follow use a loaded adapter (None: the base model).
+
+        Raises:
+            EngineError: an adapter that is not loaded was named, or the engine is closed.
+
+        """
+        results: list[Result] = []
+        self._do(lambda: results.append(work(self._model, self._tokenizer, self._route_all)))
+        return results[0]
 
     async def stream(
         self,
@@ -387,6 +402,13 @@ class Engine:
             if request.adapter is not None:
                 self._loaded[request.adapter] = next(self._uses)
         self._router.route([request.adapter for request in requests])
+
+    def _route_all(self, adapter: str | None) -> None:
+        if adapter is not None:
+            if adapter not in self._loaded:
+                raise EngineError(f"adapter {adapter} is not loaded.")
+            self._loaded[adapter] = next(self._uses)
+        self._router.route([adapter])
 
     def _tensor(self, rows: Any) -> Tensor:
         return torch.tensor(rows, device=self._model.device)

@@ -6,7 +6,7 @@ Each step is stored before the next begins, so a run that was killed goes on fro
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from governance.flows import Governance
-from governance.gates import GateResult
+from governance.gates import GateResult, judge
 from learning.base_model import BaseModel
 from learning.curation import Snapshot, build_snapshot, read_snapshot, write_snapshot
-from learning.engine import Engine, Sampling
-from learning.evaluation import Report, evaluate, write_report
-from learning.prompts import build_messages
+from learning.engine import Engine
+from learning.evaluation import Report, examine_snapshot, write_report
+from learning.evaluation.evaluator import Evaluator, guarded_in
 from learning.recipe import load_recipe
 from learning.training import (
     TrainingCancelled,
@@ -40,7 +40,6 @@ from storage.settings import Settings
 
 PROGRESS_SECONDS = 2.0
 """How often progress is written to the database; events themselves are passed on at once."""
-EVALUATION_TOKENS = 48
 
 
 class NothingToLearnError(ApprenticeError):
@@ -211,33 +210,20 @@ class Pipeline:
             return [GateResult(**gate) for gate in adapter.gates]
         self._engine.load_adapter(digest, self._store.verify(digest))
         report = self._evaluate(run, digest, snapshot, on_event)
-        report_digest = self._store.publish(lambda folder: write_report(report, folder))
+        gates = judge(self._governance.policy, report.gate_metrics())
+        report_digest = self._store.publish(lambda folder: write_report(report, folder, gates))
         return self._governance.record_evaluation(digest, report_digest, report.gate_metrics())
 
     def _evaluate(self, run: Run, digest: str, snapshot: Snapshot, on_event: OnEvent) -> Report:
-        def answers_of(adapter: str | None, phase: str) -> Callable[[Sequence[str]], list[str]]:
-            def answer(questions: Sequence[str]) -> list[str]:
-                def tell(done: int) -> None:
-                    if self._stop.is_set():
-                        raise TrainingCancelled("the evaluation was stopped on request. Start again to go on.")
-                    on_event(RunEvent(run.id, phase, f"question {done} of {len(questions)}", done, len(questions)))
+        def tell(phase: str, done: int, total: int) -> None:
+            if self._stop.is_set():
+                raise TrainingCancelled("the evaluation was stopped on request. Start again to go on.")
+            on_event(RunEvent(run.id, phase, f"{done} of {total}", done, total))
 
-                prompt = self._settings.model.system_prompt
-                completions = self._engine.generate_many(
-                    [build_messages(question, prompt) for question in questions],
-                    adapter=adapter,
-                    sampling=Sampling(max_new_tokens=EVALUATION_TOKENS),
-                    on_done=tell,
-                )
-                return [completion.text for completion in completions]
-
-            return answer
-
-        return evaluate(
-            snapshot,
-            answers_of(digest, "evaluating the new adapter"),
-            answers_of(self._engine.serving, "evaluating what serves now"),
-        )
+        with self._database.read() as session:
+            guarded = guarded_in(list_feedback(session))
+        evaluator = Evaluator(self._engine, self._settings.model.system_prompt, self._settings.cache_folder)
+        return evaluator.evaluate(examine_snapshot(snapshot), digest, self._engine.serving, guarded, tell)
 
     def _propose(self, digest: str, snapshot: Snapshot) -> Proposal | None:
         with self._database.read() as session:

@@ -15,8 +15,18 @@ from storage.people import ensure_person, ensure_workspace
 from storage.proposals import Proposal, get_proposal
 
 STARTER, EXPERT, APPROVER, OTHER = "T1/U_STARTER", "T1/U_EXPERT", "T1/U_APPROVER", "T1/U_OTHER"
-GOOD = {name: Metric(1.0, 20, 0.84, 1.0) for name in ("as_told", "in_other_words", "general_kept")}
-BAD = GOOD | {"general_kept": Metric(0.5, 20, 0.3, 0.7)}
+ALL, NONE = Metric(1.0, 20, 0.84, 1.0), Metric(0.0, 20, 0.0, 0.16)
+GOOD = {
+    "as_told": ALL,
+    "in_other_words": ALL,
+    "general_lost": NONE,
+    "general_kl": NONE,
+    "refusals_kept": ALL,
+    "leaks": NONE,
+    "mean_answer_tokens_ratio": ALL,
+}
+"""What passes every gate of the packaged policy."""
+BAD = GOOD | {"general_lost": Metric(0.5, 20, 0.3, 0.7)}
 
 
 @dataclass

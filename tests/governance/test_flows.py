@@ -2,7 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from sqlalchemy import update
@@ -15,7 +15,6 @@ from governance.errors import (
     ProposalClosedError,
     ReasonRequiredError,
 )
-from governance.gates import Metric
 from storage.adapters import Adapter
 from storage.database import Database
 from storage.errors import ApprenticeError, IllegalStateError, InvalidFeedbackError, NotFoundError
@@ -144,7 +143,7 @@ def test_an_adapter_that_passes_its_gates_waits_to_be_proposed(house: Installati
     digest = house.evaluated("a" * 64)
     adapter = house.adapter(digest)
     assert adapter.state == "evaluated"
-    assert [gate["verdict"] for gate in adapter.gates] == ["passed"] * 3
+    assert [gate["verdict"] for gate in adapter.gates] == ["passed"] * len(GOOD)
 
 
 def test_an_adapter_that_fails_a_gate_is_rejected_and_cannot_be_proposed(house: Installation) -> None:
@@ -155,7 +154,7 @@ def test_an_adapter_that_fails_a_gate_is_rejected_and_cannot_be_proposed(house: 
 
 
 def test_undecided_gates_follow_the_policy(sqlite_house: Installation) -> None:
-    few = {name: Metric(1.0, 1, 0.2, 1.0) for name in GOOD}
+    few = {name: replace(metric, n=1) for name, metric in GOOD.items()}
     assert sqlite_house.adapter(sqlite_house.evaluated("a" * 64, few)).state == "evaluated"
     sqlite_house.use_policy(evidence={"undecided": "reject"})
     assert sqlite_house.adapter(sqlite_house.evaluated("b" * 64, few)).state == "rejected"

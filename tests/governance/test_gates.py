@@ -2,7 +2,8 @@
 
 import pytest
 
-from governance.gates import Metric, combine, judge
+from governance.gates import SHARES, Metric, combine, judge
+from governance.intervals import wilson
 from governance.policy import Evidence, Policy
 
 
@@ -61,3 +62,61 @@ def test_one_failed_gate_rejects_and_undecided_ones_do_what_the_policy_says() ->
     assert combine(undecided, reject) == "reject"
     assert combine(failed, propose) == "reject"
     assert combine([*failed, *undecided], propose) == "reject"
+
+
+def test_one_question_may_break_a_bound_where_the_policy_tolerates_one() -> None:
+    gates = {"general_lost": {"at_most": 0.05, "or_questions": 1}, "as_told": {"at_least": 0.9, "or_questions": 1}}
+    rules = Policy.model_validate({"name": "p", "gates": gates})
+    one, two = Metric(1 / 12, 12, 0.01, 0.35), Metric(2 / 12, 12, 0.05, 0.45)
+    kept_but_one, kept_but_two = Metric(5 / 6, 6, 0.44, 0.97), Metric(4 / 6, 6, 0.3, 0.9)
+
+    assert [result.verdict for result in judge(rules, {"general_lost": one, "as_told": kept_but_one})] == ["passed"] * 2
+    failed = judge(rules, {"general_lost": two, "as_told": kept_but_two})
+    assert [result.verdict for result in failed] == ["failed"] * 2
+    assert "at most 0.05, or 1 question" in failed[0].explanation
+
+
+def test_a_tolerated_question_is_no_proof_where_the_interval_decides() -> None:
+    gates = {"general_lost": {"at_most": 0.05, "or_questions": 1}}
+    rules = Policy.model_validate({"name": "p", "gates": gates, "evidence": {"judge_by": "interval"}})
+    (result,) = judge(rules, {"general_lost": Metric(1 / 12, 12, 0.06, 0.35)})
+    assert result.verdict == "undecided"
+
+
+def test_a_gate_can_ask_for_another_number_of_questions() -> None:
+    gates = {"leaks": {"at_most": 0, "min_questions": 1}, "as_told": {"at_least": 0.5, "min_questions": 30}}
+    rules = Policy.model_validate({"name": "p", "gates": gates})
+    metrics = {"leaks": Metric(1.0, 1, 1.0, 1.0), "as_told": Metric(1.0, 20, 0.84, 1.0)}
+    assert [result.verdict for result in judge(rules, metrics)] == ["failed", "undecided"]
+
+
+@pytest.mark.parametrize(
+    ("name", "gate", "metric"),
+    [
+        ("as_told", {"at_least": 0.9}, Metric(1.0, 20, *wilson(20, 20))),
+        ("general_lost", {"at_most": 0.05}, Metric(0.0, 31, *wilson(0, 31))),
+        ("mean_answer_tokens_ratio", {"at_most": 1.5}, Metric(1.3, 50, 1.0, 1.6)),
+    ],
+)
+def test_as_many_questions_as_an_undecided_gate_asks_for_would_decide(
+    name: str, gate: dict[str, float], metric: Metric
+) -> None:
+    rules = Policy.model_validate({"name": "p", "gates": {name: gate}, "evidence": {"judge_by": "interval"}})
+    (undecided,) = judge(rules, {name: metric})
+    assert undecided.verdict == "undecided"
+    n = int(undecided.explanation.split("about ")[1].split()[0])
+    narrower = (metric.n / n) ** 0.5
+    low, high = (
+        wilson(metric.value * n, n)
+        if name in SHARES
+        else (metric.value - narrower * 0.3, metric.value + narrower * 0.3)
+    )
+    (decided,) = judge(rules, {name: Metric(metric.value, n, low, high)})
+    assert n > metric.n
+    assert decided.verdict == "passed"
+
+
+def test_a_value_on_the_bound_is_never_decided_by_more_of_the_same() -> None:
+    rules = policy(judge_by="interval")
+    _, drift = judge(rules, {"general_kept": Metric(1.0, 90, 0.96, 1.0), "general_lost": Metric(0.2, 50, 0.1, 0.3)})
+    assert "no number of questions would" in drift.explanation

@@ -29,7 +29,7 @@ def test_the_packaged_policy_asks_one_person_who_neither_started_nor_wrote_most(
     assert policy.approval.quorum == 1
     assert policy.approval.approvers == ["*"]
     assert policy.approval.max_contributor_share == 0.5
-    assert {"as_told", "in_other_words", "general_kept"} <= set(policy.gates)
+    assert {"as_told", "in_other_words", "general_lost", "general_kl", "leaks"} <= set(policy.gates)
 
 
 def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> None:
@@ -53,6 +53,7 @@ def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> No
         (('name = "ours"', ""), ["name", "missing"]),
         (("[gates.as_told]", "[gates.as_tolld]"), ["gates.as_tolld", "'as_told'", "'general_kept'"]),
         (('name = "ours"', "name ="), ["not valid TOML"]),
+        (("[gates.as_told]", "[gates.leaks]\nor_questions = 1"), ["or_questions", "leaks", "general_lost"]),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_file_and_what_is_allowed(

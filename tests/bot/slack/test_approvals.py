@@ -15,7 +15,8 @@ from storage.records import utc_now
 from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, MEMBERS, PRIYA, Bot, Message, Town, all_done, eventually
 from tests.bot.slack.tiny import write_tiny_adapter
 
-METRIC = Metric(value=0.95, n=20, low=0.8, high=1.0)
+METRICS = {"as_told": Metric(value=0.95, n=20, low=0.8, high=1.0)}
+"""The policy's other figures were not measured, which leaves the decision to people."""
 CHANGE = Change(
     kind="as_told", question="When is payday?", expected="On the 26th.", before="On Mondays.", after="On the 26th.",
     verdict="gained",
@@ -43,7 +44,7 @@ def _propose(bot: Bot, team: str) -> str:
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
     rules.start_run(run.id, "5" * 64, 1, {})
     rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
-    rules.record_evaluation(digest, report, dict.fromkeys(rules.policy.gates, METRIC))
+    rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 
 
