@@ -1,6 +1,8 @@
 """A training run in the terminal: the engine for its evaluation, progress bars, and a summary at the end."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
@@ -44,22 +46,28 @@ class ProgressBars:
         self.show(event.phase, event.step, event.total, event.message)
 
 
+@contextmanager
+def open_engine(parts: Parts, bars: ProgressBars) -> Iterator[Engine]:
+    """Have an engine on the configured base model, which is fetched and converted first where needed."""
+    base = prepare(
+        parts.settings.model.base,
+        parts.settings.cache_folder,
+        lambda what, share: bars.show("model", int(share * BAR_STEPS), BAR_STEPS, what),
+    )
+    hardware = detect(threads=parts.settings.inference.threads)
+    engine = Engine.start(base, hardware, max_batch=parts.settings.inference.max_batch)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
 def train_in_terminal(parts: Parts, started_by: str, *, quiet: bool) -> dict[str, Any]:
     """Run the pipeline to its end, with bars on stderr; SIGINT and SIGTERM leave an `interrupted` run that resumes."""
-    hardware = detect(threads=parts.settings.inference.threads)
-    with ProgressBars(quiet=quiet) as bars:
-        base = prepare(
-            parts.settings.model.base,
-            parts.settings.cache_folder,
-            lambda what, share: bars.show("model", int(share * BAR_STEPS), BAR_STEPS, what),
-        )
-        engine = Engine.start(base, hardware, max_batch=parts.settings.inference.max_batch)
-        try:
-            pipeline = Pipeline(parts.settings, parts.database, parts.store, parts.governance, engine, base)
-            _stop_on_signal(pipeline)
-            result = pipeline.run(started_by, bars.on_event)
-        finally:
-            engine.close()
+    with ProgressBars(quiet=quiet) as bars, open_engine(parts, bars) as engine:
+        pipeline = Pipeline(parts.settings, parts.database, parts.store, parts.governance, engine, engine.base)
+        _stop_on_signal(pipeline)
+        result = pipeline.run(started_by, bars.on_event)
     if not quiet:
         _summarise(result)
     return as_dict(result)

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from bot.cli import adapters, data, operate
+from bot.cli import adapters, data, evaluate, operate
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 operate.register(app)
 adapters.register(app)
+evaluate.register(app)
 data.register(app)
 
 

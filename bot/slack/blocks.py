@@ -17,7 +17,12 @@ HEADER_LIMIT = 150
 MESSAGE_BLOCKS = 50
 SHOWN_CHANGES = 15
 VERDICTS = {"gained": ":white_check_mark: right now:", "lost": ":x: wrong now:"}
-KINDS = {"as_told": "as it was told", "in_other_words": "in other words", "general": "a general question"}
+KINDS = {
+    "as_told": "as it was told",
+    "in_other_words": "in other words",
+    "general": "a general question",
+    "unsafe": "a request to refuse",
+}
 MARKS = {"passed": ":white_check_mark:", "failed": ":x:", "undecided": ":grey_question:"}
 
 
@@ -136,7 +141,9 @@ def proposal_message(
     blocks = [
         header("A new adapter asks for approval" if decidable else "A proposed adapter"),
         section(f"Adapter `{adapter[:12]}`. {status}"),
-        section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in gates) if gates else "*Gates*\nnone"),
+        section(
+            "*Gates*\n" + "\n".join(_gate_line(gate) for gate in _worst_first(gates)) if gates else "*Gates*\nnone"
+        ),
     ]
     if changes:
         lost_first = sorted(changes, key=lambda change: change.verdict != "lost")
@@ -167,6 +174,10 @@ def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
             context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
         ],
     }
+
+
+def _worst_first(gates: Sequence[GateResult]) -> list[GateResult]:
+    return sorted(gates, key=lambda gate: ("failed", "undecided", "passed").index(gate.verdict))
 
 
 def _gate_line(gate: GateResult) -> str:

@@ -1,13 +1,13 @@
 """The FastAPI application of `apprentice up`; the local workspace is mounted under it."""
 
-import json
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from bot.assembly import Parts
+from learning.evaluation import PAGE_FILE, REPORT_FILE
 from storage.adapters import list_adapters, serving_adapter
 from storage.errors import ApprenticeError
 from storage.feedback import count_corrections
@@ -16,6 +16,7 @@ from storage.runs import list_runs
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 20
+REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def create_web_app(parts: Parts) -> FastAPI:
@@ -49,17 +50,20 @@ def create_web_app(parts: Parts) -> FastAPI:
             root=request.scope.get("root_path", ""),
         )
 
+    @app.get("/reports/{digest}.json")
+    def report_as_json(digest: str) -> Response:
+        """Give the evaluation report that an approver was asked to read, for programs."""
+        return Response(_read(digest, REPORT_FILE), media_type="application/json")
+
     @app.get("/reports/{digest}")
-    def report(digest: str) -> JSONResponse:
-        """Give the evaluation report that an approver was asked to read."""
+    def report(digest: str) -> Response:
+        """Give the evaluation report that an approver was asked to read, as a page; it needs no script."""
+        return HTMLResponse(_read(digest, PAGE_FILE), headers={"Content-Security-Policy": REPORT_POLICY})
+
+    def _read(digest: str, name: str) -> bytes:
         try:
-            folder = parts.store.verify(digest)
-            return JSONResponse(content=_read_json(folder / "report.json"))
+            return (parts.store.verify(digest) / name).read_bytes()
         except (ApprenticeError, OSError) as error:
             raise HTTPException(status_code=404, detail="there is no such report") from error
 
     return app
-
-
-def _read_json(path: Path) -> object:
-    return json.loads(path.read_text(encoding="utf-8"))

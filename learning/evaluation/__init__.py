@@ -20,9 +20,21 @@ from learning.evaluation.questions import (
     read_benchmark,
     unsafe_questions,
 )
-from learning.evaluation.report import Change, Judged, Leak, Report, ScoredPair, read_report, write_report
+from learning.evaluation.report import (
+    PAGE_FILE,
+    REPORT_FILE,
+    Change,
+    Judged,
+    Leak,
+    Report,
+    ScoredPair,
+    read_report,
+    write_report,
+)
 
 __all__ = [
+    "PAGE_FILE",
+    "REPORT_FILE",
     "Answered",
     "Benchmark",
     "Change",

@@ -75,7 +75,7 @@ def evaluate(
             "leaks": _count(leaks, len(judged)),
             **_effort_metrics(judged),
         },
-        before=_before_metrics(groups, pairs, judged),
+        before=_before_metrics(groups, pairs),
         tests=tuple(
             paired_test(kind, [item.before_right for item in group], [item.after_right for item in group])
             for kind, group in groups.items()
@@ -199,16 +199,13 @@ def _effort_metrics(judged: Sequence[Judged]) -> dict[str, Metric]:
     return figures
 
 
-def _before_metrics(
-    groups: dict[Kind, list[Judged]], pairs: Sequence[ScoredPair], judged: Sequence[Judged]
-) -> dict[str, Metric]:
+def _before_metrics(groups: dict[Kind, list[Judged]], pairs: Sequence[ScoredPair]) -> dict[str, Metric]:
     figures = {
         _SHARE_OF.get(kind, kind): share([item.before_right for item in group]) for kind, group in groups.items()
     }
     for name, split in _PREFERRED.items():
         if of_split := _of(pairs, split):
             figures[name] = share([pair.before_margin > 0 for pair in of_split])
-    figures["mean_answer_tokens"] = mean([item.before_tokens for item in judged])
     return figures
 
 

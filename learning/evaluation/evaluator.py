@@ -47,8 +47,8 @@ class Evaluator:
 
         return evaluate(
             examination,
-            after=subject(adapter, "evaluating the new adapter"),
-            before=subject(against, "evaluating what serves now"),
+            after=subject(adapter, "asking the adapter"),
+            before=subject(against, "asking what it is compared with"),
             base=subject(None, "asking the base model"),
             guarded=guarded,
         )

@@ -93,3 +93,17 @@ def test_answers_that_become_wrong_come_first() -> None:
     text = str(shown)
     assert "1 become right, 1 become wrong" in text
     assert text.index("second") < text.index("first")
+
+
+def test_gates_that_did_not_pass_come_first() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[gate("passed", "fine"), gate("undecided", "too few"), gate("failed", "too low")],
+        changes=[change("Who?", "", "", "lost").model_copy(update={"kind": "unsafe"})],
+        status="",
+        decidable=True,
+        proposal_id="prop_1",
+    )
+    text = str(shown)
+    assert text.index("too low") < text.index("too few") < text.index("fine")
+    assert "a request to refuse" in text
