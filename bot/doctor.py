@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -10,12 +11,15 @@ import psutil
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.slack.refusals import error_code
+from bot.slack.tokens import token_problems, token_remedy
 from governance.policy import load_policy
 from learning.scheduler import parse_schedule
 from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.settings import Settings, load_settings
 
+SLACK_PATIENCE_S = 10
 MIN_FREE_DISK = 2 * 1024**3
 MIN_MEMORY = 3 * 1024**3
 """Bytes; training the built-in model peaks near 2.5 GB."""
@@ -40,31 +44,43 @@ def examine(config: Path | None) -> Iterator[Check]:
         return
     source = config or Path("apprentice.toml")
     yield Check("configuration", "ok", str(source) if source.exists() else "defaults (no apprentice.toml here)")
-    checks: tuple[Callable[[Settings], Check], ...] = (_slack, _database, _policy, _schedule, _model, _memory, _disk)
+    checks: tuple[Callable[[Settings], Check], ...] = (_database, _policy, _schedule, _model, _memory, _disk)
+    yield from _slack(settings)
     for check in checks:
         yield check(settings)
 
 
-def _slack(settings: Settings) -> Check:
+def _slack(settings: Settings) -> Iterator[Check]:
+    """Check each token by itself, and ask Slack about them once both can be right."""
     if settings.slack.mode == "local":
-        return Check("slack", "ok", "local workspace; no tokens needed")
+        yield Check("slack", "ok", "local workspace; no tokens needed")
+        return
+    problems = token_problems(settings.slack)
+    for name, problem in problems.items():
+        yield Check("slack", "failed", f"slack.{name} {problem}", token_remedy(name))
+    if not problems:
+        client = WebClient(base_url=settings.slack.api_url, timeout=SLACK_PATIENCE_S)
+        yield _ask_slack("bot_token", lambda: _sign_in(client, settings.slack.bot_token.get_secret_value()))
+        yield _ask_slack("app_token", lambda: _open_socket(client, settings.slack.app_token.get_secret_value()))
+
+
+def _ask_slack(name: str, call: Callable[[], str]) -> Check:
     try:
-        check_tokens(settings)
-        answer = WebClient(
-            token=settings.slack.bot_token.get_secret_value(), base_url=settings.slack.api_url, timeout=10
-        ).auth_test()
-    except ApprenticeError as error:
-        return Check("slack", "failed", str(error), "Set them in apprentice.toml or as APPRENTICE_SLACK__*_TOKEN.")
+        return Check("slack", "ok", call())
     except SlackApiError as error:
-        return Check(
-            "slack",
-            "failed",
-            f"Slack refused the bot token: {error.response['error']}",
-            "Copy the Bot User OAuth Token again, from the app's page under OAuth & Permissions.",
-        )
-    except (SlackClientError, OSError) as error:
+        return Check("slack", "failed", f"Slack refuses slack.{name}: {error_code(error)}", token_remedy(name))
+    except (SlackClientError, OSError, HTTPException) as error:
         return Check("slack", "failed", f"Slack cannot be reached: {error}", "Check the network and slack.api_url.")
-    return Check("slack", "ok", f"signed in to {answer['team']} as {answer['user']}")
+
+
+def _sign_in(client: WebClient, token: str) -> str:
+    answer = client.auth_test(token=token)
+    return f"signed in to {answer['team']} as {answer['user']}"
+
+
+def _open_socket(client: WebClient, token: str) -> str:
+    client.apps_connections_open(app_token=token)
+    return "Socket Mode may be opened"
 
 
 def _database(settings: Settings) -> Check:
@@ -132,15 +148,3 @@ def _disk(settings: Settings) -> Check:
     if free < MIN_FREE_DISK:
         return Check("disk", "warning", detail, "Make room, or set data_folder to another disk.")
     return Check("disk", "ok", detail)
-
-
-def check_tokens(settings: Settings) -> None:
-    """Refuse tokens that cannot be right, before Slack is asked.
-
-    Raises:
-        ConfigurationError: one is missing or of the wrong kind.
-
-    """
-    from bot.slack.socket import check_tokens as check  # noqa: PLC0415
-
-    check(settings.slack)

@@ -2,21 +2,25 @@
 
 import hashlib
 import json
-import os
-import tempfile
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from bot.assembly import Parts
-from storage.errors import InvalidFeedbackError
+from governance.checkpoints import write_durably
+from storage.errors import ConfigurationError, InvalidFeedbackError
 from storage.feedback import Feedback, check_correction, list_feedback
 from storage.people import ensure_person, ensure_workspace
 from storage.records import utc_now
 
 IMPORT_WORKSPACE = "imported"
 """The workspace of people who are named in a file but have not been seen in Slack."""
+
+
+IDENTIFIER = re.compile(r"[\w.-]{1,64}")
+"""No "/": the two together, joined with it, name a person."""
 
 
 class FeedbackLine(BaseModel):
@@ -38,6 +42,10 @@ class FeedbackLine(BaseModel):
     def _check_content(self) -> "FeedbackLine":
         if not self.question or not self.person:
             raise ValueError("'question' and 'person' must not be empty")
+        if "\0" in self.question + self.answer:
+            raise ValueError("'question' and 'answer' must not hold the character NUL")
+        if not IDENTIFIER.fullmatch(self.person) or not IDENTIFIER.fullmatch(self.workspace):
+            raise ValueError("'person' and 'workspace' are Slack's ids: letters, digits, '-', '_' and '.'")
         if bool(self.correction) == (self.vote is not None):
             raise ValueError("give either 'correction' or 'vote'")
         if self.vote and not self.answer:
@@ -66,7 +74,7 @@ def read_feedback(path: Path) -> list[FeedbackLine]:
             f"cannot read {path}: {error}. Give a UTF-8 file with one JSON object a line."
         ) from error
     parsed, problems = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would also split at U+2028 in a text
         if not line.strip():
             continue
         try:
@@ -106,15 +114,21 @@ def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
 
 
 def export_feedback(parts: Parts, path: Path) -> int:
-    """Write all feedback that was not erased; the file appears whole or not at all. Return how many lines."""
+    """Write all feedback that was not erased; the file appears whole or not at all. Return how many lines.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+
+    """
     with parts.database.read() as session:
         rows = [row for row in list_feedback(session) if row.state != "erased"]
-    descriptor, draft = tempfile.mkstemp(dir=path.absolute().parent, prefix=".export-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(_as_line(row), ensure_ascii=False) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(draft).replace(path)
+    content = "".join(json.dumps(_as_line(row), ensure_ascii=False) + "\n" for row in rows)
+    try:
+        write_durably(path, content.encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {path}: {error.strerror}. Give a file in a folder that exists and that you can write to."
+        ) from error
     return len(rows)
 
 

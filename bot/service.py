@@ -20,7 +20,8 @@ from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.approvals import note_promotion, post_proposal, refresh_proposal
 from bot.slack.progress import RunProgress
-from bot.slack.socket import check_tokens, connected, make_client
+from bot.slack.socket import connected, make_client
+from bot.slack.tokens import check_tokens
 from bot.slack.worker import InboxWorker
 from bot.web.app import create_web_app
 from bot.workspace.app import create_app as create_workspace_app

@@ -90,7 +90,7 @@ def as_dict(result: PipelineResult) -> dict[str, Any]:
 def _summarise(result: PipelineResult) -> None:
     console = Console()
     for gate in result.gates:
-        console.print(f"gate {gate.name}: {gate.verdict}. {gate.explanation}", highlight=False)
+        console.print(f"gate {gate.name}: {gate.verdict}. {gate.explanation}", highlight=False, markup=False)
     if result.adapter is not None:
         console.print(f"Adapter {result.adapter.digest} is {result.adapter.state}.", highlight=False, soft_wrap=True)
     if result.proposal is not None and result.adapter is not None:

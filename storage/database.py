@@ -84,8 +84,9 @@ class Database:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
         except (OperationalError, DBAPIError) as error:
+            reason = " ".join(str(error.orig).split()).rstrip(".?")
             raise DatabaseUnreachableError(
-                f"cannot reach the database {self.url.render_as_string(hide_password=True)}: {error.orig}. "
+                f"cannot reach the database {self.url.render_as_string(hide_password=True)}: {reason}. "
                 "Check that it runs, and database.url in apprentice.toml (or APPRENTICE_DATABASE__URL)."
             ) from error
 
@@ -132,11 +133,14 @@ def _parse(url: str) -> URL:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:  # ValueError: the port; may hold a password's end
+        problem = "its port is no number" if isinstance(error, ValueError) else str(error)
         raise ConfigurationError(
-            f"database.url is not usable ({error}). "
+            f"database.url is not usable ({problem}). "
             "Write sqlite:///path/to/file.db or postgresql://user:password@host:5432/name."
-        ) from error
+        ) from None
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError("database.url has two '@'. Write the one in the user name or the password as %40.")
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ConfigurationError(
             f"database.url names {parsed.get_backend_name()}; supported are sqlite and postgresql."

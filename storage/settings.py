@@ -13,6 +13,8 @@ from storage.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "APPRENTICE_"
 NESTING = "__"
+SECRET = {"slack.bot_token", "slack.app_token", "database.url"}
+"""Keys whose values no message repeats."""
 
 
 class _Section(BaseModel):
@@ -150,6 +152,10 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] | Non
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}. Give a TOML file that you can read."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}. Mend that line and start again.") from error
 
@@ -190,8 +196,13 @@ def _explain(error: ValidationError, source: Path, content: Mapping[str, Any]) -
             section = ".".join(path[:-1])
             siblings = [key for key in allowed_keys() if key.startswith(section + "." if section else "")]
             lines.append(f"{origin}: unknown key '{'.'.join(path)}'. Allowed are: {', '.join(siblings)}.")
+        elif problem["type"] == "model_type":
+            siblings = [key for key in allowed_keys() if key.startswith(f"{path[0]}.")]
+            lines.append(f"{origin}: '{path[0]}' is a section, not a value. Its keys are: {', '.join(siblings)}.")
         else:
-            lines.append(f"{origin}: '{'.'.join(path)}' is {problem['input']!r}, but {problem['msg'].lower()}.")
+            key = ".".join(path)
+            value = "wrong" if key in SECRET else repr(problem["input"])
+            lines.append(f"{origin}: '{key}' is {value}, but {problem['msg'].lower()}.")
     return "\n".join(lines)
 
 

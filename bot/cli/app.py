@@ -1,9 +1,11 @@
 """The command's frame: its groups, the --config option, and errors as one clear paragraph with exit status 1."""
 
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from bot.cli import adapters, data, evaluate, operate
 from storage.errors import ApprenticeError
@@ -26,5 +28,13 @@ def main() -> None:
     try:
         app()
     except ApprenticeError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"cannot use {error.filename}: {error.strerror}. Check that path, its permissions and the disk.")
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(1)

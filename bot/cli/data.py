@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
@@ -89,5 +90,5 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     elif result.verified:
         Console().print(f"[green]Verified[/]: {result.records} records, Merkle root {result.root}.")
     else:
-        Console().print(f"[bold red]Not verified[/]: {result.problem}", soft_wrap=True)
+        Console().print(f"[bold red]Not verified[/]: {escape(result.problem)}", soft_wrap=True)
     raise typer.Exit(0 if result.verified else 1)

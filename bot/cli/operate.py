@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.output import ConfigOption, JsonOption, print_json
@@ -67,7 +68,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         for check in checks:
-            remedy = f"\n[bold]-> {check.remedy}[/]" if check.remedy else ""
-            table.add_row(check.name, MARKS[check.state], check.detail + remedy)
+            remedy = f"\n[bold]-> {escape(check.remedy)}[/]" if check.remedy else ""
+            table.add_row(check.name, MARKS[check.state], escape(check.detail) + remedy)
         Console().print(table)
     raise typer.Exit(any(check.state == "failed" for check in checks))

@@ -18,32 +18,11 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.slack.app import create_app
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code
+from bot.slack.tokens import check_tokens, token_remedy
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
-PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-"}
 CONNECT_SECONDS = 30
-WHERE = {
-    "bot_token": "the app's page at api.slack.com, OAuth & Permissions, Bot User OAuth Token",
-    "app_token": "the app's page at api.slack.com, Basic Information, App-Level Tokens (scope connections:write)",
-}
-
-
-def check_tokens(settings: SlackSettings) -> None:
-    """Refuse tokens that cannot be right, without asking Slack.
-
-    Raises:
-        ConfigurationError: one is missing, or begins as no such token does; the token is not repeated in the message.
-
-    """
-    for name, prefix in PREFIXES.items():
-        token = getattr(settings, name).get_secret_value()
-        if not token.startswith(prefix) or token == prefix:
-            problem = "is not set" if not token else f"does not begin with {prefix}"
-            raise ConfigurationError(
-                f"slack.{name} {problem}. Copy it from {WHERE[name]}, and set it in apprentice.toml or as "
-                f"APPRENTICE_SLACK__{name.upper()}."
-            )
 
 
 def make_client(settings: SlackSettings) -> AsyncWebClient:
@@ -96,9 +75,7 @@ async def _ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:
     try:
         await call
     except SlackApiError as error:
-        raise ConfigurationError(
-            f"Slack refuses slack.{name} ({error_code(error)}). Copy it again from {WHERE[name]}."
-        ) from error
+        raise ConfigurationError(f"Slack refuses slack.{name} ({error_code(error)}). {token_remedy(name)}") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ConfigurationError(
             f"Slack cannot be reached ({type(error).__name__}). Check the network, and slack.api_url."

@@ -83,6 +83,8 @@ async def _read(request: Request) -> tuple[Json, str]:
 
 
 async def _json_object(request: Request) -> Json:
+    if not await request.body():  # the blocking client of Slack's SDK calls so when there are no arguments
+        return {}
     try:
         body = await request.json()
     except ValueError:

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from bot.slack.socket import check_tokens
+from bot.slack.tokens import check_tokens
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
@@ -21,8 +21,8 @@ def test_tokens_of_the_right_kind_are_taken() -> None:
     [
         (settings(bot=""), "slack.bot_token is not set"),
         (settings(app=""), "slack.app_token is not set"),
-        (settings(bot=GOOD_APP), "slack.bot_token does not begin with xoxb-"),
-        (settings(app=GOOD_BOT), "slack.app_token does not begin with xapp-"),
+        (settings(bot=GOOD_APP), "slack.bot_token is not a token that begins with xoxb-"),
+        (settings(app=GOOD_BOT), "slack.app_token is not a token that begins with xapp-"),
     ],
 )
 def test_a_wrong_token_is_named_with_the_place_to_find_it_and_never_repeated(given: SlackSettings, name: str) -> None:

@@ -1,0 +1,336 @@
+"""Every command of `apprentice`, as it is typed: what it prints, and how it ends when something is wrong."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from sqlalchemy import text
+from sqlmodel import select
+
+from bot.cli.app import app
+from storage.database import Database
+from storage.feedback import Feedback
+from storage.records import utc_now
+from tests.bot.commands import CommandLine
+from tests.governance.installation import Clock, Installation
+
+DIGEST = "a1b2c3d4" * 8
+
+
+@pytest.fixture
+def house(apprentice: CommandLine, sqlite_database: Database) -> Installation:
+    """The installation that the command line acts on, with its people."""
+    return Installation(sqlite_database, apprentice.folder / "data", Clock(utc_now()))
+
+
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), commands(), ids=lambda value: " ".join(value) if type(value) is tuple else ""
+)
+def test_each_command_s_help_has_an_example_that_it_understands(path: tuple[str, ...], command: Any) -> None:
+    _, _, example = command.help.partition("Example: `apprentice ")
+    typed = shlex.split(example.partition("`")[0])
+
+    assert tuple(typed[: len(path)]) == path
+    command.make_context(path[-1], typed[len(path) :])
+
+
+def test_the_installed_program_fails_with_one_paragraph_on_standard_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "runs", "--config", "nowhere.toml"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: nowhere.toml does not exist.")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[web]\nprot = 1\n", ["unknown key 'web.prot'", "web.host, web.port"]),
+        ("[web]\nport = 'x'\n", ["'web.port' is 'x'", "valid integer"]),
+        ("[web]\nport = '[/bold]'\n", ["'web.port' is '[/bold]'"]),
+        ("web = 5\n", ["'web' is a section", "web.host, web.port"]),
+        ("[web\n", ["not valid TOML", "line 1"]),
+        (b"\xff\xfe", ["not valid TOML", "byte 0xff"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_file_key_and_what_is_allowed(
+    alone: CommandLine, content: str | bytes, says: list[str]
+) -> None:
+    result = alone("runs", "--config", alone.file("odd.toml", content))
+    assert result.status == 1
+    for part in ["odd.toml", *says]:
+        assert part in result.said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("WEB__PROT", "1", "APPRENTICE_WEB__PORT"),
+        ("WEB__PORT", "x", "'web.port' is 'x'"),
+        ("WEB", "5", "web.host, web.port"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_is_allowed(
+    alone: CommandLine, variable: str, value: str, says: str
+) -> None:
+    alone.set(**{variable: value})
+    result = alone("runs")
+    assert result.status == 1
+    assert f"environment variable APPRENTICE_{variable}" in result.said
+    assert says in result.said
+
+
+def test_a_folder_for_a_settings_file_is_refused(alone: CommandLine) -> None:
+    assert "Is a directory" in alone("runs", "--config", str(alone.folder)).said
+
+
+def test_a_secret_in_a_wrong_place_is_not_repeated(alone: CommandLine) -> None:
+    result = alone("runs", "--config", alone.file("a.toml", '[slack]\nbot_token = ["xoxb-s3cret"]\n'))
+    assert "slack.bot_token" in result.said
+    assert "s3cret" not in result.said
+
+
+@pytest.mark.parametrize(
+    "command", [("runs",), ("adapters",), ("db", "upgrade"), ("audit", "verify"), ("up",), ("train",)]
+)
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://kim:s3cret@127.0.0.1:1/there", "127.0.0.1:1"),
+        ("postgresql://kim:s3cret@127.0.0.1:12x/there", "its port is no number"),
+        ("postgresql://kim:s3@cret@127.0.0.1:1/there", "%40"),
+        ("mysql://kim:s3cret@127.0.0.1/there", "supported are sqlite and postgresql"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_without_its_password(
+    alone: CommandLine, command: tuple[str, ...], url: str, says: str
+) -> None:
+    alone.set(DATABASE__URL=url)
+    result = alone(*command)
+    assert result.status == 1
+    assert says in result.said
+    assert "database.url" in result.said
+    assert "cret" not in result.said
+
+
+@pytest.mark.parametrize("command", ["runs", "adapters"])
+def test_what_is_empty_says_what_to_do_and_is_an_empty_list_for_scripts(apprentice: CommandLine, command: str) -> None:
+    assert "apprentice train" in apprentice(command).out
+    assert apprentice(command, "--json").json == []
+
+
+def test_runs_and_adapters_are_listed_with_their_states(apprentice: CommandLine, house: Installation) -> None:
+    house.proposed(DIGEST)
+    run = house.governance.queue_run(started_by="T1/U_STARTER", recipe="default", base_digest="base")
+    house.governance.finish_run(run.id, "cancelled", "stopped by [/kim]")
+
+    (newest, _) = apprentice("runs", "--json").json
+    assert (newest["run"], newest["state"], newest["error"]) == (run.id, "cancelled", "stopped by [/kim]")
+    assert "stopped by [/kim]" in apprentice("runs").out
+    (adapter,) = apprentice("adapters", "--json").json
+    assert (adapter["digest"], adapter["state"]) == (DIGEST, "proposed")
+    assert DIGEST[:12] in apprentice("adapters").out
+
+
+def test_an_approval_promotes_and_a_rollback_restores(apprentice: CommandLine, house: Installation) -> None:
+    house.proposed(DIGEST)
+
+    approved = apprentice("approve", DIGEST[:8], "--as", "U_APPROVER", "--json")
+    assert approved.json | {"proposal": ""} == {"proposal": "", "state": "approved", "promoted": True}
+    assert house.serving() == DIGEST
+
+    assert apprentice("rollback", "--reason", "worse", "--json").json == {"serving": None}
+    assert house.serving() is None
+    again = apprentice("rollback", "--reason", "worse")
+    assert (again.status, "nothing to roll back to" in again.said) == (1, True)
+
+
+def test_a_rejection_needs_a_reason_and_ends_the_proposal(apprentice: CommandLine, house: Installation) -> None:
+    proposal = house.proposed(DIGEST)
+
+    assert "--reason" in (missing := apprentice("reject", DIGEST, "--as", "U_APPROVER")).said
+    assert missing.status == 2
+    assert "say why" in (empty := apprentice("reject", DIGEST, "--as", "U_APPROVER", "--reason", " ")).said
+    assert empty.status == 1
+    assert house.proposal(proposal.id).state == "open"
+
+    assert "Rejected" in apprentice("reject", DIGEST, "--as", "U_APPROVER", "--reason", "no").out
+    assert house.proposal(proposal.id).state == "rejected"
+
+
+@pytest.mark.parametrize("command", [("approve",), ("reject", "--reason", "no")])
+@pytest.mark.parametrize(
+    ("digest", "person", "says"),
+    [
+        ("f" * 64, "U_APPROVER", "there is no adapter ffff"),
+        ("a1b2", "U_APPROVER", "there is no adapter a1b2"),
+        ("%_%_%_%", "U_APPROVER", "there is no adapter %_%_%_%"),
+        (DIGEST, "U_NOBODY", "nobody with the Slack user id U_NOBODY"),
+        (DIGEST, "U_STARTER", "you started this training run"),
+        (DIGEST, "U_EXPERT", "you wrote 75% of the corrections"),
+    ],
+)
+def test_who_or_what_is_unknown_or_not_entitled_changes_nothing(
+    apprentice: CommandLine, house: Installation, command: tuple[str, ...], digest: str, person: str, says: str
+) -> None:
+    proposal = house.proposed(DIGEST)
+    result = apprentice(*command, digest, "--as", person)
+    assert result.status == 1
+    assert says in result.said
+    assert house.proposal(proposal.id).state == "open"
+
+
+def test_an_adapter_that_was_never_proposed_cannot_be_decided_on(apprentice: CommandLine, house: Installation) -> None:
+    house.evaluated(DIGEST)
+    assert "was never proposed" in apprentice("approve", DIGEST, "--as", "U_APPROVER").said
+
+
+def test_an_unknown_adapter_cannot_be_evaluated(apprentice: CommandLine) -> None:
+    result = apprentice("evaluate", "f" * 64)
+    assert (result.status, "there is no adapter" in result.said) == (1, True)
+
+
+@pytest.fixture
+def tampered(apprentice: CommandLine, house: Installation) -> CommandLine:
+    """A command line on a database in which somebody changed who approved, past the database's own guard."""
+    house.proposed(DIGEST)
+    with house.database.engine.begin() as connection:
+        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        for name in names:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(
+            text("UPDATE audit_record SET body = replace(body, 'STARTER', 'SOMEBODY') WHERE sequence = 1")
+        )
+    return apprentice
+
+
+def test_a_whole_audit_log_verifies(apprentice: CommandLine, house: Installation) -> None:
+    house.proposed(DIGEST)
+    result = apprentice("audit", "verify", "--json")
+    assert (result.status, result.json["verified"], result.json["records"]) == (0, True, len(house.log()))
+    assert f"Verified: {len(house.log())} records" in apprentice("audit", "verify").out
+
+
+def test_a_tampered_audit_log_does_not_verify_and_the_record_is_named(tampered: CommandLine) -> None:
+    told = tampered("audit", "verify")
+    assert (told.status, "record 1 was edited" in told.out) == (1, True)
+    found = tampered("audit", "verify", "--json")
+    assert (found.status, found.json["verified"], found.json["first_bad"]) == (1, False, 1)
+
+
+def test_the_schema_is_made_and_upgrading_again_changes_nothing(alone: CommandLine) -> None:
+    first, second = alone("db", "upgrade"), alone("db", "upgrade")
+    assert (first.status, second.status) == (0, 0)
+    assert "was empty" in first.out
+    assert "already" in second.out
+
+
+GOOD = [
+    {"question": "Who signs off?", "person": "U1", "correction": "Mira signs off."},
+    {"question": "Two\u2028lines [/b]?", "person": "U2", "vote": "up", "answer": "Yes,\nboth. \u00e9\U0001f600",
+     "private": True},
+]  # fmt: skip
+
+
+def jsonl(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def kept(database: Database) -> list[tuple[object, ...]]:
+    with database.read() as session:
+        rows = session.exec(select(Feedback)).all()
+    return sorted((row.id, row.person_id, row.kind, row.question, row.answer, row.text, row.private) for row in rows)
+
+
+def test_feedback_is_imported_once_and_comes_back_from_its_export(alone: CommandLine, database: Database) -> None:
+    alone.use(database)
+    file = alone.file("in.jsonl", jsonl(GOOD))
+
+    assert "Imported 2; 0 were there" in alone("feedback", "import", file).out
+    assert "Imported 0; 2 were there" in alone("feedback", "import", file).out
+    assert len(kept(database)) == 2
+
+    exported = str(alone.folder / "out.jsonl")
+    assert "Exported 2" in alone("feedback", "export", exported).out
+    alone.set(DATABASE__URL="", DATA_FOLDER=str(alone.folder / "elsewhere"))
+    assert "Imported 2; 0 were there" in alone("feedback", "import", exported).out
+    assert kept(Database(f"sqlite:///{alone.folder / 'elsewhere' / 'apprentice.db'}")) == kept(database)
+
+
+WRONG = {
+    "not JSON": "expected ident",
+    '{"question": "", "person": "U1", "correction": "x"}': "must not be empty",
+    '{"question": "q", "person": "U1"}': "give either 'correction' or 'vote'",
+    '{"question": "q", "person": "U1", "correction": "  "}': "give either 'correction' or 'vote'",
+    json.dumps({"question": "q", "person": "U1", "correction": "x" * 50_000}): "50,000 characters; at most 4,000",
+    '{"question": "q", "person": "U1", "vote": "sideways", "answer": "a"}': "'up' or 'down'",
+    '{"question": "q", "person": "U1", "vote": "up"}': "a vote needs the 'answer'",
+    '{"question": "q", "person": "T1/U1", "correction": "x"}': "Slack's ids",
+    '{"question": "q\\u0000", "person": "U1", "correction": "x"}': "NUL",
+    '{"question": "q", "person": "U1", "correction": "x", "colour": "red"}': "colour: Extra inputs",
+    "[1]": "an object",
+}  # fmt: skip
+
+
+def test_all_wrong_lines_are_named_and_nothing_is_imported(alone: CommandLine, database: Database) -> None:
+    alone.use(database)
+    lines = [jsonl(GOOD[:1]), *(line + "\n" for line in WRONG)]
+    result = alone("feedback", "import", alone.file("in.jsonl", "".join(lines)))
+    assert result.status == 1
+    named = result.err.splitlines()[1:]
+    assert [line.partition(":")[0] for line in named] == [f"line {number}" for number in range(2, 2 + len(WRONG))]
+    for line, says in zip(named, WRONG.values(), strict=True):
+        assert says in line
+    assert kept(database) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("binary.jsonl", b'{"question": "\xff"}', "UTF-8"),
+        ("nowhere.jsonl", None, "No such file"),
+        (".", None, "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    apprentice: CommandLine, sqlite_database: Database, name: str, content: bytes | None, says: str
+) -> None:
+    path = apprentice.file(name, content) if content else str(apprentice.folder / name)
+    result = apprentice("feedback", "import", path)
+    assert result.status == 1
+    assert path in result.said
+    assert says in result.said
+    assert kept(sqlite_database) == []
+
+
+@pytest.mark.parametrize("where", [".", "nowhere/out.jsonl"])
+def test_an_export_that_cannot_be_written_leaves_nothing_behind(apprentice: CommandLine, where: str) -> None:
+    before = sorted(apprentice.folder.iterdir())
+    result = apprentice("feedback", "export", str(apprentice.folder / where))
+    assert (result.status, "cannot write" in result.said) == (1, True)
+    assert [path for path in apprentice.folder.iterdir() if path.name.startswith(".")] == []
+    assert set(before) <= set(apprentice.folder.iterdir())
+
+
+def test_a_demo_does_not_empty_a_folder_that_no_demo_made(alone: CommandLine) -> None:
+    thesis = Path(alone.file("thesis.txt", "years of work"))
+    result = alone("demo", "--script", "--folder", str(alone.folder))
+    assert (result.status, "no demo made" in result.said) == (1, True)
+    assert thesis.read_text() == "years of work"

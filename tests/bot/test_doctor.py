@@ -1,0 +1,99 @@
+"""`apprentice doctor`: what is wrong, and what to do about it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.bot.commands import CommandLine, Result
+from tests.bot.workspace.conftest import APP, BOT, Town, town
+from tests.learning.tiny import make_tiny_base
+
+__all__ = ["town"]
+
+
+def of(result: Result, name: str) -> list[dict[str, Any]]:
+    return [check for check in result.json if check["name"] == name]
+
+
+def test_a_sound_installation_has_no_failed_check(apprentice: CommandLine) -> None:
+    apprentice.set(MODEL__BASE=str(make_tiny_base(apprentice.folder / "base").path))
+    result = apprentice("doctor", "--json")
+    assert result.status == 0
+    assert "failed" not in {check["state"] for check in result.json}
+
+
+@pytest.mark.parametrize(
+    ("bot", "app", "wrong"),
+    [
+        ("", "", {"bot_token": "is not set", "app_token": "is not set"}),
+        ("xapp-s3cret", "xoxb-s3cret", {"bot_token": "begins with xoxb-", "app_token": "begins with xapp-"}),
+        ("xoxb-s3\u00e9cret", "xapp-1", {"bot_token": "begins with xoxb-"}),
+        ("xoxb-1", "", {"app_token": "is not set"}),
+    ],
+)
+def test_each_missing_or_malformed_token_has_a_remedy(
+    apprentice: CommandLine, bot: str, app: str, wrong: dict[str, str]
+) -> None:
+    apprentice.set(SLACK__MODE="socket", SLACK__BOT_TOKEN=bot, SLACK__APP_TOKEN=app)
+    result = apprentice("doctor", "--json")
+    assert result.status == 1
+    assert len(of(result, "slack")) == len(wrong)
+    for check, (token, says) in zip(of(result, "slack"), wrong.items(), strict=True):
+        assert check["state"] == "failed"
+        assert f"slack.{token}" in check["detail"]
+        assert says in check["detail"]
+        assert "api.slack.com" in check["remedy"]
+        assert f"APPRENTICE_SLACK__{token.upper()}" in check["remedy"]
+    assert "cret" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("bot", "app", "states"),
+    [
+        (BOT, APP, ["ok", "ok"]),
+        ("xoxb-of-nobody", APP, ["failed", "ok"]),
+        (BOT, "xapp-of-nobody", ["ok", "failed"]),
+    ],
+)
+async def test_slack_is_asked_about_both_tokens(
+    town: Town, apprentice: CommandLine, bot: str, app: str, states: list[str]
+) -> None:
+    url = f"{town.url}/workspace/api/"
+    apprentice.set(SLACK__MODE="socket", SLACK__BOT_TOKEN=bot, SLACK__APP_TOKEN=app, SLACK__API_URL=url)
+    checks = of(await asyncio.to_thread(apprentice, "doctor", "--json"), "slack")
+    assert [check["state"] for check in checks] == states, checks
+    assert all(("invalid_auth" in check["detail"]) == (check["state"] == "failed") for check in checks)
+
+
+def test_slack_that_cannot_be_reached_is_told_apart_from_a_refusal(apprentice: CommandLine) -> None:
+    url = "http://127.0.0.1:1/api/"
+    apprentice.set(SLACK__MODE="socket", SLACK__BOT_TOKEN=BOT, SLACK__APP_TOKEN=APP, SLACK__API_URL=url)
+    result = apprentice("doctor", "--json")
+    assert result.status == 1
+    assert all("cannot be reached" in check["detail"] for check in of(result, "slack"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name"),
+    [
+        ("WEB__PORT", "x", "configuration"),
+        ("DATABASE__URL", "postgresql://kim:s3cret@127.0.0.1:1/there", "database"),
+        ("GOVERNANCE__POLICY", "nowhere.toml", "policy"),
+        ("TRAINING__SCHEDULE", "at [/tea] time", "schedule"),
+        ("MODEL__BASE", "builtin:nothing", "model"),
+    ],
+)
+def test_whatever_is_wrong_is_found_with_a_remedy(
+    apprentice: CommandLine, variable: str, value: str, name: str
+) -> None:
+    apprentice.set(**{variable: value})
+    result = apprentice("doctor", "--json")
+    assert result.status == 1
+    (check,) = of(result, name)
+    assert check["state"] == "failed"
+    assert check["remedy"]
+    assert "s3cret" not in result.out
+    told = apprentice("doctor")
+    assert told.status == 1
+    assert check["remedy"] in told.out
