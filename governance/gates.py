@@ -10,6 +10,8 @@ from governance.policy import Evidence, Gate, Policy, ShareFigure
 GateVerdict = Literal["passed", "failed", "undecided"]
 
 SHARES = frozenset(get_args(ShareFigure))
+COUNTS = frozenset({"leaks"})
+"""Figures that count what was found in all answers: there is nothing to estimate, and so no interval."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ def combine(results: Iterable[GateResult], evidence: Evidence) -> Literal["propo
     if "failed" in verdicts:
         return "reject"
     return evidence.undecided if "undecided" in verdicts else "propose"
+
+
+def worst_first(results: Iterable[GateResult]) -> list[GateResult]:
+    """Return failed gates, then undecided ones, then those that passed, each in the policy's order."""
+    return sorted(results, key=lambda result: ("failed", "undecided", "passed").index(result.verdict))
 
 
 def _judge_gate(name: str, gate: Gate, metric: Metric | None, evidence: Evidence) -> GateResult:
@@ -87,15 +94,22 @@ def _sentence(name: str, gate: Gate, metric: Metric, verdict: GateVerdict, evide
     bound = f"at {'most' if gate.at_least is None else 'least'} {gate.bound:g}"
     if gate.or_questions:
         bound += f", or {gate.or_questions} question{'s' * (gate.or_questions > 1)}"
-    measured = (
-        f"{name} is {metric.value:.2f} over {metric.n} questions "
-        f"(95 % interval {metric.low:.2f} to {metric.high:.2f}); asked for is {bound}"
-    )
+    measured = f"{_measured(name, metric)}; asked for is {bound}"
     if verdict != "undecided":
         return f"{measured}: {verdict}."
     needed = _questions_needed(name, gate, metric, evidence)
     hope = f"about {needed} questions would decide" if needed else "no number of questions would, as near as it is"
     return f"{measured}: not enough evidence; {hope}."
+
+
+def _measured(name: str, metric: Metric) -> str:
+    if name in COUNTS:
+        return f"{name} is {metric.value:g} in {metric.n} answers"
+    form = ".2f" if name in SHARES else ".3f"
+    return (
+        f"{name} is {metric.value:{form}} over {metric.n} question{'s' * (metric.n != 1)} "
+        f"(95 % interval {metric.low:{form}} to {metric.high:{form}})"
+    )
 
 
 def _questions_needed(name: str, gate: Gate, metric: Metric, evidence: Evidence) -> int | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
-from governance.gates import GateResult, judge
+from governance.gates import GateResult, judge, worst_first
 from learning.curation import read_snapshot
 from learning.evaluation import Change, Examination, Report, examine_benchmark, examine_snapshot, read_benchmark
 from learning.evaluation.words import figure_words, interval_words, paired_words, title
@@ -123,7 +123,7 @@ def _show(report: Report, gates: Sequence[GateResult]) -> None:
     for leak in report.leaks:
         console.print(f"[bold red]Came out[/]: a guarded {leak.kind} ({leak.fingerprint}).", highlight=False)
     _show_changes(console, report.changes)
-    for gate in gates:
+    for gate in worst_first(gates):
         console.print(f"gate {gate.name}: {MARKS[gate.verdict]}. {escape(gate.explanation)}", highlight=False)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.slack import names
-from governance.gates import GateResult
+from governance.gates import GateResult, worst_first
 from learning.evaluation import Change
 from storage.interactions import Interaction
 
@@ -141,9 +141,7 @@ def proposal_message(
     blocks = [
         header("A new adapter asks for approval" if decidable else "A proposed adapter"),
         section(f"Adapter `{adapter[:12]}`. {status}"),
-        section(
-            "*Gates*\n" + "\n".join(_gate_line(gate) for gate in _worst_first(gates)) if gates else "*Gates*\nnone"
-        ),
+        section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in worst_first(gates)) if gates else "*Gates*\nnone"),
     ]
     if changes:
         lost_first = sorted(changes, key=lambda change: change.verdict != "lost")
@@ -174,10 +172,6 @@ def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
             context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
         ],
     }
-
-
-def _worst_first(gates: Sequence[GateResult]) -> list[GateResult]:
-    return sorted(gates, key=lambda gate: ("failed", "undecided", "passed").index(gate.verdict))
 
 
 def _gate_line(gate: GateResult) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 
-from governance.gates import GateResult
+from governance.gates import COUNTS, GateResult, worst_first
 from learning.evaluation.plots import Plot, plot_lengths, plot_margins, plot_shares
 from learning.evaluation.report import Report
 from learning.evaluation.words import (
-    COUNTED,
     TITLES,
     comparison_words,
     figure_words,
@@ -34,12 +33,11 @@ PLOTTED = ("as_told", "in_other_words", "preferred", "preferred_as_trained", "ge
 
 def render(report: Report, gates: Sequence[GateResult] = ()) -> str:
     """Return the page; the same report and verdicts give the same page."""
-    lost_first = sorted(report.changes, key=lambda change: change.verdict != "lost")
     return _template().render(
         report=report,
-        gates=gates,
-        changes=lost_first,
-        lost=sum(change.verdict == "lost" for change in report.changes),
+        gates=worst_first(gates),
+        lost=[change for change in report.changes if change.verdict == "lost"],
+        gained=[change for change in report.changes if change.verdict == "gained"],
         questions=[(heading, [name for name in names if _measured(report, name)]) for heading, names in FIVE_QUESTIONS],
         plots=_plots(report, gates),
         title=title,
@@ -47,7 +45,7 @@ def render(report: Report, gates: Sequence[GateResult] = ()) -> str:
         interval=interval_words,
         test=paired_words,
         comparison=comparison_words,
-        counted=COUNTED,
+        counted=COUNTS,
     )
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from governance.gates import Metric
 from learning.evaluation.report import Judged, ScoredPair
 
-WIDTH = 5.2
+WIDTH = 4.2
 """Inches at 72 points: as wide as a telephone's page, so that the letters there are not scaled down."""
 ROW = 0.42
 LETTERS = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from governance.gates import SHARES, Metric
+from governance.gates import COUNTS, SHARES, Metric
 from learning.evaluation.statistics import Comparison, PairedTest
 
 TITLES: Mapping[str, str] = {
@@ -26,8 +26,8 @@ TITLES: Mapping[str, str] = {
     "answer_tokens": "Tokens an answer",
     "answer_seconds": "Seconds from first to last token",
 }
-COUNTED = frozenset({"leaks"})
-"""Figures that count what was found; there is nothing to estimate, and so no interval."""
+SMALL_P = 0.001
+"""Smaller p-values are only said to be smaller."""
 
 
 def title(name: str) -> str:
@@ -36,24 +36,25 @@ def title(name: str) -> str:
 
 
 def figure_words(name: str, metric: Metric) -> str:
-    """Return a figure as people read it: a share with its counts, a count, or two decimals."""
+    """Return a figure as people read it: a share with its counts, a count, or three decimals."""
     if _is_share(name):
         return f"{round(metric.value * metric.n)} of {metric.n} ({metric.value:.0%})"
-    return f"{metric.value:g}" if name in COUNTED else f"{metric.value:.2f}"
+    return f"{metric.value:g}" if name in COUNTS else f"{metric.value:.3f}"
 
 
 def interval_words(name: str, metric: Metric) -> str:
     """Return the figure's 95 % interval."""
-    if name in COUNTED:
+    if name in COUNTS:
         return "a count, not an estimate"
-    form = ".0%" if _is_share(name) else ".2f"
+    form = ".0%" if _is_share(name) else ".3f"
     return f"{metric.low:{form}} to {metric.high:{form}}"
 
 
 def paired_words(test: PairedTest) -> str:
     """Say what a paired test shows, or what it would take to show something."""
     if test.enough:
-        return f"{'more' if test.gained > test.lost else 'fewer'} right than before (p = {test.p_value:.2g})"
+        p_value = f"p = {test.p_value:.3f}" if test.p_value >= SMALL_P else f"p < {SMALL_P}"
+        return f"{'more' if test.gained > test.lost else 'fewer'} right than before ({p_value})"
     return f"not enough evidence of a difference (p = {test.p_value:.2f}){_more(test.needed)}"
 
 
