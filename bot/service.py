@@ -165,6 +165,7 @@ async def running(
         stack.callback(engine.close)
         serving = ServingAdapter(parts.database, parts.store, engine)
         await serving.sync()
+        web.state.serving = serving
         slack = _slack_settings(settings, url)
         client = make_client(slack)
         slack_parts = SlackParts(
@@ -219,11 +220,13 @@ def _slack_settings(settings: Settings, url: str) -> SlackSettings:
 
 async def _reconcile(service: Service, slack_parts: SlackParts) -> None:
     """Make Slack and the engine agree with the database, whoever changed it: this process or a command line."""
+    noted: str | None = None
     while True:
         try:
-            before = service.engine.serving
-            if await service.serving.sync() not in {before, None}:
+            await service.serving.sync()
+            if service.serving.wanted != noted:
                 await _note_serving(service.parts, slack_parts)
+                noted = service.serving.wanted
             for expired in await asyncio.to_thread(service.parts.governance.expire_proposals):
                 await refresh_proposal(service.client, slack_parts, expired.id)
             for proposal in await asyncio.to_thread(_unposted, service.parts):

@@ -104,9 +104,9 @@ def _check_shapes(folder: Path, rank: int, base_shapes: dict[str, tuple[int, int
             raise AdapterError(f"adapter {folder.name}: tensor {name} fits no linear layer of the base model.")
         out_features, in_features = base_shapes[module]
         expected = [rank, in_features] if part == "A.weight" else [out_features, rank]
-        if entry["shape"] != expected:
+        if entry.get("shape") != expected:
             raise AdapterError(
-                f"adapter {folder.name}: tensor {name} has shape {entry['shape']}, {expected} is needed."
+                f"adapter {folder.name}: tensor {name} has shape {entry.get('shape')}, {expected} is needed."
             )
 
 
@@ -121,9 +121,9 @@ def _read_header(path: Path) -> dict[str, Any]:
             raise AdapterError(f"{path} is not a whole safetensors file. Train again.")
         try:
             header: dict[str, Any] = json.loads(file.read(length))
-        except ValueError as error:
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise AdapterError(f"{path} is not a whole safetensors file: {error}. Train again.") from error
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     if path.stat().st_size != 8 + length + max(ends, default=0):
         raise AdapterError(f"{path} was cut short: it lacks a part of its tensors. Train again.")
     return header

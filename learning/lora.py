@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -34,12 +35,19 @@ def read_lora(folder: Path, dtype: torch.dtype, device: str) -> LoraWeights:
     """Read an adapter that `check_adapter` found fit.
 
     Raises:
-        AdapterError: it uses a form of LoRA that the engine does not compute, or lacks half of a layer.
+        AdapterError: it uses a form of LoRA that the engine does not compute, lacks half of a layer, or holds something
+            that is no finite number, which would spread to all rows of a batch.
 
     """
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     scale = _scale(config, folder.name)
-    tensors = load_file(folder / WEIGHTS, device=device)
+    try:
+        tensors = load_file(folder / WEIGHTS, device=device)
+    except SafetensorError as error:
+        raise AdapterError(f"{WEIGHTS} of adapter {folder.name} is not readable: {error}. Train again.") from error
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise AdapterError(f"adapter {folder.name}: tensor {name} holds infinity or no number. Train again.")
     downs = {_module(name): tensor for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
     ups = {_module(name): tensor for name, tensor in tensors.items() if name.endswith(".lora_B.weight")}
     if not downs or downs.keys() != ups.keys():
@@ -61,8 +69,10 @@ def _scale(config: dict[str, Any], name: str) -> float:
         unusual.append("bias")
     if unusual:
         raise AdapterError(f"adapter {name} uses {', '.join(unusual)}, which the engine does not compute.")
-    rank = int(config["r"])
-    return float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    rank, alpha = int(config["r"]), config.get("lora_alpha")
+    if not isinstance(alpha, int | float):
+        raise AdapterError(f"{CONFIG} of adapter {name} names no lora_alpha. Train again.")
+    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 class LoraLinear(nn.Module):

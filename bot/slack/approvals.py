@@ -95,18 +95,30 @@ class Approvals:
         return outcome.message if outcome.proposal.state == "open" else ""
 
     async def announce(self, job: Promotion) -> None:
-        """Let the promoted adapter answer, tell the approvers' channel, and have those told who taught it."""
-        await self._parts.serving.sync()
+        """Let the promoted adapter answer, tell the approvers' channel, and have those told who taught it.
+
+        Whether it does answer is looked at, not assumed: its files may be damaged, or another decision came in between.
+        """
+        answers = await self._parts.serving.sync()
         await refresh_proposal(self._client, self._parts, job.proposal_id)
         proposal = (await asyncio.to_thread(_read, self._parts, job.proposal_id)).proposal
-        for contributor in proposal.shares:
-            await store_job(self._parts, News(job.proposal_id, contributor))
+        refused = self._parts.serving.refused
+        if answers == proposal.adapter_digest:
+            for contributor in proposal.shares:
+                await store_job(self._parts, News(job.proposal_id, contributor))
+            await self._tell_approvers(proposal, f"Adapter `{answers[:12]}` answers from now on.")
+        elif refused is not None and refused.digest == proposal.adapter_digest:
+            instead = f"adapter `{answers[:12]}`" if answers else "the base model"
+            await self._tell_approvers(
+                proposal,
+                f"Adapter `{refused.digest[:12]}` was approved but cannot be loaded, so {instead} goes on answering. "
+                f"{blocks.escape(refused.why)}",
+            )
+
+    async def _tell_approvers(self, proposal: Proposal, text: str) -> None:
         if proposal.message_ts:
             await self._client.chat_postMessage(
-                channel=proposal.channel,
-                thread_ts=proposal.message_ts,
-                reply_broadcast=True,
-                text=f"Adapter `{proposal.adapter_digest[:12]}` answers from now on.",
+                channel=proposal.channel, thread_ts=proposal.message_ts, reply_broadcast=True, text=text
             )
 
 

@@ -8,7 +8,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.jobs import Opened
 from bot.slack.parts import SlackParts
-from storage.adapters import serving_adapter
 from storage.feedback import count_corrections
 from storage.proposals import list_proposals
 
@@ -37,10 +36,12 @@ class Home:
 
     def _view(self) -> dict[str, Any]:
         with self._parts.database.read() as session:
-            adapter = serving_adapter(session)
+            adapter = self._parts.serving.answering(session)
             corrections = count_corrections(session)
             waiting = len(list_proposals(session, "open"))
-        serving = "The base model, nothing learned yet."
+        serving = "The base model."
         if adapter is not None and adapter.serving_since is not None:
             serving = f"Adapter {adapter.digest[:12]}, since {adapter.serving_since:%Y-%m-%d %H:%M} UTC."
+        if refused := self._parts.serving.refused:
+            serving += f" Adapter {refused.digest[:12]} was approved since, but cannot be loaded."
         return blocks.home(serving, corrections, waiting)

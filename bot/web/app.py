@@ -7,8 +7,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from bot.assembly import Parts
+from bot.serving import ServingAdapter
 from learning.evaluation import PAGE_FILE, REPORT_FILE
-from storage.adapters import list_adapters, serving_adapter
+from storage.adapters import list_adapters
 from storage.errors import ApprenticeError
 from storage.feedback import count_corrections
 from storage.proposals import list_proposals
@@ -20,8 +21,12 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; b
 
 
 def create_web_app(parts: Parts) -> FastAPI:
-    """Make the application: `/` is the status page, `/healthz` answers 200 while the database does."""
+    """Make the application: `/` is the status page, `/healthz` answers 200 while the database does.
+
+    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, which until then is None.
+    """
     app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.serving = None
     pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
 
     @app.get("/healthz")
@@ -34,9 +39,12 @@ def create_web_app(parts: Parts) -> FastAPI:
 
     @app.get("/", response_class=HTMLResponse)
     def status(request: Request) -> str:
+        engine: ServingAdapter | None = app.state.serving
         with parts.database.read() as session:
             content = {
-                "serving": serving_adapter(session),
+                "started": engine is not None,
+                "serving": engine.answering(session) if engine else None,
+                "refused": engine.refused if engine else None,
                 "adapters": list_adapters(session)[:SHOWN],
                 "runs": list_runs(session)[:SHOWN],
                 "waiting": list_proposals(session, "open"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -233,10 +234,52 @@ def _half_a_layer(folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS)
 
 
+def _drop_config(folder: Path) -> None:
+    (folder / CONFIG).unlink()
+
+
+def _no_alpha(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    del config["lora_alpha"]
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+def _list_for_config(folder: Path) -> None:
+    (folder / CONFIG).write_text("[]")
+
+
+def _odd_header(folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", 10) + b'{"x": 1}  ')
+
+
+def _overlapping_tensors(folder: Path) -> None:
+    content = (folder / WEIGHTS).read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    last = max((name for name in header if name != "__metadata__"), key=lambda name: header[name]["data_offsets"])
+    first = next(entry for entry in header.values() if entry.get("data_offsets", [1])[0] == 0)
+    first["data_offsets"] = header[last]["data_offsets"]
+    forged = json.dumps(header).encode().ljust(length)
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(forged)) + forged + content[8 + length :])
+
+
+def _not_a_number(folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    next(iter(tensors.values()))[0, 0] = float("nan")
+    save_file(tensors, folder / WEIGHTS)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (_cut, "cut short"),
+        (lambda folder: (folder / WEIGHTS).write_bytes(b""), "not a whole safetensors file"),
+        (_drop_config, "adapter_config.json missing"),
+        (_no_alpha, "names no lora_alpha"),
+        (_list_for_config, "names no rank"),
+        (_odd_header, "not a whole safetensors file"),
+        (_overlapping_tensors, "is not readable"),
+        (_not_a_number, "holds infinity or no number"),
         (_drop_manifest, "manifest.json missing"),
         (_add_pickle, "adapter_model.bin"),
         (_other_base, "was trained on base model"),

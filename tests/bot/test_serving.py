@@ -1,0 +1,50 @@
+"""The engine follows the database; what cannot be loaded is tried again later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from bot.serving import RETRY_S, ServingAdapter
+from learning.base_model import BaseModel
+from learning.engine import Engine
+from learning.hardware import detect
+from storage.artifacts import ArtifactStore
+from storage.database import Database
+from tests.governance.installation import Installation
+from tests.learning.tiny import make_tiny_adapter, make_tiny_base
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    return make_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def engine(base: BaseModel) -> Iterator[Engine]:
+    engine = Engine.start(base, detect(threads=1))
+    yield engine
+    engine.close()
+
+
+async def test_an_adapter_that_was_restored_from_a_backup_is_served_without_a_restart(
+    sqlite_database: Database, base: BaseModel, engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 100.0
+    store = ArtifactStore(tmp_path / "artifacts")
+    serving = ServingAdapter(sqlite_database, store, engine, lambda: now)
+    digest = make_tiny_adapter(base, tmp_path / "backup")
+    Installation(sqlite_database, tmp_path).live(digest)
+
+    for _ in range(3):
+        assert await serving.sync() is None
+        assert serving.refused is not None
+        assert serving.refused.digest == digest
+        now += RETRY_S
+    assert caplog.text.count("cannot be served") == 1
+
+    copytree(tmp_path / "backup", store.root / digest)
+    now += RETRY_S
+    assert await serving.sync() == digest
+    assert serving.refused is None
