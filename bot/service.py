@@ -160,6 +160,7 @@ async def running(
             stack.push_async_callback(local.state.sockets.close)
             web.mount("/workspace", local)
         url = await stack.enter_async_context(serve(web, host=settings.web.host, port=settings.web.port))
+        await _keep_running(stack, web.state.audit.run())
         base = await asyncio.to_thread(prepare, settings.model.base, settings.cache_folder, on_progress)
         engine = await asyncio.to_thread(_start_engine, settings, base)
         stack.callback(engine.close)

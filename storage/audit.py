@@ -27,7 +27,7 @@ def lock_audit_log(session: Session) -> None:
 
 
 def next_sequence(session: Session) -> int:
-    """Return the place of the next record; call `lock_audit_log` first."""
+    """Return the place of the next record, which is how many there are; to add one, call `lock_audit_log` first."""
     last = session.exec(select(func.max(AuditRecord.sequence))).one()
     return 0 if last is None else int(last) + 1
 

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from bot.assembly import Parts
 from bot.serving import ServingAdapter
+from bot.web.audit_watch import AuditWatch
 from learning.evaluation import PAGE_FILE, REPORT_FILE
 from storage.adapters import list_adapters
+from storage.audit import next_sequence
 from storage.errors import ApprenticeError
 from storage.feedback import count_corrections
 from storage.proposals import list_proposals
@@ -23,10 +25,12 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; b
 def create_web_app(parts: Parts) -> FastAPI:
     """Make the application: `/` is the status page, `/healthz` answers 200 while the database does.
 
-    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, which until then is None.
+    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, which until then is None; whoever starts
+    the server keeps `state.audit.run()` running.
     """
     app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.serving = None
+    audit = app.state.audit = AuditWatch(parts.audit, parts.database)
     pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
 
     @app.get("/healthz")
@@ -49,14 +53,21 @@ def create_web_app(parts: Parts) -> FastAPI:
                 "runs": list_runs(session)[:SHOWN],
                 "waiting": list_proposals(session, "open"),
                 "corrections": count_corrections(session),
+                "records": next_sequence(session),
             }
         return pages.get_template("status.html").render(
             content,
-            audit=parts.audit.verify(parts.database),
+            audit=audit.latest,
             local=parts.settings.slack.mode == "local",
             base=parts.settings.model.base,
             root=request.scope.get("root_path", ""),
         )
+
+    @app.post("/audit/verify")
+    def verify(request: Request) -> RedirectResponse:
+        """Verify the audit log now, and show what was found."""
+        audit.verify()
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/", status_code=303)
 
     @app.get("/reports/{digest}.json")
     def report_as_json(digest: str) -> Response:
