@@ -1,5 +1,6 @@
 """What people said of answers: votes and corrections. Rows are added, never edited; a person's later one supersedes."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -70,6 +71,18 @@ def list_feedback(
     if after is not None:
         query = query.where(col(Feedback.created_at) > after)
     return list(session.exec(query))
+
+
+def accepted_corrections(session: Session, batch: int = 1_000) -> Iterator[Feedback]:
+    """Give all accepted corrections, holding `batch` of them in memory at a time; in no order."""
+    query = select(Feedback).where(Feedback.kind == "correction", Feedback.state == "accepted")
+    yield from session.exec(query.execution_options(yield_per=batch))
+
+
+def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) -> Iterator[Feedback]:
+    """Give the feedback with these ids, as far as it is still there."""
+    for start in range(0, len(ids), batch):
+        yield from session.exec(select(Feedback).where(col(Feedback.id).in_(ids[start : start + batch])))
 
 
 def count_corrections(session: Session, *, after: datetime | None = None) -> int:
