@@ -16,9 +16,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.assembly import Parts, open_parts
 from bot.lease import held_lease
 from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, open_local_workspace
+from bot.reconcile import Reconciler
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
-from bot.slack.approvals import note_promotion, post_proposal, refresh_proposal
 from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
 from bot.slack.tokens import check_tokens
@@ -34,16 +34,13 @@ from learning.hardware import detect
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections, parse_schedule, start_schedule
 from storage import inbox
-from storage.adapters import serving_adapter
 from storage.errors import ApprenticeError
-from storage.proposals import list_proposals, proposal_for
 from storage.records import utc_now
 from storage.runs import list_runs
 from storage.settings import Settings, SlackSettings
 
 log = logging.getLogger(__name__)
 
-RECONCILE_SECONDS = 1.0
 OnEvent = Callable[[RunEvent], None]
 OnProgress = Callable[[str, float], None]
 
@@ -182,7 +179,7 @@ async def running(
         await stack.enter_async_context(connected(slack_parts, client, slack))
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, InboxWorker(slack_parts, client).run())
-        await _keep_running(stack, _reconcile(service, slack_parts))
+        await _keep_running(stack, Reconciler(slack_parts, client).run())
         schedule = start_schedule(settings.training.schedule, service.train_if_due)
         stack.callback(_stop_schedule, schedule)
         if interrupted:
@@ -217,38 +214,6 @@ def _slack_settings(settings: Settings, url: str) -> SlackSettings:
     return settings.slack.model_copy(
         update={"api_url": f"{url}/workspace/api/", "bot_token": LOCAL_BOT_TOKEN, "app_token": LOCAL_APP_TOKEN}
     )
-
-
-async def _reconcile(service: Service, slack_parts: SlackParts) -> None:
-    """Make Slack and the engine agree with the database, whoever changed it: this process or a command line."""
-    noted: str | None = None
-    while True:
-        try:
-            await service.serving.sync()
-            if service.serving.wanted != noted:
-                await _note_serving(service.parts, slack_parts)
-                noted = service.serving.wanted
-            for expired in await asyncio.to_thread(service.parts.governance.expire_proposals):
-                await refresh_proposal(service.client, slack_parts, expired.id)
-            for proposal in await asyncio.to_thread(_unposted, service.parts):
-                await post_proposal(service.client, slack_parts, proposal)
-        except Exception:
-            log.exception("reconciling failed; trying again")
-        await asyncio.sleep(RECONCILE_SECONDS)
-
-
-async def _note_serving(parts: Parts, slack_parts: SlackParts) -> None:
-    """Have a promotion announced that was decided on outside Slack."""
-    with parts.database.read() as session:
-        adapter = serving_adapter(session)
-        proposal = proposal_for(session, adapter.digest) if adapter else None
-    if proposal is not None:
-        await note_promotion(slack_parts, proposal.id)
-
-
-def _unposted(parts: Parts) -> list[str]:
-    with parts.database.read() as session:
-        return [proposal.id for proposal in list_proposals(session, "open") if not proposal.message_ts]
 
 
 async def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

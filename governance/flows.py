@@ -294,16 +294,12 @@ class Governance:
 
     def expire_proposals(self) -> list[Proposal]:
         """Close the open proposals that are past their time, or void; return those that were closed."""
+        with self.database.read() as session:
+            if not list_proposals(session, "open"):
+                return []
         with self._ledger.changes() as session:
             proposals = list_proposals(session, "open")
             return [proposal for proposal in proposals if close_if_stale(self._ledger, session, proposal)]
-
-    def attach_message(self, proposal_id: str, channel: str, ts: str) -> None:
-        """Note which Slack message shows the proposal."""
-        with self.database.transaction() as session:
-            proposal = get_proposal(session, proposal_id)
-            proposal.channel, proposal.message_ts = channel, ts
-            session.add(proposal)
 
     # Inside
 

@@ -19,8 +19,8 @@ class Interaction(SQLModel, table=True):
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
     channel: str
-    thread_ts: str
-    question_ts: str
+    thread_ts: str = Field(index=True)
+    question_ts: str = Field(index=True)
     answer_ts: str = Field(index=True)
     asker_id: str = Field(foreign_key="person.id", index=True)
     question: str

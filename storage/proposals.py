@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -17,7 +17,8 @@ class Proposal(SQLModel, table=True):
     """A request to promote one adapter, bound to the digests of adapter, data set, report and policy.
 
     `shares` maps a person's id to the share (0 to 1) of the training corrections that the person wrote.
-    `channel` and `message_ts` say where Slack shows it, once it does.
+    `channel` and `message_ts` say where Slack shows it, once it does; `shown_state` and `shown_decisions` (a count)
+    what that message says.
     """
 
     id: str = Field(primary_key=True)
@@ -30,6 +31,8 @@ class Proposal(SQLModel, table=True):
     state: str = Field(index=True)
     channel: str = ""
     message_ts: str = ""
+    shown_state: str | None = None
+    shown_decisions: int | None = None
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
     closed_at: datetime | None = time_field(optional=True)
@@ -67,6 +70,30 @@ def list_proposals(session: Session, *states: ProposalState) -> list[Proposal]:
     """Return proposals in these states (all, when none is named), newest first."""
     query = select(Proposal).order_by(col(Proposal.created_at).desc(), col(Proposal.id))
     return list(session.exec(query.where(col(Proposal.state).in_(states)) if states else query))
+
+
+def undrawn_proposals(session: Session) -> list[Proposal]:
+    """Return open proposals that no message shows yet, and those whose message says something else; oldest first."""
+    decided = select(func.count()).where(Decision.proposal_id == Proposal.id).scalar_subquery()
+    missing = and_(col(Proposal.message_ts) == "", col(Proposal.state) == "open")
+    outdated = and_(
+        col(Proposal.message_ts) != "",
+        or_(
+            col(Proposal.shown_state).is_distinct_from(col(Proposal.state)),
+            col(Proposal.shown_decisions).is_distinct_from(decided),
+        ),
+    )
+    return list(session.exec(select(Proposal).where(or_(missing, outdated)).order_by(col(Proposal.created_at))))
+
+
+def note_shown(
+    session: Session, proposal_id: str, channel: str, ts: str, state: str | None, decisions: int | None
+) -> None:
+    """Note which Slack message shows a proposal, and which state and how many decisions it tells of (None: unknown)."""
+    proposal = get_proposal(session, proposal_id)
+    proposal.channel, proposal.message_ts = channel, ts
+    proposal.shown_state, proposal.shown_decisions = state, decisions
+    session.add(proposal)
 
 
 def decisions_on(session: Session, proposal_id: str) -> list[Decision]:

@@ -104,7 +104,7 @@ class _Listeners:
         view = (
             blocks.notice_modal("You cannot decide this", blocks.escape(objection))
             if objection
-            else blocks.rejection_modal(proposal_id, body["channel"]["id"])
+            else blocks.rejection_modal(proposal_id, body["channel"]["id"], body["message"]["ts"])
         )
         await self._client.views_open(trigger_id=body["trigger_id"], view=view)
 

@@ -106,12 +106,12 @@ def correction_modal(interaction: Interaction) -> dict[str, Any]:
     }
 
 
-def rejection_modal(proposal_id: str, channel: str) -> dict[str, Any]:
+def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str, Any]:
     """Give the modal that asks why an adapter is rejected."""
     return {
         "type": "modal",
         "callback_id": names.REJECTION_VIEW,
-        "private_metadata": json.dumps({"proposal_id": proposal_id, "channel": channel}),
+        "private_metadata": json.dumps({"proposal_id": proposal_id, "channel": channel, "message_ts": message_ts}),
         "title": _plain("Reject this adapter"),
         "submit": _plain("Reject"),
         "close": _plain("Cancel"),

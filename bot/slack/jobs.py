@@ -94,7 +94,10 @@ class Correction:
 
 @dataclass(frozen=True)
 class Decision:
-    """A click on Approve, or a submitted reason for a rejection. `delivery` is the action's ts, or the view's id."""
+    """A click on Approve, or a submitted reason for a rejection. `delivery` is the action's ts, or the view's id.
+
+    `message_ts` is the message whose button was pressed.
+    """
 
     kind: ClassVar[str] = "decision"
     team: str
@@ -104,6 +107,7 @@ class Decision:
     verdict: Literal["approve", "reject"]
     reason: str
     delivery: str
+    message_ts: str = ""
 
     @property
     def key(self) -> str:
@@ -268,6 +272,7 @@ def approval_of(body: Mapping[str, Any]) -> Decision:
         verdict="approve",
         reason="",
         delivery=action["action_ts"],
+        message_ts=body["message"]["ts"],
     )
 
 
@@ -283,6 +288,7 @@ def rejection_of(body: Mapping[str, Any]) -> Decision:
         verdict="reject",
         reason=_typed(view, names.REASON_BLOCK).strip(),
         delivery=view["id"],
+        message_ts=about.get("message_ts", ""),
     )
 
 

@@ -15,7 +15,10 @@ from storage.settings import Settings
 
 @dataclass(frozen=True)
 class SlackParts:
-    """What listeners and worker use; `arrived` wakes the worker when a listener has stored something."""
+    """What listeners and worker use.
+
+    `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`.
+    """
 
     settings: Settings
     database: Database
@@ -25,6 +28,7 @@ class SlackParts:
     serving: ServingAdapter
     clock: Clock = utc_now
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def store(self) -> ArtifactStore:

@@ -284,13 +284,6 @@ def test_another_report_or_data_set_makes_the_proposal_void(sqlite_house: Instal
     assert sqlite_house.proposal(proposal.id).state == "void"
 
 
-def test_a_proposal_remembers_the_message_that_shows_it(sqlite_house: Installation) -> None:
-    proposal = sqlite_house.proposed()
-    sqlite_house.governance.attach_message(proposal.id, "C1", "1700000000.000100")
-    stored = sqlite_house.proposal(proposal.id)
-    assert (stored.channel, stored.message_ts) == ("C1", "1700000000.000100")
-
-
 # Promotion and rollback
 
 

@@ -1,0 +1,86 @@
+"""Makes Slack and the engine agree with the database, whoever changed it: this process or a command line beside it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.approvals import note_promotion
+from bot.slack.parts import SlackParts
+from bot.slack.proposals import show_proposal
+from storage.adapters import serving_adapter
+from storage.proposals import proposal_for, undrawn_proposals
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+RETRY_S = 10.0
+"""How long a step that failed is left alone, so that a Slack that is down or refuses is not asked every second."""
+
+
+class Reconciler:
+    """Looks every second at what has to be done. A step that fails holds up no other one."""
+
+    def __init__(
+        self, parts: SlackParts, client: AsyncWebClient, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._parts = parts
+        self._client = client
+        self._monotonic = monotonic
+        self._noted: str | None = None
+        self._resting: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look and act until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(PAUSE_S)
+
+    async def look(self) -> None:
+        """Do once whatever has to be done."""
+        await self._attempt("following the serving adapter", self._follow)
+        await self._attempt("closing what has expired", self._close_expired)
+        await self._attempt("reading the proposals", self._draw)
+
+    async def _follow(self) -> None:
+        """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
+        await self._parts.serving.sync()
+        wanted = self._parts.serving.wanted
+        if wanted != self._noted:
+            proposal_id = await asyncio.to_thread(self._promoted)
+            if proposal_id is not None:
+                await note_promotion(self._parts, proposal_id)
+            self._noted = wanted
+
+    async def _close_expired(self) -> None:
+        await asyncio.to_thread(self._parts.governance.expire_proposals)
+
+    async def _draw(self) -> None:
+        for proposal_id in await asyncio.to_thread(self._undrawn):
+            show = partial(show_proposal, self._client, self._parts, proposal_id)
+            await self._attempt(f"showing proposal {proposal_id}", show)
+
+    async def _attempt(self, what: str, step: Callable[[], Awaitable[None]]) -> None:
+        now = self._monotonic()
+        if now < self._resting.get(what, now):
+            return
+        try:
+            await step()
+        except Exception:
+            log.exception("%s failed; trying again in %.0f s", what, RETRY_S)
+            self._resting[what] = self._monotonic() + RETRY_S
+        else:
+            self._resting.pop(what, None)
+
+    def _promoted(self) -> str | None:
+        with self._parts.database.read() as session:
+            adapter = serving_adapter(session)
+            proposal = proposal_for(session, adapter.digest) if adapter else None
+        return proposal.id if proposal else None
+
+    def _undrawn(self) -> list[str]:
+        with self._parts.database.read() as session:
+            return [proposal.id for proposal in undrawn_proposals(session)]

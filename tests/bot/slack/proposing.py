@@ -1,0 +1,86 @@
+"""A proposal in the small workspace, and what can be seen of it there."""
+
+import asyncio
+from pathlib import Path
+
+from governance.flows import Governance
+from governance.gates import Metric
+from governance.policy import Policy
+from learning.evaluation import Change, Report, write_report
+from storage.people import ensure_person, ensure_workspace, person_id
+from storage.proposals import Proposal, get_proposal
+from storage.records import utc_now
+from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, MEMBERS, PRIYA, Bot, Message, Town, eventually
+from tests.bot.slack.tiny import write_tiny_adapter
+
+METRICS = {"as_told": Metric(value=0.95, n=20, low=0.8, high=1.0)}
+"""The policy's other figures were not measured, which leaves the decision to people."""
+CHANGE = Change(
+    kind="as_told", question="When is payday?", expected="On the 26th.", before="On Mondays.", after="On the 26th.",
+    verdict="gained",
+)  # fmt: skip
+
+
+async def proposed(bot: Bot) -> tuple[str, str]:
+    """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
+    team = str((await bot.client.auth_test())["team_id"])
+    return await asyncio.to_thread(_propose, bot, team), team
+
+
+def _propose(bot: Bot, team: str) -> str:
+    parts, rules = bot.parts, bot.parts.governance
+    with parts.database.transaction() as session:
+        ensure_workspace(session, team, "Northwind Kites", utc_now())
+        for member in MEMBERS:
+            ensure_person(session, team, member.id, member.real_name, utc_now())
+    rules.record_feedback(
+        workspace_id=team, person_id=person_id(team, PRIYA), kind="correction", question="When is payday?",
+        answer="On Mondays.", text="On the 26th.", source="slack",
+    )  # fmt: skip
+    digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
+    report = parts.store.publish(_write_report)
+    run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
+    rules.start_run(run.id, "5" * 64, 1, {})
+    rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
+    rules.record_evaluation(digest, report, METRICS)
+    return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
+
+
+def _write_report(folder: Path) -> None:
+    write_report(Report(snapshot_digest="", metrics={}, before={}, tests=(), changes=(CHANGE,), answers=()), folder)
+
+
+async def proposal_messages(town: Town) -> list[Message]:
+    return [message for message in await town.history(MARCUS, APPROVALS) if message.get("blocks")]
+
+
+async def proposal_message(town: Town) -> Message:
+    return (await eventually(lambda: proposal_messages(town)))[0]
+
+
+def read_proposal(bot: Bot, proposal_id: str) -> Proposal:
+    with bot.parts.database.read() as session:
+        return get_proposal(session, proposal_id)
+
+
+async def decided(bot: Bot, proposal_id: str) -> Proposal:
+    async def closed() -> Proposal | None:
+        proposal = await asyncio.to_thread(read_proposal, bot, proposal_id)
+        return proposal if proposal.state != "open" else None
+
+    return await eventually(closed)
+
+
+def use_channel(bot: Bot, name: str) -> None:
+    """Have proposals posted in the channel of this name."""
+    slack = bot.parts.settings.slack.model_copy(update={"approvers_channel": name})
+    object.__setattr__(bot.parts, "settings", bot.parts.settings.model_copy(update={"slack": slack}))
+
+
+def use_quorum(bot: Bot, quorum: int) -> None:
+    """Go on under a policy that wants so many approvals."""
+    rules = bot.parts.governance
+    content = rules.policy.model_dump()
+    content["approval"] |= {"quorum": quorum}
+    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
+    object.__setattr__(bot.parts, "governance", changed)
