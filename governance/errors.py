@@ -15,6 +15,10 @@ class ReasonRequiredError(ApprenticeError):
     """The decision needs a reason, and none was given."""
 
 
+class ReasonTooLongError(ApprenticeError):
+    """The reason is longer than is kept."""
+
+
 class ProposalClosedError(ApprenticeError):
     """The proposal takes no decisions any more: decided, expired, or void."""
 

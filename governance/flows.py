@@ -12,11 +12,12 @@ from sqlmodel import Session
 
 from governance.approvals import Ballot, why_not
 from governance.audit import AuditLog
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, ReasonRequiredError
+from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import Policy, names
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
+from governance.reasons import check_reason
 from storage.adapters import Adapter, find_adapter
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
@@ -98,10 +99,10 @@ class Governance:
         Raises:
             NotEntitledError: the policy does not name this reviewer, or the correction is the reviewer's own.
             ReasonRequiredError: declined without a reason.
+            ReasonTooLongError: longer than is kept.
 
         """
-        if not accept:
-            _require_reason(reason, "decline a correction")
+        reason = check_reason(reason, "decline a correction", required=not accept)
         with self._ledger.changes() as session:
             feedback = get_feedback(session, feedback_id)
             if feedback.person_id == reviewer_id:
@@ -263,17 +264,17 @@ class Governance:
 
         Raises:
             ReasonRequiredError: rejected without a reason.
+            ReasonTooLongError: longer than is kept.
             NotEntitledError: this person may not decide on this proposal.
             AlreadyDecidedError: this person has decided before.
             ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
 
         """
-        if verdict == "reject":
-            _require_reason(reason, "reject an adapter")
+        reason = check_reason(reason, f"{verdict} an adapter", required=verdict == "reject")
         with self._ledger.changes() as session:
             proposal = get_proposal(session, proposal_id)
             closed = close_if_stale(self._ledger, session, proposal)
-            outcome = None if closed else self._count(session, proposal, person_id, verdict, reason.strip())
+            outcome = None if closed else self._count(session, proposal, person_id, verdict, reason)
         if outcome is None:
             raise ProposalClosedError(closed)
         self._ledger.keep_checkpoint()
@@ -284,9 +285,11 @@ class Governance:
 
         Raises:
             IllegalStateError: the base model serves already.
+            ReasonRequiredError: no reason is given.
+            ReasonTooLongError: longer than is kept.
 
         """
-        _require_reason(reason, "roll back")
+        reason = check_reason(reason, "roll back")
         with self._ledger.changes() as session:
             previous = roll_back(self._ledger, session, actor, reason)
         self._ledger.keep_checkpoint()
@@ -328,8 +331,3 @@ class Governance:
             promote(self._ledger, session, proposal, person_id)
         promoted = proposal.state == "approved"
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
-
-
-def _require_reason(reason: str, what: str) -> None:
-    if not reason.strip():
-        raise ReasonRequiredError(f"to {what}, say why: the reason is kept with the decision.")

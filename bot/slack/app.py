@@ -17,7 +17,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks, jobs, names
 from bot.slack.intake import store_job
 from bot.slack.parts import SlackParts
-from storage.errors import InvalidFeedbackError, NotFoundError
+from governance.reasons import check_reason
+from storage.errors import ApprenticeError, InvalidFeedbackError, NotFoundError
 from storage.feedback import check_correction
 from storage.interactions import Interaction, find_by_answer, get_interaction
 from storage.people import person_id
@@ -110,8 +111,10 @@ class _Listeners:
 
     async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
         job = jobs.rejection_of(body)
-        if not job.reason:
-            await ack(response_action="errors", errors={names.REASON_BLOCK: "Say why; the reason is kept."})
+        try:
+            check_reason(job.reason, "reject an adapter")
+        except ApprenticeError as error:
+            await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
             return
         await store_job(self._parts, job)
         await ack()

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.slack import names
 from governance.gates import GateResult, worst_first
+from governance.reasons import MAX_REASON_LENGTH
 from learning.evaluation import Change
 from storage.interactions import Interaction
 
@@ -117,7 +118,10 @@ def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str
         "close": _plain("Cancel"),
         "blocks": [
             _text_input(
-                names.REASON_BLOCK, "Why?", hint="The reason is kept in the audit log and shown in the channel."
+                names.REASON_BLOCK,
+                "Why?",
+                hint="The reason is kept with the decision, its digest in the audit log, and shown in the channel.",
+                limit=MAX_REASON_LENGTH,
             )
         ],
     }
@@ -203,15 +207,17 @@ def _feedback_button(text: str, value: str) -> dict[str, Any]:
     return {"text": _plain(text), "accessibility_label": text, "value": value}
 
 
-def _text_input(block_id: str, label: str, *, hint: str, initial: str = "") -> dict[str, Any]:
+def _text_input(
+    block_id: str, label: str, *, hint: str, initial: str = "", limit: int = SECTION_LIMIT
+) -> dict[str, Any]:
     element = {
         "type": "plain_text_input",
         "action_id": names.INPUT_ACTION,
         "multiline": True,
-        "max_length": SECTION_LIMIT,
+        "max_length": limit,
     }
     if initial:
-        element["initial_value"] = clip(initial, SECTION_LIMIT)
+        element["initial_value"] = clip(initial, limit)
     return {"type": "input", "block_id": block_id, "label": _plain(label), "hint": _plain(hint), "element": element}
 
 

@@ -169,6 +169,7 @@ def test_a_rejection_needs_a_reason_and_ends_the_proposal(apprentice: CommandLin
     assert missing.status == 2
     assert "say why" in (empty := apprentice("reject", DIGEST, "--as", "U_APPROVER", "--reason", " ")).said
     assert empty.status == 1
+    assert "at most 1,000" in apprentice("reject", DIGEST, "--as", "U_APPROVER", "--reason", "x" * 1_001).said
     assert house.proposal(proposal.id).state == "open"
 
     assert "Rejected" in apprentice("reject", DIGEST, "--as", "U_APPROVER", "--reason", "no").out

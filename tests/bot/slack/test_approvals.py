@@ -79,9 +79,11 @@ async def test_a_rejection_needs_a_reason_and_keeps_it(bot: Bot, town: Town) -> 
         await town.press(MARCUS, await proposal_message(town), names.REJECT_ACTION)
         view = await town.view(MARCUS)
         refused = await town.submit(MARCUS, view, names.REASON_BLOCK, "  ")
+        too_long = await town.submit(MARCUS, view, names.REASON_BLOCK, "x" * 1_001)
         taken = await town.submit(MARCUS, view, names.REASON_BLOCK, "Payday moved again.")
 
-    assert refused["errors"][names.REASON_BLOCK]
+    assert "say why" in refused["errors"][names.REASON_BLOCK]
+    assert "1,001 characters" in too_long["errors"][names.REASON_BLOCK]
     assert taken["ok"]
     assert (await decided(bot, proposal)).state == "rejected"
     await all_done(bot, 1)
