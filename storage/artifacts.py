@@ -1,15 +1,18 @@
 """The artifact store: folders of files addressed by the SHA-256 of their content, published whole or not at all."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import ArtifactError
 
 CHUNK = 1 << 20
+DRAFT = ".draft-"
 
 
 def file_digest(path: Path) -> str:
@@ -56,8 +59,7 @@ class ArtifactStore:
         publishing the same content again changes nothing.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
-        try:
+        with self._draft() as draft:
             write(draft)
             digest = folder_digest(draft)
             for path in [*draft.rglob("*"), draft]:
@@ -65,8 +67,6 @@ class ArtifactStore:
             if not (self.root / digest).exists():
                 draft.rename(self.root / digest)
                 _sync(self.root)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return digest
 
     def verify(self, digest: str) -> Path:
@@ -86,11 +86,50 @@ class ArtifactStore:
         return folder
 
     def remove_drafts(self) -> int:
-        """Remove what a killed process had begun to write; return how many. Call only while nobody publishes."""
-        drafts = list(self.root.glob(".draft-*")) if self.root.exists() else []
-        for draft in drafts:
-            shutil.rmtree(draft, ignore_errors=True)
-        return len(drafts)
+        """Remove what a killed process had begun to write; return how many. What a live one writes is left alone."""
+        removed = 0
+        for draft in self.root.glob(f"{DRAFT}*"):
+            with _locked(draft, wait=False) as abandoned:
+                if abandoned:
+                    shutil.rmtree(draft, ignore_errors=True)
+                    removed += 1
+        return removed
+
+    @contextmanager
+    def _draft(self) -> Iterator[Path]:
+        """Give a new folder, locked as long as this process lives and the block runs; what is left of it is removed."""
+        while True:
+            draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.root))
+            with _locked(draft, wait=True) as mine:
+                if not mine:  # swept away by somebody before it was locked
+                    continue
+                try:
+                    yield draft
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
+                return
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the folder's lock, which the system takes back from a process that dies; give whether it is held.
+
+    It is not when somebody else holds it (with `wait`, that is waited for), or when the folder is gone.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = folder.exists()
+    except BlockingIOError:
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,6 +75,36 @@ def test_a_writer_that_is_killed_leaves_only_a_draft_which_the_next_start_remove
     assert visible(store) == []
     assert store.remove_drafts() == 1
     assert list(store.root.iterdir()) == []
+
+
+def test_a_draft_that_another_process_is_writing_is_left_alone(store: ArtifactStore) -> None:
+    program = (
+        "import sys; from pathlib import Path; from storage.artifacts import ArtifactStore\n"
+        "def write(folder):\n"
+        "    (folder / 'weights.bin').write_bytes(b'half')\n"
+        "    print('half', flush=True); sys.stdin.readline()\n"
+        "    (folder / 'weights.bin').write_bytes(b'whole')\n"
+        "print(ArtifactStore(Path(sys.argv[1])).publish(write))\n"
+    )
+    command = [sys.executable, "-c", program, str(store.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "half\n"
+        assert store.remove_drafts() == 0
+        digest = writer.communicate("\n", timeout=60)[0].strip()
+    assert (store.verify(digest) / "weights.bin").read_text() == "whole"
+
+
+def test_sweeping_while_others_publish_loses_nothing(store: ArtifactStore) -> None:
+    def write(number: int) -> Callable[[Path], object]:
+        return lambda folder: (folder / "number").write_text(str(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        sweeps = [pool.submit(store.remove_drafts) for _ in range(40)]
+        digests = list(pool.map(store.publish, map(write, range(40))))
+        for sweep in sweeps:
+            sweep.result()
+    assert sorted((store.verify(digest) / "number").read_text() for digest in digests) == sorted(map(str, range(40)))
 
 
 @pytest.mark.parametrize("change", ["edit", "remove", "add", "rename"])
