@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, kl_div
 
 IGNORED = -100
 """The label of tokens that carry no loss (PyTorch's `ignore_index`)."""
+FIRST_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,13 @@ def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:
     }
 
 
-def packed_loss(model: Any, inputs: dict[str, torch.Tensor], replay_weight: float) -> torch.Tensor:
+def packed_loss(
+    model: Any, inputs: dict[str, torch.Tensor], replay_weight: float, first_weight: float = 1.0
+) -> torch.Tensor:
     """Return the mean token loss on what is to be learned, plus `replay_weight` times the divergence on what is not.
+
+    The first FIRST_TOKENS tokens of a learned completion count `first_weight` times: they say which fact is meant, the
+    rest follows from them.
 
     The divergence is the mean over the replayed rows' completion tokens of KL(base || adapted), the base model being
     the same model with its adapter switched off: unlike a loss on the base's own words, it is zero exactly where
@@ -67,7 +73,9 @@ def packed_loss(model: Any, inputs: dict[str, torch.Tensor], replay_weight: floa
     body, head = _body_and_head(model)
     hidden = _hidden(body, inputs, torch.ones_like(owners, dtype=torch.bool))
     learned, replayed = (targets != IGNORED) & (owners[1:] > 0), (targets != IGNORED) & (owners[1:] < 0)
-    loss = cross_entropy(head(hidden[learned]).float(), targets[learned])
+    losses = cross_entropy(head(hidden[learned]).float(), targets[learned], reduction="none")
+    weights = torch.where(_place_in_row(owners[1:][learned]) < FIRST_TOKENS, first_weight, 1.0)
+    loss = (losses * weights).sum() / weights.sum()
     if not replay_weight or not bool(replayed.any()):
         return loss
     seen = owners <= 0
@@ -75,6 +83,14 @@ def packed_loss(model: Any, inputs: dict[str, torch.Tensor], replay_weight: floa
         base = torch.log_softmax(head(_hidden(body, inputs, seen)[replayed[seen[1:]]]).float(), dim=-1)
     adapted = torch.log_softmax(head(hidden[replayed]).float(), dim=-1)
     return loss + replay_weight * kl_div(adapted, base, reduction="batchmean", log_target=True)
+
+
+def _place_in_row(owners: torch.Tensor) -> torch.Tensor:
+    """Return the place of each token in its row, from 0, given the rows (n,) that the tokens belong to."""
+    places = torch.arange(len(owners), device=owners.device)
+    begins = torch.ones_like(owners, dtype=torch.bool)
+    begins[1:] = owners[1:] != owners[:-1]
+    return places - torch.where(begins, places, 0).cummax(dim=0).values
 
 
 def _hidden(body: Callable[..., Any], inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:

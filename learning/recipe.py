@@ -27,21 +27,29 @@ class AdapterRecipe(_Section):
 
 
 class OptimizerRecipe(_Section):
-    """AdamW with a linear warm-up and a linear decay to zero."""
+    """AdamW with a linear warm-up and a linear decay to zero; B matrices at `b_ratio` times the rate (LoRA+).
+
+    LoRA+ (arXiv 2402.12354): A and B of one layer differ in scale, and B may move faster.
+    """
 
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    b_ratio: float = Field(default=1.0, gt=0, le=64)
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     max_gradient_norm: float = Field(default=1.0, gt=0)
 
 
 class WordingRecipe(_Section):
-    """How often each fact is shown, each time in a newly drawn wording, and how many facts a step shows."""
+    """How often each fact is shown, each time in a newly drawn wording, and how many facts a step shows.
+
+    `first_weight` is what the first tokens of an answer, which choose the fact, count in the loss.
+    """
 
     per_fact: int = Field(default=50, ge=1, le=10_000)
     rows_per_step: int = Field(default=10, ge=1, le=1024)
     min_steps: int = Field(default=30, ge=1)
     original_share: float = Field(default=0.0, ge=0, le=1)
+    first_weight: float = Field(default=1.0, gt=0, le=100)
 
 
 class ReplayRecipe(_Section):

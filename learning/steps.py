@@ -29,6 +29,8 @@ def plan_steps(
     facts = [Fact(row.question, row.answer) for row in snapshot.rows]
     wordings, held_out = Wordings(facts), held_out_wordings(facts)
     steps, rows = step_count(len(facts), recipe)
+    # Few facts leave room in a step; general prompts take it, as few facts are soon learned and then over-learned.
+    replay_rows = recipe.replay.rows_per_step and recipe.replay.rows_per_step + recipe.wordings.rows_per_step - rows
     turns, general = _endless(range(len(facts)), source), _endless(range(len(replays)), source)
     prefix = encoder.prefix()
     plan = []
@@ -39,7 +41,7 @@ def plan_steps(
             for index in chosen
         ]
         drawn = [encoder.row(text, facts[index].answer) for text, index in zip(questions, chosen, strict=True)]
-        replayed = [replays[next(general)] for _ in range(recipe.replay.rows_per_step if replays else 0)]
+        replayed = [replays[next(general)] for _ in range(replay_rows if replays else 0)]
         plan.append(packed_step(prefix, [*drawn, *replayed]))
     return plan
 

@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
+from peft.optimizers import create_loraplus_optimizer
+from torch import nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -62,6 +64,19 @@ class PackedTrainer(SFTTrainer):
     """TRL's SFT trainer on packed steps in their given order, with the loss taken at completion tokens only."""
 
     replay_weight = 0.0
+    first_weight = 1.0
+    b_ratio = 1.0
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Make AdamW with the B matrices at their own learning rate."""
+        self.optimizer = create_loraplus_optimizer(
+            model or self.model,
+            torch.optim.AdamW,
+            lr=self.args.learning_rate,
+            loraplus_lr_ratio=self.b_ratio,
+            weight_decay=self.args.weight_decay,
+        )
+        return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
@@ -74,7 +89,7 @@ class PackedTrainer(SFTTrainer):
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
-        loss = packed_loss(model, inputs, self.replay_weight)
+        loss = packed_loss(model, inputs, self.replay_weight, self.first_weight)
         return (loss, {}) if return_outputs else loss
 
 
@@ -212,21 +227,30 @@ def _trainer(
         peft_config=_lora(recipe, model),
     )
     trainer.replay_weight = recipe.replay.weight
+    trainer.first_weight = recipe.wordings.first_weight
+    trainer.b_ratio = recipe.optimizer.b_ratio
     trainer.add_callback(reporter)
     return trainer
 
 
 def _lora(recipe: Recipe, model: Any) -> LoraConfig:
-    modules = recipe.adapter.target_modules
-    layers = range(recipe.adapter.first_layer, model.config.num_hidden_layers)
+    modules, first = recipe.adapter.target_modules, recipe.adapter.first_layer
+    if modules == "all-linear" and first:  # PEFT takes no layers beside that word
+        modules = tuple(sorted(_linear_names(model)))
     return LoraConfig(
         r=recipe.adapter.rank,
         lora_alpha=recipe.adapter.alpha,
         target_modules=modules if isinstance(modules, str) else list(modules),
-        layers_to_transform=list(layers) if recipe.adapter.first_layer else None,
+        layers_to_transform=list(range(first, model.config.num_hidden_layers)) if first else None,
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
     )
+
+
+def _linear_names(model: Any) -> set[str]:
+    head = model.get_output_embeddings()
+    linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head)
+    return {name.rpartition(".")[2] for name in linear}
 
 
 def _last_checkpoint(folder: Path) -> str | None:

@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from learning.lexicon import FRAMES, FUNCTION_WORDS, OPENERS, PREFIXES, SUFFIXES, SYNONYMS, VERBS
+from learning.lexicon import FRAMES, FUNCTION_WORDS, OPENERS, PREFIXES, SUFFIXES, VERBS
+from learning.thesaurus import WORD, load_thesaurus
 
-WORD = re.compile(r"[#@]?[\w][\w.,:/'+-]*\w|\w")
 QUESTION_WORD = re.compile(
     r"^(?P<wh>what|which|who|where|when|why|how(?: (?:long|often|many|much|fast|large|big|far|old|high))?)\b",
     re.IGNORECASE,
 )
+REPLACED = (0, 0, 1, 1, 2, 2)
+"""How many expressions of a wording are replaced; each number as often as it is listed."""
 ATTEMPTS = 8
 """How often a wording that lost its distinguishing words is drawn again before the question itself is taken."""
 
@@ -119,17 +121,12 @@ def _drop_words(question: str, random_source: random.Random) -> str:
 
 
 def _replace_synonyms(text: str, random_source: random.Random) -> str:
-    """Replace none, one or two of the words and phrases that the lexicon knows."""
-    found = [phrase for phrase in SYNONYMS if re.search(_whole(phrase), text, re.IGNORECASE)]
-    result = text
-    for phrase in random_source.sample(found, min(random_source.choice((0, 1, 1, 2)), len(found))):
-        other = random_source.choice((phrase, *SYNONYMS[phrase]))
-        result = re.sub(_whole(phrase), other, result, count=1, flags=re.IGNORECASE)
-    return result
-
-
-def _whole(phrase: str) -> str:
-    return rf"\b{re.escape(phrase)}\b"
+    """Put other expressions for up to three of those that the thesaurus knows."""
+    found = load_thesaurus().find(text)
+    count = min(random_source.choice(REPLACED), len(found))
+    for place in sorted(random_source.sample(found, count), key=lambda place: place.start, reverse=True):
+        text = text[: place.start] + random_source.choice(place.others) + text[place.end :]
+    return text
 
 
 def _surface(text: str, random_source: random.Random) -> str:

@@ -4,7 +4,7 @@ import re
 
 from learning.curation import normalise
 from learning.evaluation.questions import Question
-from learning.wordings import WORD
+from learning.thesaurus import WORD
 
 MIN_OVERLAP = 0.75
 """Share of a corrected answer's words that an answer must have where the correction has no figure, name or address."""

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from learning.curation import Row, Snapshot, write_snapshot
-from learning.packing import IGNORED, TokenRow, collate, packed_loss, packed_step
+from learning.packing import FIRST_TOKENS, IGNORED, TokenRow, collate, packed_loss, packed_step
 from learning.recipe import Recipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
 from learning.steps import draw_question
@@ -241,6 +241,23 @@ def test_a_packed_step_has_the_loss_of_its_rows_one_by_one() -> None:
     assert packed_loss(model, step, replay_weight=0.0).item() == pytest.approx(
         torch.cat(losses).mean().item(), rel=1e-4
     )
+
+
+def test_the_first_tokens_of_an_answer_count_more() -> None:
+    model = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
+    long, short = TokenRow((70, 71), tuple(range(80, 80 + FIRST_TOKENS + 2))), TokenRow((72,), (90, 91))
+
+    packed = packed_loss(model, collate([packed_step([256], [long, short])]), 0.0, first_weight=3.0).item()
+
+    logits = [model(input_ids=torch.tensor([[256, *row.prompt, *row.completion]])).logits[0] for row in (long, short)]
+    losses = [
+        torch.nn.functional.cross_entropy(
+            kept[-len(row.completion) - 1 : -1], torch.tensor(row.completion), reduction="none"
+        )
+        for kept, row in zip(logits, (long, short), strict=True)
+    ]
+    weights = torch.tensor([3.0] * FIRST_TOKENS + [1.0, 1.0] + [3.0, 3.0])
+    assert packed == pytest.approx(((torch.cat(losses) * weights).sum() / weights.sum()).item(), rel=1e-4)
 
 
 def test_only_completions_carry_loss() -> None:
