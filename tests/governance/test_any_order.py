@@ -1,11 +1,13 @@
 """Whatever is called in whatever order: one adapter serves at most, history is legal, and the log verifies."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +25,12 @@ from tests.governance.installation import APPROVER, BAD, EXPERT, GOOD, OTHER, ST
 
 PEOPLE = st.sampled_from([STARTER, EXPERT, APPROVER, OTHER])
 VERDICTS = st.sampled_from(["approve", "approve", "approve", "reject"])
+WORTH_SEEING = {
+    *(f"proposal.{end}" for end in ("approved", "rejected", "expired", "void")),
+    *(f"adapter.{state}" for state in ("serving", "retired", "rolled_back", "rejected", "expired")),
+    *(f"decision.{verdict}" for verdict in ("approve", "reject")),
+}
+"""Without these in the log, that no rule was broken would say little."""
 PLACES = st.sampled_from([0, 0, 0, 1, 2])
 """How far back, mostly the newest: what happens to those that are closed is seen soon enough."""
 
@@ -31,6 +39,8 @@ class Organisation(RuleBasedStateMachine):
     """People, the clock and an operator, doing anything at any time; refusals are part of normal life."""
 
     template: Path
+    happened: ClassVar[Counter[str]]
+    """How often each kind of audit record was written, over all examples."""
 
     @initialize(quorum=st.sampled_from([1, 2]))
     def open_installation(self, quorum: int) -> None:
@@ -41,6 +51,7 @@ class Organisation(RuleBasedStateMachine):
         self.house.use_policy(approval={"quorum": quorum})
         self.adapters: list[str] = []
         self.proposals: list[Proposal] = []
+        self.ends: dict[str, str] = {}
 
     @rule(metrics=st.sampled_from([GOOD, GOOD, GOOD, BAD]), propose=st.sampled_from([True, True, False]))
     def train(self, metrics: dict[str, Metric], propose: bool) -> None:  # noqa: FBT001 - called by Hypothesis
@@ -92,6 +103,16 @@ class Organisation(RuleBasedStateMachine):
                 assert proposal.state != "approved" or len(approvals) == len(decided) > 0
 
     @invariant()
+    def a_proposal_ends_once(self) -> None:
+        with self.house.database.read() as session:
+            states = {proposal.id: proposal.state for proposal in list_proposals(session)}
+        assert states | self.ends == states
+        self.ends = {proposal: state for proposal, state in states.items() if state != "open"}
+        told = [content for content in map(json.loads, self.house.log()) if content["action"].startswith("proposal.")]
+        ended = [(content["object"], content["action"]) for content in told if content["action"] != "proposal.open"]
+        assert sorted(ended) == sorted((proposal, f"proposal.{state}") for proposal, state in self.ends.items())
+
+    @invariant()
     def the_log_verifies_and_tells_the_present_state(self) -> None:
         assert self.house.audit.verify(self.house.database).verified
         told: dict[str, str] = {}
@@ -112,6 +133,7 @@ class Organisation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "house"):
+            self.happened.update(json.loads(body)["action"] for body in self.house.log())
             self.house.database.close()
             self.folder.cleanup()
 
@@ -122,6 +144,7 @@ class Organisation(RuleBasedStateMachine):
 def test_no_order_of_events_breaks_the_rules(sqlite_template: Path, examples: int, steps: int) -> None:
     class ThisOrganisation(Organisation):
         template = sqlite_template
+        happened: ClassVar[Counter[str]] = Counter()
 
     run_state_machine_as_test(
         ThisOrganisation,
@@ -134,3 +157,4 @@ def test_no_order_of_events_breaks_the_rules(sqlite_template: Path, examples: in
             derandomize=True,
         ),
     )
+    assert set(ThisOrganisation.happened) >= WORTH_SEEING
