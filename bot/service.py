@@ -29,7 +29,9 @@ from bot.workspace.people import People
 from bot.workspace.serving import serve
 from bot.workspace.state import Workspace
 from learning.base_model import BaseModel, prepare
+from learning.embedding import Embedder
 from learning.engine import Engine
+from learning.examples import WorkedExamples
 from learning.hardware import detect
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections, parse_schedule, start_schedule
@@ -173,6 +175,7 @@ async def running(
             engine=engine,
             base=base,
             serving=serving,
+            examples=await asyncio.to_thread(_worked_examples, parts, engine),
         )
         run_progress = RunProgress(slack_parts, client)
         service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress)
@@ -205,6 +208,12 @@ def recover(parts: Parts) -> bool:
 
 def _start_engine(settings: Settings, base: BaseModel) -> Engine:
     return Engine.start(base, detect(threads=settings.inference.threads), max_batch=settings.inference.max_batch)
+
+
+def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
+    settings = parts.settings
+    embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
+    return WorkedExamples(parts.database, embedder.embed, settings.examples)
 
 
 def _slack_settings(settings: Settings, url: str) -> SlackSettings:

@@ -168,7 +168,7 @@ def _phrases(text: str, values: frozenset[str], *, cut_verbs: bool) -> list[str]
     runs: list[list[str]] = [[]]
     for word in WORD.findall(text):
         lower = word.lower()
-        if lower in FUNCTION_WORDS or lower in values or (cut_verbs and _stem(lower) in VERBS):
+        if lower in FUNCTION_WORDS or lower in values or (cut_verbs and stem(lower) in VERBS):
             runs.append([])
         else:
             runs[-1].append(word)
@@ -191,10 +191,10 @@ def _statement(fact: Fact, values: frozenset[str]) -> str:
 def _content(fact: Fact) -> list[str]:
     values = _values(fact)
     words = WORD.findall(f"{fact.question} {fact.answer}".lower())
-    return [word for word in words if word not in FUNCTION_WORDS and word not in values and _stem(word) not in VERBS]
+    return [word for word in words if word not in FUNCTION_WORDS and word not in values and stem(word) not in VERBS]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """Cut the commonest English endings; enough to see "deploys" and "deploy" as one."""
     for ending in ("ies", "ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004
@@ -203,7 +203,7 @@ def _stem(word: str) -> str:
 
 
 def _stems(words: Sequence[str]) -> set[str]:
-    return {_stem(word) for word in words}
+    return {stem(word) for word in words}
 
 
 def _kind(question: str) -> str:

@@ -13,7 +13,9 @@ class Interaction(SQLModel, table=True):
     """One question of one person and the answer that was shown.
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
-    log-probabilities (natural logarithm), seconds to the first token and in all.
+    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
+    `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections)
+    or `accepted` (an accepted correction itself); `feedback` holds their ids, `scores` how well each one matched.
     """
 
     id: str = Field(primary_key=True)
@@ -30,6 +32,7 @@ class Interaction(SQLModel, table=True):
     prompt_digest: str
     private: bool = False
     usage: dict[str, Any] = json_field()
+    source: dict[str, Any] = json_field()
     created_at: datetime = time_field(index=True)
 
 

@@ -53,6 +53,19 @@ class InferenceSettings(_Section):
     threads: int = Field(default=0, ge=0, le=1024)
 
 
+class ExamplesSettings(_Section):
+    """How accepted corrections count before they are trained on.
+
+    The thresholds are cosines of meaning (-1 to 1, see `learning/retrieval.py`): from `certain` on, a correction of the
+    very question is given as the answer; from `possible` on, up to `max` are shown to the model as worked examples.
+    """
+
+    enabled: bool = True
+    max: int = Field(default=3, ge=1, le=16)
+    certain: float = Field(default=0.3, ge=-1.0, le=1.0)
+    possible: float = Field(default=0.17, ge=-1.0, le=1.0)
+
+
 class TrainingSettings(_Section):
     """When and how adapters are trained. `schedule` is a five-field cron line in UTC; empty means only on demand."""
 
@@ -88,6 +101,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     model: ModelSettings = ModelSettings()
     inference: InferenceSettings = InferenceSettings()
+    examples: ExamplesSettings = ExamplesSettings()
     training: TrainingSettings = TrainingSettings()
     web: WebSettings = WebSettings()
     governance: GovernanceSettings = GovernanceSettings()

@@ -17,7 +17,7 @@ from bot.demo.script import Answered, Outcome, play, right
 from bot.service import running
 from bot.training_run import ProgressBars
 from storage.errors import ConfigurationError
-from storage.settings import Settings, load_settings
+from storage.settings import ExamplesSettings, Settings, load_settings
 
 MARKER = ".apprentice-demo"
 PERCENT = 100
@@ -45,9 +45,11 @@ async def play_script(folder: Path, *, facts: int, json_file: Path | None) -> in
     empty(folder)
     console = Console()
     handbook = read_handbook()[:facts]
+    # Before and after show what the adapter learned: nothing is looked up among the corrections.
+    settings = demo_settings(folder, 0, "").model_copy(update={"examples": ExamplesSettings(enabled=False)})
     with ProgressBars() as bars:
         on_progress = lambda what, share: bars.show("base model", int(share * PERCENT), PERCENT, what)  # noqa: E731
-        async with running(demo_settings(folder, 0, ""), on_progress=on_progress) as service:
+        async with running(settings, on_progress=on_progress) as service:
             service.on_event = bars.on_event
             outcome = await play(service, handbook, bars.show)
     _print_outcome(console, handbook, outcome)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -15,10 +16,12 @@ from bot.slack.jobs import Question
 from bot.slack.parts import SlackParts
 from bot.slack.stream import AnswerStream, remove_messages
 from learning.engine import Completion, EngineError, Sampling
-from learning.prompts import ChatMessage, Exchange, build_messages, prompt_digest
+from learning.examples import Choice, messages_with_examples
+from learning.prompts import ChatMessage, Exchange, prompt_digest
 from storage import inbox
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_question, thread_history
+from storage.people import names_of
 from storage.records import new_id
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,18 @@ HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
 HOW_TO_ASK = "Ask me a question, and I answer in this thread."
 NO_ANSWER = "I have no answer to that."
+
+
+CREDITS = {"accepted": "As corrected by {names}.", "examples": "After corrections by {names}.", "model": ""}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a question will be answered; `credit` says to its readers whose corrections that rests on."""
+
+    choice: Choice
+    messages: list[ChatMessage]
+    credit: str
 
 
 class Answering:
@@ -54,7 +69,7 @@ class Answering:
     async def _answer(self, question: Question, event: InboxEvent) -> None:
         asker = await self._directory.person(question.team, question.user)
         private = question.direct or await self._directory.is_private(question.channel)
-        messages = await asyncio.to_thread(self._messages, question)
+        plan = await asyncio.to_thread(self._plan, question, asker)
 
         async def remember(begun: list[str]) -> None:
             await asyncio.to_thread(self._note, event, begun)
@@ -62,8 +77,8 @@ class Answering:
         stream = AnswerStream(self._client, question, remember)
         interaction_id = new_id("qa")
         try:
-            completion = await self._generate(messages, stream)
-            answer_ts = await stream.stop(blocks.answer_actions(interaction_id))
+            completion = await self._give(plan, stream)
+            answer_ts = await stream.stop(blocks.answer_actions(interaction_id, plan.credit))
         except Exception:
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
@@ -76,15 +91,23 @@ class Answering:
             answer_ts=answer_ts,
             asker_id=asker,
             question=question.text,
-            answer=completion.text or NO_ANSWER,
-            adapter_digest=completion.adapter,
+            answer=completion.text or NO_ANSWER if completion else plan.choice.known[0].answer,
+            adapter_digest=completion.adapter if completion else None,
             base_digest=self._parts.base.digest,
-            prompt_digest=prompt_digest(messages),
+            prompt_digest=prompt_digest(plan.messages),
             private=private,
-            usage=_usage(completion),
+            usage=_usage(completion) if completion else {},
+            source=plan.choice.record(),
             created_at=self._parts.clock(),
         )
         await asyncio.to_thread(self._store, interaction)
+
+    async def _give(self, plan: Plan, stream: AnswerStream) -> Completion | None:
+        """Answer as planned; None when the answer is an accepted correction, which no model made."""
+        if plan.choice.how == "accepted":
+            await stream.append(plan.choice.known[0].answer)
+            return None
+        return await self._generate(plan.messages, stream)
 
     async def _generate(self, messages: list[ChatMessage], stream: AnswerStream) -> Completion:
         """Let the serving adapter answer, each piece going to Slack as it comes."""
@@ -112,11 +135,18 @@ class Answering:
         with self._parts.database.read() as session:
             return find_by_question(session, question.team, question.channel, question.ts) is not None
 
-    def _messages(self, question: Question) -> list[ChatMessage]:
+    def _plan(self, question: Question, asker: str) -> Plan:
+        choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
+        authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
+            names = names_of(session, authors)
         history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
-        return build_messages(question.text, self._parts.settings.model.system_prompt, history)
+        messages = messages_with_examples(
+            question.text, self._parts.settings.model.system_prompt, choice.known, history
+        )
+        credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))
+        return Plan(choice, messages, credit)
 
     def _note(self, event: InboxEvent, begun: list[str]) -> None:
         with self._parts.database.transaction() as session:

@@ -52,9 +52,10 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def answer_actions(interaction_id: str) -> Blocks:
-    """Give the feedback buttons and the "Correct this" button that end an answer."""
+def answer_actions(interaction_id: str, source: str = "") -> Blocks:
+    """Give what ends an answer: whose it is (`source`, when not empty), the feedback buttons and "Correct this"."""
     return [
+        *([context(escape(source))] if source else []),
         {
             "type": "context_actions",
             "elements": [

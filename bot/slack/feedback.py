@@ -19,10 +19,10 @@ VOTES = {
 }
 CORRECTIONS = {
     "accepted": (
-        "Recorded, thank you. Your correction goes into the next training; what comes of that goes live only after "
-        "it was tested and a person approved it."
+        "Recorded, thank you. Your correction counts from the next question on, and goes into the next training; what "
+        "comes of that goes live only after it was tested and a person approved it."
     ),
-    "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used for training.",
+    "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used.",
 }
 KEPT = "Recorded, thank you."
 

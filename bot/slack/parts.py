@@ -7,6 +7,7 @@ from bot.serving import ServingAdapter
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
+from learning.examples import WorkedExamples
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.records import Clock, utc_now
@@ -26,6 +27,7 @@ class SlackParts:
     engine: Engine
     base: BaseModel
     serving: ServingAdapter
+    examples: WorkedExamples
     clock: Clock = utc_now
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)

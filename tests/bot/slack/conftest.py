@@ -28,7 +28,9 @@ from governance.audit import AuditLog
 from governance.flows import Governance
 from governance.policy import load_policy
 from learning.base_model import BaseModel, prepare
+from learning.embedding import Embedder
 from learning.engine import Engine
+from learning.examples import WorkedExamples
 from learning.hardware import detect
 from storage.artifacts import ArtifactStore
 from storage.database import Database
@@ -228,6 +230,7 @@ def parts(
     settings = Settings(
         data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
     )
+    embedder = Embedder(engine, settings.model.system_prompt, tiny_base.path.parent / "cache")
     audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
     return SlackParts(
         settings=settings,
@@ -236,6 +239,7 @@ def parts(
         engine=engine,
         base=tiny_base,
         serving=ServingAdapter(sqlite_database, ArtifactStore(settings.artifact_folder), engine),
+        examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples),
     )
 
 

@@ -1,0 +1,90 @@
+"""Accepted corrections at work before any training: given as the answer, or shown to the model as worked examples.
+
+Evaluation and training never see them; they measure and change the adapter alone.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from learning.accepted import AcceptedCorrections, Known, Scope
+from learning.prompts import ChatMessage, Exchange, build_messages
+from learning.retrieval import Embed, Match, Retriever
+from learning.same_question import is_same_question
+from storage.database import Database
+from storage.settings import ExamplesSettings
+
+LEAD = 0.1
+"""How much higher than the next best an accepted answer's score must be, so that two like facts are told apart."""
+
+How = Literal["accepted", "examples", "model"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a question is to be answered.
+
+    `accepted`: with the one match's own answer; `examples`: by the model, which is shown the matches (best first);
+    `model`: by the model alone.
+    """
+
+    how: How
+    matches: tuple[Match, ...] = ()
+
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """What was matched, best first."""
+        return tuple(match.known for match in self.matches)
+
+    def record(self) -> dict[str, object]:
+        """Return what is kept with the interaction."""
+        return {
+            "how": self.how,
+            "feedback": [feedback_id for known in self.known for feedback_id in known.feedback_ids],
+            "scores": [round(match.score, 4) for match in self.matches],
+        }
+
+
+MODEL_ALONE = Choice("model")
+
+
+class WorkedExamples:
+    """Chooses by what the database says is accepted at the moment of the question. May be used by several threads."""
+
+    def __init__(self, database: Database, embed: Embed, settings: ExamplesSettings) -> None:
+        self._settings = settings
+        self._accepted = AcceptedCorrections(database)
+        self._retriever = Retriever(embed)
+        self._turn = threading.Lock()
+
+    def choose(self, question: str, workspace_id: str, alone_with: str | None = None) -> Choice:
+        """Say how to answer a question of somebody in this workspace; blocks.
+
+        `alone_with` is the person when nobody else can read the conversation; only there are private corrections used.
+        """
+        if not self._settings.enabled or not question.strip():
+            return MODEL_ALONE
+        scopes = [Scope(workspace_id, None), *([Scope(workspace_id, alone_with)] if alone_with else [])]
+        with self._turn:
+            self._retriever.update(self._accepted.sync())
+            matches = self._retriever.search(question, scopes, max(2, self._settings.max))
+        return decide(question, matches, self._settings)
+
+
+def decide(question: str, matches: Sequence[Match], settings: ExamplesSettings) -> Choice:
+    """Choose among the best matches, best first."""
+    if not matches or matches[0].meaning < settings.possible:
+        return MODEL_ALONE
+    best, lead = matches[0], matches[0].score - (matches[1].score if len(matches) > 1 else 0.0)
+    if best.meaning >= settings.certain and lead >= LEAD and is_same_question(question, best.known):
+        return Choice("accepted", (best,))
+    return Choice("examples", tuple(match for match in matches[: settings.max] if match.meaning >= settings.possible))
+
+
+def messages_with_examples(
+    question: str, system_prompt: str, known: Sequence[Known], history: Sequence[Exchange] = ()
+) -> list[ChatMessage]:
+    """Return the prompt with what is known in it (best first); without anything known it is the plain prompt."""
+    examples: list[Exchange] = [{"question": each.question, "answer": each.answer} for each in reversed(known)]
+    return build_messages(question, system_prompt, [*history, *examples])

@@ -1,0 +1,102 @@
+"""A correction counts from the next question on: what the people in the channel see of it, before any training."""
+
+import asyncio
+
+from bot.slack import names
+from storage.interactions import Interaction
+from storage.people import ensure_person, ensure_workspace, person_id
+from tests.bot.slack.conftest import ADA, PRIYA, Bot, Message, Town, all_done, eventually, interactions
+
+ASKED, TOLD = "What fabric does the Osprey kite use?", "The Osprey kite uses Icarex fabric."
+
+
+async def asked_and_corrected(bot: Bot, town: Town, channel: str | None = None) -> None:
+    """Ada asks, and Priya (in a channel; Ada herself in private) writes the right answer."""
+    if channel is None:
+        answer = await town.answer(await town.mention(ADA, ASKED))
+        await correct(bot, town, PRIYA, answer)
+    else:
+        answer = await town.answer(await town.send(ADA, ASKED, channel), channel)
+        await correct(bot, town, ADA, answer)
+
+
+async def correct(bot: Bot, town: Town, user: str, answer: Message) -> None:
+    await eventually(lambda: kept(bot, 1))
+    async with town.watch(user):
+        await town.press(user, answer, names.CORRECT_ACTION)
+        assert (await town.submit(user, await town.view(user), names.CORRECTION_BLOCK, TOLD))["ok"]
+    await all_done(bot, 2)
+
+
+async def kept(bot: Bot, count: int) -> list[Interaction]:
+    found = await asyncio.to_thread(interactions, bot)
+    return found if len(found) >= count else []
+
+
+def small_print(message: Message) -> list[str]:
+    return [
+        element["text"]
+        for block in message.get("blocks", [])
+        if block["type"] == "context"
+        for element in block["elements"]
+    ]
+
+
+async def test_the_next_one_who_asks_gets_the_correction_and_sees_whose_it_is(bot: Bot, town: Town) -> None:
+    await asked_and_corrected(bot, town)
+
+    answer = await town.answer(await town.mention(PRIYA, "what fabric does the Osprey kite use"))
+
+    assert answer["text"].strip() == TOLD
+    assert small_print(answer) == ["As corrected by Priya Raman."]
+    first, second = await eventually(lambda: kept(bot, 2))
+    assert (second.answer, second.adapter_digest, second.usage) == (TOLD, None, {})
+    assert second.source["how"] == "accepted"
+    assert len(second.source["feedback"]) == 1
+    assert (first.source["how"], first.source["feedback"]) == ("model", [])
+    assert first.prompt_digest != second.prompt_digest
+
+
+async def test_a_question_like_it_is_answered_by_the_model_which_is_shown_the_correction(bot: Bot, town: Town) -> None:
+    await asked_and_corrected(bot, town)
+
+    answer = await town.answer(await town.mention(ADA, "What fabric does the Heron kite use?"))
+
+    _, second = await eventually(lambda: kept(bot, 2))
+    assert second.source["how"] == "examples"
+    assert second.usage["prompt_tokens"] > len(TOLD)  # the tiny model reads single bytes
+    assert small_print(answer) == ["After corrections by Priya Raman."]
+
+
+async def test_what_was_corrected_in_private_stays_there(bot: Bot, town: Town) -> None:
+    channel = await town.dm(ADA)
+    await asked_and_corrected(bot, town, channel)
+
+    in_public = await town.answer(await town.mention(ADA, ASKED))
+    in_private = await town.answer(await town.send(ADA, ASKED, channel), channel)
+
+    assert TOLD not in in_public["text"]
+    assert small_print(in_public) == []
+    assert in_private["text"].strip() == TOLD
+
+
+async def test_a_correction_accepted_by_another_process_is_used_too(bot: Bot, town: Town) -> None:
+    await town.answer(await town.mention(ADA, "kite wind"))
+    (first,) = await eventually(lambda: kept(bot, 1))
+    team, author = first.workspace_id, person_id(first.workspace_id, PRIYA)
+    with bot.parts.database.transaction() as session:
+        ensure_workspace(session, team, "Northwind Kites", bot.parts.clock())
+        ensure_person(session, team, PRIYA, "Priya Raman", bot.parts.clock())
+    bot.parts.governance.record_feedback(
+        workspace_id=team,
+        person_id=author,
+        kind="correction",
+        question=ASKED,
+        answer="Silk.",
+        text=TOLD,
+        source="import",
+    )
+
+    answer = await town.answer(await town.mention(ADA, ASKED))
+
+    assert answer["text"].strip() == TOLD
