@@ -1,4 +1,4 @@
-"""Accepted corrections at work before any training: given as the answer, or shown to the model as worked examples.
+"""Accepted corrections at work before any training: given, quoted, or shown to the model as worked examples.
 
 Evaluation and training never see them; they measure and change the adapter alone.
 """
@@ -16,17 +16,19 @@ from storage.database import Database
 from storage.settings import ExamplesSettings
 
 LEAD = 0.1
-"""How much higher than the next best an accepted answer's score must be, so that two like facts are told apart."""
+"""How much higher than the next best a score must be to stand for one fact among others like it: on the development
+questions 127 of 132 such matches were right, without it 147 of 170."""
+QUOTE = "The nearest that I was taught is \u201c{question}\u201d: {answer}"
 
-How = Literal["accepted", "examples", "model"]
+How = Literal["accepted", "quoted", "examples", "model"]
 
 
 @dataclass(frozen=True)
 class Choice:
     """How a question is to be answered.
 
-    `accepted`: with the one match's own answer; `examples`: by the model, which is shown the matches (best first);
-    `model`: by the model alone.
+    `accepted`: with the one match's own answer; `quoted`: with that, and the question that it is the answer to;
+    `examples`: by the model, which is shown the matches (best first); `model`: by the model alone.
     """
 
     how: How
@@ -36,6 +38,14 @@ class Choice:
     def known(self) -> tuple[Known, ...]:
         """What was matched, best first."""
         return tuple(match.known for match in self.matches)
+
+    @property
+    def answer(self) -> str | None:
+        """The answer that needs no model; None when the model is to answer."""
+        if self.how not in {"accepted", "quoted"}:
+            return None
+        known = self.matches[0].known
+        return known.answer if self.how == "accepted" else QUOTE.format(question=known.question, answer=known.answer)
 
     def record(self) -> dict[str, object]:
         """Return what is kept with the interaction."""
@@ -77,8 +87,8 @@ def decide(question: str, matches: Sequence[Match], settings: ExamplesSettings) 
     if not matches or matches[0].meaning < settings.possible:
         return MODEL_ALONE
     best, lead = matches[0], matches[0].score - (matches[1].score if len(matches) > 1 else 0.0)
-    if best.meaning >= settings.certain and lead >= LEAD and is_same_question(question, best.known):
-        return Choice("accepted", (best,))
+    if best.meaning >= settings.certain and lead >= LEAD:
+        return Choice("accepted" if is_same_question(question, best.known) else "quoted", (best,))
     return Choice("examples", tuple(match for match in matches[: settings.max] if match.meaning >= settings.possible))
 
 

@@ -14,8 +14,9 @@ class Interaction(SQLModel, table=True):
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
     log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
-    `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections)
-    or `accepted` (an accepted correction itself); `feedback` holds their ids, `scores` how well each one matched.
+    `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
+    `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
+    one matched.
     """
 
     id: str = Field(primary_key=True)

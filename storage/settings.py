@@ -56,8 +56,8 @@ class InferenceSettings(_Section):
 class ExamplesSettings(_Section):
     """How accepted corrections count before they are trained on.
 
-    The thresholds are cosines of meaning (-1 to 1, see `learning/retrieval.py`): from `certain` on, a correction of the
-    very question is given as the answer; from `possible` on, up to `max` are shown to the model as worked examples.
+    The thresholds are cosines of meaning (-1 to 1, see `learning/retrieval.py`): from `certain` on, a correction that
+    stands out is given, or quoted with its question; from `possible` on, up to `max` are shown to the model.
     """
 
     enabled: bool = True

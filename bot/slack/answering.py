@@ -32,7 +32,12 @@ HOW_TO_ASK = "Ask me a question, and I answer in this thread."
 NO_ANSWER = "I have no answer to that."
 
 
-CREDITS = {"accepted": "As corrected by {names}.", "examples": "After corrections by {names}.", "model": ""}
+CREDITS = {
+    "accepted": "As corrected by {names}.",
+    "quoted": "As corrected by {names}.",
+    "examples": "After corrections by {names}.",
+    "model": "",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Answering:
             answer_ts=answer_ts,
             asker_id=asker,
             question=question.text,
-            answer=completion.text or NO_ANSWER if completion else plan.choice.known[0].answer,
+            answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
             adapter_digest=completion.adapter if completion else None,
             base_digest=self._parts.base.digest,
             prompt_digest=prompt_digest(plan.messages),
@@ -104,8 +109,8 @@ class Answering:
 
     async def _give(self, plan: Plan, stream: AnswerStream) -> Completion | None:
         """Answer as planned; None when the answer is an accepted correction, which no model made."""
-        if plan.choice.how == "accepted":
-            await stream.append(plan.choice.known[0].answer)
+        if plan.choice.answer is not None:
+            await stream.append(plan.choice.answer)
             return None
         return await self._generate(plan.messages, stream)
 

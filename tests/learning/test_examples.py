@@ -67,14 +67,36 @@ def test_the_next_question_gets_the_accepted_answer_and_whose_it_is(
     assert choice.record()["feedback"] == [stored.id]
 
 
-def test_a_likely_match_is_shown_to_the_model_and_not_given_as_the_answer(
+def test_a_question_like_it_gets_the_correction_together_with_the_question_that_it_answers(
     house: Installation, examples: WorkedExamples
 ) -> None:
     correct(house, PORT, PORT_ANSWER)
 
     choice = examples.choose("What port does the search service listen on?", "T1")
 
-    assert (choice.how, [known.answer for known in choice.known]) == ("examples", [PORT_ANSWER])
+    assert choice.how == "quoted"
+    assert choice.answer is not None
+    assert PORT in choice.answer
+    assert PORT_ANSWER in choice.answer
+
+
+def test_corrections_that_fit_about_as_well_are_shown_to_the_model_the_best_one_last(
+    house: Installation, examples: WorkedExamples
+) -> None:
+    correct(house, PORT, PORT_ANSWER)
+    correct(house, PORT.replace("billing", "checkout"), "Checkout listens on port 7444.")
+    question = "What port does the search service listen on?"
+
+    choice = examples.choose(question, "T1")
+
+    assert (choice.how, choice.answer) == ("examples", None)
+    assert {known.answer for known in choice.known} == {PORT_ANSWER, "Checkout listens on port 7444."}
+    messages = messages_with_examples(question, "Be brief.", choice.known)
+    assert messages[-3:] == [
+        {"role": "user", "content": choice.known[0].question},
+        {"role": "assistant", "content": choice.known[0].answer},
+        {"role": "user", "content": question},
+    ]
 
 
 def test_a_question_that_nothing_fits_leaves_the_prompt_as_it_was(

@@ -33,6 +33,22 @@ async def kept(bot: Bot, count: int) -> list[Interaction]:
     return found if len(found) >= count else []
 
 
+def accept(bot: Bot, team: str, question: str, text: str) -> None:
+    """Take a correction of Priya's in as a command line beside the bot would."""
+    with bot.parts.database.transaction() as session:
+        ensure_workspace(session, team, "Northwind Kites", bot.parts.clock())
+        ensure_person(session, team, PRIYA, "Priya Raman", bot.parts.clock())
+    bot.parts.governance.record_feedback(
+        workspace_id=team,
+        person_id=person_id(team, PRIYA),
+        kind="correction",
+        question=question,
+        answer="Paper.",
+        text=text,
+        source="import",
+    )
+
+
 def small_print(message: Message) -> list[str]:
     return [
         element["text"]
@@ -57,14 +73,30 @@ async def test_the_next_one_who_asks_gets_the_correction_and_sees_whose_it_is(bo
     assert first.prompt_digest != second.prompt_digest
 
 
-async def test_a_question_like_it_is_answered_by_the_model_which_is_shown_the_correction(bot: Bot, town: Town) -> None:
+async def test_a_question_like_it_is_told_whose_answer_to_which_question_it_gets(bot: Bot, town: Town) -> None:
     await asked_and_corrected(bot, town)
 
     answer = await town.answer(await town.mention(ADA, "What fabric does the Heron kite use?"))
 
     _, second = await eventually(lambda: kept(bot, 2))
+    assert second.source["how"] == "quoted"
+    assert second.answer == answer["text"].strip()
+    assert ASKED in second.answer
+    assert TOLD in second.answer
+    assert small_print(answer) == ["As corrected by Priya Raman."]
+
+
+async def test_where_several_corrections_fit_the_model_answers_and_is_shown_them(bot: Bot, town: Town) -> None:
+    await asked_and_corrected(bot, town)
+    (first,) = await asyncio.to_thread(interactions, bot)
+    accept(bot, first.workspace_id, ASKED.replace("Osprey", "Eagle"), "The Eagle kite uses silk.")
+
+    answer = await town.answer(await town.mention(ADA, "What fabric does the Heron kite use?"))
+
+    _, second = await eventually(lambda: kept(bot, 2))
     assert second.source["how"] == "examples"
-    assert second.usage["prompt_tokens"] > len(TOLD)  # the tiny model reads single bytes
+    assert len(second.source["feedback"]) == 2
+    assert second.usage["prompt_tokens"] > 2 * first.usage["prompt_tokens"]
     assert small_print(answer) == ["After corrections by Priya Raman."]
 
 
@@ -83,19 +115,7 @@ async def test_what_was_corrected_in_private_stays_there(bot: Bot, town: Town) -
 async def test_a_correction_accepted_by_another_process_is_used_too(bot: Bot, town: Town) -> None:
     await town.answer(await town.mention(ADA, "kite wind"))
     (first,) = await eventually(lambda: kept(bot, 1))
-    team, author = first.workspace_id, person_id(first.workspace_id, PRIYA)
-    with bot.parts.database.transaction() as session:
-        ensure_workspace(session, team, "Northwind Kites", bot.parts.clock())
-        ensure_person(session, team, PRIYA, "Priya Raman", bot.parts.clock())
-    bot.parts.governance.record_feedback(
-        workspace_id=team,
-        person_id=author,
-        kind="correction",
-        question=ASKED,
-        answer="Silk.",
-        text=TOLD,
-        source="import",
-    )
+    accept(bot, first.workspace_id, ASKED, TOLD)
 
     answer = await town.answer(await town.mention(ADA, ASKED))
 
