@@ -9,5 +9,7 @@ from storage import inbox
 
 async def store_job(parts: SlackParts, job: Job) -> None:
     """Write the job to the inbox unless it is there; when this returns, it will be done, whatever happens."""
-    if await asyncio.to_thread(inbox.receive, parts.database, job.key, job.kind, as_payload(job), parts.clock()):
+    async with parts.storing:
+        new = await asyncio.to_thread(inbox.receive, parts.database, job.key, job.kind, as_payload(job), parts.clock())
+    if new:
         parts.arrived.set()
