@@ -3,7 +3,7 @@
 Slack, the web console and the command line all call these functions; none of them knows the rules by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -15,14 +15,15 @@ from governance.audit import AuditLog
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
-from governance.policy import Policy, names
+from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
+from governance.review import contest, review_reason, why_not_review
 from storage.adapters import Adapter, find_adapter
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
-from storage.feedback import Feedback, FeedbackKind, check_correction, get_feedback
+from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_with_ids, get_feedback
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -74,7 +75,6 @@ class Governance:
             InvalidFeedbackError: an empty or over-long correction.
 
         """
-        review = kind == "correction" and self.policy.feedback.corrections_need_review
         feedback = Feedback(
             id=feedback_id or new_id("fb"),
             workspace_id=workspace_id,
@@ -89,15 +89,27 @@ class Governance:
             state="received",
             created_at=self.clock(),
         )
+        feedback.review_reason = review_reason(self.policy.feedback, feedback)
         with self._ledger.changes() as session:
-            self._ledger.move(session, feedback, "pending_review" if review else "accepted", actor=person_id)
+            state = "pending_review" if feedback.review_reason else "accepted"
+            self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
+
+    def contest_feedback(self, contested: Iterable[tuple[Sequence[str], Sequence[str]]]) -> int:
+        """Send accepted corrections that contradict each other to review; return how many were sent.
+
+        `contested` has the ids that disagree on one question, and those of what a reviewer accepted there before, which
+        stays in force. What is no longer accepted is left as it is.
+        """
+        with self._ledger.changes() as session:
+            return sum(contest(self._ledger, session, ids, stands) for ids, stands in contested)
 
     def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
         """Accept or decline a correction that waits for review.
 
         Raises:
-            NotEntitledError: the policy does not name this reviewer, or the correction is the reviewer's own.
+            NotEntitledError: the policy does not name this reviewer, or the correction, or one that it contradicts, is
+                the reviewer's own.
             ReasonRequiredError: declined without a reason.
             ReasonTooLongError: longer than is kept.
 
@@ -105,15 +117,26 @@ class Governance:
         reason = check_reason(reason, "decline a correction", required=not accept)
         with self._ledger.changes() as session:
             feedback = get_feedback(session, feedback_id)
-            if feedback.person_id == reviewer_id:
-                raise NotEntitledError("this correction is yours; somebody else has to review it.")
-            if not names(self.policy.feedback.reviewers, reviewer_id):
-                raise NotEntitledError(f"the policy {self.policy.name!r} does not let you review corrections.")
+            others = list(feedback_with_ids(session, feedback.contradicts or []))
+            if refusal := why_not_review(self.policy, feedback, others, reviewer_id):
+                raise NotEntitledError(refusal)
+            feedback.reviewed_by, feedback.reviewed_at = reviewer_id, self.clock()
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
 
-    # Runs
+    # Data sets and runs
+
+    def register_snapshot(self, digest: str, row_count: int, manifest: dict[str, Any], actor: str) -> DatasetSnapshot:
+        """Note a published snapshot; one that is known already stays as it is."""
+        with self._ledger.changes() as session:
+            known = session.get(DatasetSnapshot, digest)
+            if known is not None:
+                return known
+            snapshot = DatasetSnapshot(digest=digest, row_count=row_count, manifest=manifest, created_at=self.clock())
+            session.add(snapshot)
+            self._ledger.record(session, "dataset.built", digest, {"dataset": digest}, actor=actor)
+        return snapshot
 
     def queue_run(self, *, started_by: str, recipe: str, base_digest: str, parent_digest: str | None = None) -> Run:
         """Note that somebody, or the schedule, asked for a training run."""

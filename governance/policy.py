@@ -1,4 +1,4 @@
-"""The policy: gates, evidence, approvals and review as one typed TOML file, known everywhere by its digest."""
+"""The policy: gates, evidence, approvals, review, curation: one typed TOML file, known everywhere by its digest."""
 
 import hashlib
 import tomllib
@@ -83,10 +83,33 @@ class Approval(_Section):
 
 
 class FeedbackRules(_Section):
-    """Whether somebody looks at a correction before it may teach an adapter, and who."""
+    """Which corrections somebody looks at before they may teach an adapter, and who may do so.
+
+    `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named.
+    `private_need_review`: those said in a direct message. Corrections that contradict each other always do.
+    """
 
     corrections_need_review: bool = False
+    trusted: list[str] = []
+    private_need_review: bool = False
     reviewers: People = ["*"]
+
+
+class CurationRules(_Section):
+    """What becomes of feedback before training. Shares are 0 to 1.
+
+    `languages`: ISO 639-1 codes that answers may be in; none allows all. `held_out_share`: of the questions on which
+    there are votes only. A person (or topic) that alone stands behind more than `max_person_share`
+    (`max_topic_share`) is cut back to it, where at least `cap_from` people (topics) contribute, and never to fewer than
+    `always_kept` records.
+    """
+
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = ()
+    held_out_share: float = Field(default=0.2, ge=0.0, le=0.5)
+    max_person_share: float = Field(default=0.5, gt=0.0, le=1.0)
+    max_topic_share: float = Field(default=0.5, gt=0.0, le=1.0)
+    cap_from: int = Field(default=5, ge=2)
+    always_kept: int = Field(default=100, ge=1)
 
 
 class Policy(_Section):
@@ -97,6 +120,7 @@ class Policy(_Section):
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
     feedback: FeedbackRules = FeedbackRules()
+    curation: CurationRules = CurationRules()
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -152,5 +176,10 @@ def _explain(problem: Any, source: str) -> str:
 def _section_at(path: list[str]) -> type[BaseModel]:
     if not path:
         return Policy
-    sections: dict[str, type[BaseModel]] = {"evidence": Evidence, "approval": Approval, "feedback": FeedbackRules}
+    sections: dict[str, type[BaseModel]] = {
+        "evidence": Evidence,
+        "approval": Approval,
+        "feedback": FeedbackRules,
+        "curation": CurationRules,
+    }
     return sections.get(path[0], Gate)

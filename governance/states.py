@@ -33,7 +33,7 @@ FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
     "received": frozenset({"quarantined", "pending_review", "accepted", "erased"}),
     "quarantined": frozenset({"accepted", "declined", "erased"}),
     "pending_review": frozenset({"accepted", "declined", "erased"}),
-    "accepted": frozenset({"erased"}),
+    "accepted": frozenset({"pending_review", "erased"}),  # back, when it contradicts another one
     "declined": frozenset({"erased"}),
     "erased": frozenset(),
 }

@@ -2,23 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlmodel import Field, Session, SQLModel, col, func, select
+import sqlalchemy
+from sqlmodel import Field, Session, SQLModel, col, func, or_, select
 
 from storage.errors import InvalidFeedbackError, NotFoundError
-from storage.records import time_field
+from storage.records import JSON_TYPE, time_field
 
 FeedbackKind = Literal["up", "down", "correction"]
 FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "erased"]
+ReviewReason = Literal["every_correction", "not_trusted", "private", "contradiction"]
 MAX_CORRECTION_LENGTH = 4_000
 """Characters; Slack's own multi-line input takes no more than 3,000, imports may be a little longer."""
+CURATED = (
+    "id", "person_id", "kind", "question", "answer", "text", "private", "created_at", "review_reason", "reviewed_at",
+)  # fmt: skip
+"""The columns that curation reads."""
 
 
 class Feedback(SQLModel, table=True):
     """One vote or correction of one person on one answer. `text` is the corrected answer; empty for votes.
 
     `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
+    `review_reason` says why it was sent to review (None: it never was), `contradicts` are the ids of feedback that says
+    otherwise, `reviewed_by` and `reviewed_at` tell of the decision (None: none yet).
     """
 
     id: str = Field(primary_key=True)
@@ -33,6 +41,10 @@ class Feedback(SQLModel, table=True):
     private: bool = False
     state: str = Field(index=True)
     created_at: datetime = time_field(index=True)
+    review_reason: str | None = None
+    contradicts: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = time_field(optional=True)
 
 
 def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
@@ -85,11 +97,22 @@ def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) ->
         yield from session.exec(select(Feedback).where(col(Feedback.id).in_(ids[start : start + batch])))
 
 
+def stream_accepted(session: Session, batch: int = 2_000) -> Iterator[Any]:
+    """Give what curation reads of all accepted feedback, holding `batch` of them in memory at a time; in no order."""
+    query = sqlalchemy.select(*(getattr(Feedback, name) for name in CURATED)).where(col(Feedback.state) == "accepted")
+    yield from session.execute(query.execution_options(yield_per=batch))
+
+
+def count_feedback(session: Session, state: FeedbackState) -> int:
+    """Count the feedback in a state."""
+    return session.exec(select(func.count()).select_from(Feedback).where(Feedback.state == state)).one()
+
+
 def count_corrections(session: Session, *, after: datetime | None = None) -> int:
-    """Count accepted corrections, all of them or those that came later than `after`."""
+    """Count accepted corrections, all of them or those that came, or were accepted in review, later than `after`."""
     query = (
         select(func.count()).select_from(Feedback).where(Feedback.kind == "correction", Feedback.state == "accepted")
     )
     if after is not None:
-        query = query.where(col(Feedback.created_at) > after)
+        query = query.where(or_(col(Feedback.created_at) > after, col(Feedback.reviewed_at) > after))
     return session.exec(query).one()
