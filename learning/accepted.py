@@ -54,6 +54,8 @@ class _Correction:
     text: str
     private: bool
     created_at: datetime
+    review_reason: str | None
+    reviewed_at: datetime | None
     kind: str = "correction"
 
 
@@ -106,6 +108,8 @@ class AcceptedCorrections:
             feedback.text,
             feedback.private,
             feedback.created_at,
+            feedback.review_reason,
+            feedback.reviewed_at,
         )
         return place
 
@@ -121,7 +125,11 @@ class AcceptedCorrections:
             by_scope[place.scope].append(place)
         for scope, members in by_scope.items():
             said = [correction for place in members for correction in self._corrections[place].values()]
-            rows = {question_key(row.question): row for row in build_snapshot(said).rows}
+            rows = {
+                question_key(question): row
+                for row in build_snapshot(said).rows
+                for question in (row.question, *row.wordings)
+            }
             for place in members:
                 row = rows.get(place.key)
                 known = Known(row.question, row.answer, row.feedback_ids, row.person_ids) if row else None

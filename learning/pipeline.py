@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from governance.flows import Governance
 from governance.gates import GateResult, judge
 from learning.base_model import BaseModel
-from learning.curation import Snapshot, build_snapshot, read_snapshot, write_snapshot
+from learning.curation import Snapshot, read_snapshot
+from learning.dataset import Dataset, build_dataset
 from learning.engine import Engine
 from learning.evaluation import Report, examine_snapshot, write_report
 from learning.evaluation.evaluator import Evaluator, guarded_in
@@ -33,7 +34,7 @@ from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.errors import AlreadyRunningError, ApprenticeError
-from storage.feedback import list_feedback
+from storage.feedback import count_corrections, list_feedback
 from storage.proposals import Proposal, proposal_for
 from storage.runs import Run, list_runs
 from storage.settings import Settings
@@ -148,25 +149,26 @@ class Pipeline:
         if interrupted:
             return self._governance.resume_run(interrupted[0].id)
         recipe = load_recipe(self._settings.training.recipe)
-        snapshot = self._snapshot()
+        dataset = self._dataset(started_by)
         run = self._governance.queue_run(
             started_by=started_by,
             recipe=recipe.name,
             base_digest=self._base.digest,
             parent_digest=serving.digest if serving else None,
         )
-        digest = self._store.publish(lambda folder: write_snapshot(snapshot, folder))
-        return self._governance.start_run(run.id, digest, len(snapshot.rows), snapshot.manifest)
+        return self._governance.start_run(run.id, dataset.digest, dataset.rows, dataset.manifest)
 
-    def _snapshot(self) -> Snapshot:
+    def _dataset(self, started_by: str) -> Dataset:
         with self._database.read() as session:
-            feedback = list_feedback(session, state="accepted")
-        snapshot = build_snapshot(feedback)
-        if not snapshot.rows:
-            raise NothingToLearnError(
-                "there is no accepted correction to learn from yet. Correct an answer in Slack first."
-            )
-        return snapshot
+            corrections = count_corrections(session)
+        if corrections:
+            dataset = build_dataset(self._database, self._store, self._governance, started_by)
+            if dataset.rows:
+                return dataset
+        raise NothingToLearnError(
+            "there is no accepted correction to learn from. Correct an answer in Slack first; "
+            "`apprentice review list` and `apprentice dataset show` say what waits or was left out."
+        )
 
     def _finish(self, run: Run, on_event: OnEvent) -> PipelineResult:
         assert run.snapshot_digest is not None

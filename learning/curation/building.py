@@ -1,0 +1,127 @@
+"""From feedback to a snapshot in bounded memory: read once, grouped by question on disk, written line by line."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from governance.policy import CurationRules
+from learning.curation.balance import cap
+from learning.curation.duplicates import words_of
+from learning.curation.reading import FeedbackLike, link_questions, read_feedback
+from learning.curation.settling import Said, Settlement, settle
+from learning.curation.snapshot import (
+    FILE_OF,
+    Contradiction,
+    PreferencePair,
+    Record,
+    Row,
+    Snapshot,
+    Split,
+    Thumb,
+    read_snapshot,
+)
+from learning.curation.text import fold
+from learning.curation.topics import MAX_TOPIC_ROWS, may_be_topic
+from learning.curation.writing import Counts, write_files
+from storage.workbench import RecordRow, Workbench, open_workbench
+
+CORRECTIONS, VOTES = 1, 2
+"""The two balances: what rests on corrections, and what rests on votes alone."""
+FOLLOWS, STAYS = 0, -1
+"""What is in no balance: dropped together with its question's row, or never."""
+
+Progress = Callable[[str, int, int], None]
+"""Told the phase, how much is done, and of how much (0: not known)."""
+
+
+def build_snapshot(feedback: Iterable[FeedbackLike], rules: CurationRules | None = None) -> Snapshot:
+    """Build the snapshot of accepted feedback in memory. The input's order does not matter."""
+    with tempfile.TemporaryDirectory() as folder:
+        curate(feedback, Path(folder), rules or CurationRules())
+        return read_snapshot(Path(folder))
+
+
+def curate(
+    feedback: Iterable[FeedbackLike],
+    folder: Path,
+    rules: CurationRules,
+    tell: Progress = lambda *_: None,
+    total: int = 0,
+) -> dict[str, Any]:
+    """Write the snapshot of accepted feedback into an existing folder; return its manifest.
+
+    `feedback` is gone through once, in any order; `total` says how much there is, for `tell`. Memory holds what was
+    said about one question, a counter for each person, and the links of misspelled questions; the rest is on disk.
+    """
+    with open_workbench() as bench:
+        counts = Counts(read_feedback(bench, feedback, rules, lambda done: tell("reading feedback", done, total)))
+        link_questions(bench)
+        _settle(bench, rules, counts, lambda done: tell("settling questions", done, total))
+        records = _balance(bench, rules)
+        return write_files(bench, folder, rules, counts, lambda done: tell("writing the snapshot", done, records))
+
+
+def _settle(bench: Workbench, rules: CurationRules, counts: Counts, tell: Callable[[int], None]) -> None:
+    done = 0
+    for question, group in groupby(bench.said_by_question(), key=itemgetter(0)):
+        said = [_said(*row[1:]) for row in group]
+        result = settle(said, _split(question, rules.held_out_share))
+        counts.questions += 1
+        counts.votes += result.votes
+        counts.minority += result.minority
+        bench.leave_out((each.feedback_id, each.rule, each.reason) for each in result.left_out)
+        _keep(bench, question, result, {item.id: item for item in said})
+        done += len(said)
+        tell(done)
+
+
+def _said(words: bytes, at: str, feedback_id: str, body: str) -> Said:
+    person, kind, question, answer, text, private, settled, vouched = json.loads(body)
+    return Said(feedback_id, person, kind, question, answer, text, private, at, words.hex(), settled, vouched)
+
+
+def _split(question: bytes, held_out_share: float) -> Split:
+    """Draw a side by the question's words, so that it stays there when feedback is added."""
+    drawn = int.from_bytes(hashlib.sha256(question).digest()[:8], "big") / 2**64
+    return "held_out" if drawn < held_out_share else "train"
+
+
+def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str, Said]) -> None:
+    records: list[Row | PreferencePair | Thumb] = [*result.rows, *result.pairs, *result.thumbs]
+    for record in records:
+        sources = [said[each] for each in record.feedback_ids]
+        people = {item.person for item in sources}
+        alone = people.pop() if len(people) == 1 and not any(item.vouched for item in sources) else None
+        capped = VOTES if not result.rows else CORRECTIONS if isinstance(record, Row) else FOLLOWS
+        terms = set(filter(may_be_topic, words_of(record.question))) if isinstance(record, Row) else set()
+        row = RecordRow(
+            fold(record.question), question, FILE_OF[type(record)], _body(record), sources[0].at, alone, capped
+        )
+        bench.add_record(row, terms)
+    for contradiction in result.contradictions:
+        place = fold(said[contradiction.feedback_ids[0]].question)
+        kind = FILE_OF[Contradiction]
+        bench.add_record(RecordRow(place, question, kind, _body(contradiction), "", None, STAYS))
+
+
+def _body(record: Record) -> str:
+    return json.dumps(asdict(record))
+
+
+def _balance(bench: Workbench, rules: CurationRules) -> int:
+    records = bench.sort_records()
+    rows = sum(bench.held("person", CORRECTIONS).values())
+    bench.set_topics(max(2, int(rows * MAX_TOPIC_ROWS)))
+    for capped in (CORRECTIONS, VOTES):
+        for holder in ("person", "topic") if capped == CORRECTIONS else ("person",):
+            most = cap(bench.held(holder, capped), holder, rules)
+            if most is not None:
+                bench.drop_over(holder, capped, most)
+    bench.drop_followers()
+    return records

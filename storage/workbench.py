@@ -1,0 +1,178 @@
+"""A temporary SQLite file in which a snapshot is put together, so that memory stays small whatever the feedback.
+
+It sorts and groups; what the texts mean is none of its business. Bodies are JSON that the caller writes and reads.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+CACHE_KIB = 32 * 1024
+"""Pages held in memory; sorting takes about as much again."""
+Holder = Literal["person", "topic"]
+
+_TABLES = """
+CREATE TABLE said (words BLOB NOT NULL, at TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE block (block BLOB NOT NULL, word TEXT NOT NULL, words BLOB NOT NULL, PRIMARY KEY (block, word, words))
+  WITHOUT ROWID;
+CREATE TABLE leader (words BLOB PRIMARY KEY, leader BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (
+  id INTEGER PRIMARY KEY, place TEXT NOT NULL, question BLOB NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+  at TEXT NOT NULL, person TEXT, topic TEXT NOT NULL DEFAULT '', capped INTEGER NOT NULL, dropped TEXT);
+CREATE TABLE term (word TEXT NOT NULL, record INTEGER NOT NULL);
+CREATE TABLE frequency (word TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE left_out (id TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL);
+"""
+_OVER = {
+    "person": """
+UPDATE record SET dropped = 'person_share' WHERE id IN (
+  SELECT id FROM (
+    SELECT id, ROW_NUMBER() OVER (PARTITION BY person ORDER BY turn, at, place, id) AS number FROM (
+      SELECT id, person, at, place, ROW_NUMBER() OVER (PARTITION BY person, topic ORDER BY at, place, id) AS turn
+      FROM record WHERE capped = ? AND person IS NOT NULL AND dropped IS NULL))
+  WHERE number > ?)
+""",
+    "topic": """
+UPDATE record SET dropped = 'topic_share' WHERE id IN (
+  SELECT id FROM (
+    SELECT id, ROW_NUMBER() OVER (PARTITION BY topic ORDER BY turn, at, place, id) AS number FROM (
+      SELECT id, topic, at, place, ROW_NUMBER() OVER (PARTITION BY topic, person ORDER BY at, place, id) AS turn
+      FROM record WHERE capped = ? AND topic <> '' AND person IS NOT NULL AND dropped IS NULL))
+  WHERE number > ?)
+""",
+}
+_HELD = {
+    "person": "SELECT person, COUNT(*) FROM record WHERE capped = ? AND dropped IS NULL GROUP BY person",
+    "topic": """
+SELECT CASE WHEN person IS NOT NULL THEN NULLIF(topic, '') END AS holder, COUNT(*)
+FROM record WHERE capped = ? AND dropped IS NULL GROUP BY holder
+""",
+}
+
+
+class SaidRow(NamedTuple):
+    """One piece of feedback: the digest of its question's words, when, its id, and the rest as JSON."""
+
+    words: bytes
+    at: str
+    id: str
+    body: str
+
+
+class RecordRow(NamedTuple):
+    """One record of a question. `person` is whoever alone stands behind it; `capped` names the balance it counts in.
+
+    Records with `capped = 0` follow the first one of their question: they are dropped when that is.
+    """
+
+    place: str
+    question: bytes
+    kind: str
+    body: str
+    at: str
+    person: str | None
+    capped: int
+
+
+class Workbench:
+    """The tables of one build; `open_workbench` makes one and removes it afterwards."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add_said(self, rows: Iterable[SaidRow]) -> None:
+        """Keep feedback."""
+        self._connection.executemany("INSERT INTO said VALUES (?, ?, ?, ?)", rows)
+
+    def add_blocks(self, rows: Iterable[tuple[bytes, str, bytes]]) -> None:
+        """Keep (block, word, words): questions of one block may be the same."""
+        self._connection.executemany("INSERT OR IGNORE INTO block VALUES (?, ?, ?)", rows)
+
+    def shared_blocks(self) -> Iterator[tuple[bytes, str, bytes]]:
+        """Give the blocks that several questions share, sorted, the words within them too."""
+        yield from self._connection.execute(
+            "SELECT block, word, words FROM block WHERE block IN"
+            " (SELECT block FROM block GROUP BY block HAVING COUNT(*) > 1) ORDER BY block, word, words"
+        )
+
+    def set_leaders(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep which question stands for another one: (words, leader)."""
+        self._connection.executemany("INSERT INTO leader VALUES (?, ?)", rows)
+
+    def said_by_question(self) -> Iterator[tuple[bytes, bytes, str, str, str]]:
+        """Give (question, words, at, id, body) of all feedback, a question at a time, in the order of its time."""
+        yield from self._connection.execute(
+            "SELECT COALESCE(leader.leader, said.words) AS question, said.words, said.at, said.id, said.body"
+            " FROM said LEFT JOIN leader ON leader.words = said.words ORDER BY question, said.at, said.id"
+        )
+
+    def add_record(self, row: RecordRow, terms: Iterable[str] = ()) -> None:
+        """Keep a record, and the words that may be its topic."""
+        number = self._connection.execute(
+            "INSERT INTO record (place, question, kind, body, at, person, capped) VALUES (?, ?, ?, ?, ?, ?, ?)", row
+        ).lastrowid
+        self._connection.executemany("INSERT INTO term VALUES (?, ?)", ((term, number) for term in terms))
+
+    def leave_out(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Keep (feedback id, rule, reason)."""
+        self._connection.executemany("INSERT INTO left_out VALUES (?, ?, ?)", rows)
+
+    def set_topics(self, max_rows: int) -> None:
+        """Give each record the term that most records share, but no more than `max_rows`; the first in the alphabet."""
+        run = self._connection.execute
+        run("INSERT INTO frequency SELECT word, COUNT(*) FROM term GROUP BY word HAVING COUNT(*) BETWEEN 2 AND ?",
+            (max_rows,))  # fmt: skip
+        run(
+            "UPDATE record SET topic = best.word FROM ("
+            " SELECT record, word, ROW_NUMBER() OVER (PARTITION BY record ORDER BY rows DESC, word) AS number"
+            " FROM term JOIN frequency USING (word)) AS best WHERE best.record = record.id AND best.number = 1"
+        )
+
+    def held(self, holder: Holder, capped: int) -> dict[str | None, int]:
+        """Count the records of one balance that each person, or topic, has for itself; None: those of nobody alone."""
+        return dict(self._connection.execute(_HELD[holder], (capped,)))
+
+    def drop_over(self, holder: Holder, capped: int, most: int) -> None:
+        """Drop what a holder has beyond `most`: the other kind of holder in turn, the oldest first, is kept."""
+        self._connection.execute(_OVER[holder], (capped, most))
+
+    def drop_followers(self) -> None:
+        """Drop the records that follow a dropped one."""
+        self._connection.execute(
+            "UPDATE record SET dropped = first.dropped FROM record AS first"
+            " WHERE record.capped = 0 AND first.capped > 0 AND first.dropped IS NOT NULL"
+            " AND first.question = record.question AND first.place = record.place"
+        )
+
+    def sort_records(self) -> int:
+        """Prepare for reading by place; return how many records there are, dropped ones too."""
+        self._connection.execute("CREATE INDEX record_place ON record (place, question, id)")
+        return int(self._connection.execute("SELECT COUNT(*) FROM record").fetchone()[0])
+
+    def records(self) -> Iterator[tuple[bytes, str, str, str, str | None]]:
+        """Give (question, kind, body, topic, dropped) of all records, a question at a time, in the order of places."""
+        yield from self._connection.execute(
+            "SELECT question, kind, body, topic, dropped FROM record ORDER BY place, question, id"
+        )
+
+    def all_left_out(self) -> Iterator[tuple[str, str, str]]:
+        """Give (feedback id, rule, reason), sorted."""
+        yield from self._connection.execute("SELECT id, rule, reason FROM left_out ORDER BY id, rule, reason")
+
+
+@contextmanager
+def open_workbench() -> Iterator[Workbench]:
+    """Have an empty workbench in the folder for temporary files."""
+    with (
+        tempfile.TemporaryDirectory(prefix="apprentice-curation-") as folder,
+        closing(sqlite3.connect(Path(folder) / "workbench.db", isolation_level=None)) as connection,
+    ):
+        # Nothing here outlives the build, so nothing has to reach the disk.
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}", "temp_store=FILE"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.executescript(_TABLES)
+        connection.execute("BEGIN")
+        yield Workbench(connection)
