@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, data, evaluate, operate
+from bot.cli import adapters, data, dataset, evaluate, operate, review
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ operate.register(app)
 adapters.register(app)
 evaluate.register(app)
 data.register(app)
+dataset.register(app)
+review.register(app)
 
 
 def main() -> None:

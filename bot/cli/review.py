@@ -1,0 +1,154 @@
+"""The review queue: review list, show, accept and decline."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bot.assembly import Parts, open_parts
+from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from storage.feedback import Feedback, feedback_with_ids, get_feedback, list_feedback
+from storage.people import find_person, names_of
+from storage.settings import load_settings
+
+commands = typer.Typer(
+    help="Corrections that somebody has to look at before they are trained on.", no_args_is_help=True
+)
+ReviewerOption = Annotated[
+    str, typer.Option("--as", help="Who reviews: a Slack user id that has used the bot.", metavar="USER")
+]
+FeedbackArgument = Annotated[str, typer.Argument(help="The feedback's id, as `review list` has it.", metavar="ID")]
+REASONS = {
+    "every_correction": "the policy has every correction reviewed",
+    "not_trusted": "its author is not among those whom the policy trusts",
+    "private": "it was said in a direct message",
+    "contradiction": "other corrections of the same question say otherwise",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group to `app`."""
+    app.add_typer(commands, name="review")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Feedback with its author's name and what contradicts it."""
+
+    feedback: Feedback
+    author: str
+    others: list[tuple[Feedback, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it for a script."""
+        return {
+            "id": self.feedback.id,
+            "state": self.feedback.state,
+            "question": self.feedback.question,
+            "answer": self.feedback.answer,
+            "correction": self.feedback.text,
+            "author": self.author,
+            "private": self.feedback.private,
+            "created": self.feedback.created_at,
+            "review_reason": self.feedback.review_reason,
+            "contradicts": [
+                {"id": other.id, "state": other.state, "correction": other.text, "author": name}
+                for other, name in self.others
+            ],
+        }
+
+
+@commands.command("list")
+def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List what waits for review, the oldest first.
+
+    Example: `apprentice review list`
+    """
+    parts = open_parts(load_settings(config))
+    with parts.database.read() as session:
+        waiting = list_feedback(session, state="pending_review")
+        names = names_of(session, [row.person_id for row in waiting])
+    rows = [
+        {
+            "id": row.id,
+            "author": names.get(row.person_id, row.person_id),
+            "why": row.review_reason,
+            "question": row.question,
+            "correction": row.text,
+            "created": row.created_at,
+        }
+        for row in waiting
+    ]
+    print_rows(rows, as_json=as_json, empty="Nothing waits for review.")
+
+
+@commands.command()
+def show(feedback_id: FeedbackArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show one correction: what was asked and answered, why it waits, and what contradicts it.
+
+    Example: `apprentice review show fb_3f9a0c12d4e5b6a7`
+    """
+    waiting = _waiting(open_parts(load_settings(config)), feedback_id)
+    if as_json:
+        print_json(waiting.as_dict())
+        return
+    feedback = waiting.feedback
+    lines = [
+        f"{feedback.id} by {waiting.author}, {feedback.created_at:%Y-%m-%d %H:%M} UTC: {feedback.state}",
+        f"  asked:     {feedback.question}",
+        f"  answered:  {feedback.answer or '(not known)'}",
+        f"  corrected: {feedback.text}",
+    ]
+    if feedback.review_reason:
+        lines.append(f"  reviewed because {REASONS[feedback.review_reason]}")
+    lines += [f"  {name} says ({other.id}, {other.state}): {other.text}" for other, name in waiting.others]
+    Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+@commands.command()
+def accept(
+    feedback_id: FeedbackArgument,
+    person: ReviewerOption,
+    reason: Annotated[str, typer.Option(help="Why; its digest goes to the audit log.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a correction be trained on. Of several that contradict each other, the one accepted last stands.
+
+    Example: `apprentice review accept fb_3f9a0c12d4e5b6a7 --as U0MARCUS`
+    """
+    _decide(open_parts(load_settings(config)), feedback_id, person, reason, accept=True, as_json=as_json)
+
+
+@commands.command()
+def decline(
+    feedback_id: FeedbackArgument,
+    person: ReviewerOption,
+    reason: Annotated[str, typer.Option(help="Why; its digest goes to the audit log.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a correction out of training; a reason is required.
+
+    Example: `apprentice review decline fb_3f9a0c12d4e5b6a7 --as U0MARCUS --reason "the limit is 450"`
+    """
+    _decide(open_parts(load_settings(config)), feedback_id, person, reason, accept=False, as_json=as_json)
+
+
+def _waiting(parts: Parts, feedback_id: str) -> Waiting:
+    with parts.database.read() as session:
+        feedback = get_feedback(session, feedback_id)
+        others = list(feedback_with_ids(session, feedback.contradicts or []))
+        names = names_of(session, [row.person_id for row in (feedback, *others)])
+    return Waiting(feedback, names[feedback.person_id], [(other, names[other.person_id]) for other in others])
+
+
+def _decide(parts: Parts, feedback_id: str, person: str, reason: str, *, accept: bool, as_json: bool) -> None:
+    with parts.database.read() as session:
+        reviewer = find_person(session, person)
+    feedback = parts.governance.review_feedback(feedback_id, reviewer.id, accept, reason)
+    if as_json:
+        print_json({"id": feedback.id, "state": feedback.state, "reviewed_by": feedback.reviewed_by})
+    else:
+        Console().print(f"{feedback.id} is {feedback.state}.", highlight=False, markup=False)
