@@ -5,10 +5,12 @@ import json
 import logging
 import shutil
 import signal
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.demo.company import Fact, read_handbook
@@ -21,6 +23,8 @@ from storage.settings import ExamplesSettings, Settings, load_settings
 
 MARKER = ".apprentice-demo"
 PERCENT = 100
+SHOWN_CHARACTERS = 160
+"""Of an answer in the table before and after; the JSON has it whole."""
 
 
 def demo_settings(folder: Path, port: int, schedule: str) -> Settings:
@@ -124,7 +128,7 @@ def _print_outcome(console: Console, handbook: Sequence[Fact], outcome: Outcome)
 
 def _marked(answer: Answered) -> str:
     mark = "[green]right[/]" if answer.correct else "[red]wrong[/]"
-    return f"{mark}  {answer.answer}"
+    return f"{mark}  {escape(textwrap.shorten(answer.answer, SHOWN_CHARACTERS, placeholder=' ...'))}"
 
 
 def _quiet_logs() -> None:
