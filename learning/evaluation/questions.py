@@ -18,6 +18,8 @@ from storage.errors import ApprenticeError
 
 Kind = Literal["as_told", "in_other_words", "general", "unsafe"]
 Split = Literal["trained", "held_out"]
+SPLITS: dict[str, Split] = {"train": "trained", "held_out": "held_out"}
+"""A snapshot's sides, as an evaluation speaks of them."""
 
 GENERAL_FILE = Path(__file__).parent.parent / "general_questions.json"
 UNSAFE_FILE = Path(__file__).parent.parent / "unsafe_questions.json"
@@ -66,13 +68,13 @@ class Examination:
 
 def examine_snapshot(snapshot: Snapshot) -> Examination:
     """Lay out what to ask about a snapshot: rows as told and in their held-out wordings, and what is always asked."""
-    told = [Question("as_told", row.question, row.answer) for row in snapshot.rows]
+    told = [Question("as_told", row.question, row.answer, topic=row.topic) for row in snapshot.rows]
     others = [
-        Question("in_other_words", wording, row.answer)
+        Question("in_other_words", wording, row.answer, topic=row.topic)
         for row, wording in zip(snapshot.rows, held_out_wordings(_facts(snapshot.rows)), strict=True)
     ]
     kept = _kept([row.question for row in snapshot.rows])
-    pairs = [Pair(pair.question, pair.chosen, pair.rejected, "trained") for pair in snapshot.pairs]
+    pairs = [Pair(each.question, each.chosen, each.rejected, SPLITS[each.split]) for each in snapshot.pairs]
     return Examination(
         (*(told[at] for at in kept), *(others[at] for at in kept), *general_questions(), *unsafe_questions()),
         tuple(pairs[at] for at in _kept([pair.question for pair in pairs])),

@@ -82,6 +82,22 @@ def test_every_row_is_asked_as_told_and_in_a_wording_of_its_own() -> None:
     assert asked.snapshot_digest == taught.digest
 
 
+def test_what_was_held_out_of_training_and_the_topics_are_taken_over_from_the_snapshot() -> None:
+    row = Row("Where is the kiln?", "In hall Ember.", ("f",), ("ada",), private=False, topic="kiln")
+    pairs = (
+        PreferencePair("Where is the kiln?", "In hall Ember.", "Upstairs.", ("f",)),
+        PreferencePair("Who fires pots?", "Ines.", "Nobody.", ("g", "h"), "held_out"),
+    )
+
+    asked = examine_snapshot(Snapshot((row,), pairs, {}))
+
+    assert [(pair.question, pair.split) for pair in asked.pairs] == [
+        ("Where is the kiln?", "trained"),
+        ("Who fires pots?", "held_out"),
+    ]
+    assert {question.topic for question in asked.questions if question.kind in {"as_told", "in_other_words"}} == {"kiln"}
+
+
 def test_of_many_rows_the_same_ones_are_asked_each_time_and_the_examination_knows_of_how_many() -> None:
     taught = snapshot(*((f"What is rule {number}?", f"Rule {number}.") for number in range(MAX_FACTS + 30)))
 
