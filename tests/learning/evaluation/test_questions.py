@@ -95,7 +95,7 @@ def test_what_was_held_out_of_training_and_the_topics_are_taken_over_from_the_sn
         ("Where is the kiln?", "trained"),
         ("Who fires pots?", "held_out"),
     ]
-    assert {question.topic for question in asked.questions if question.kind in {"as_told", "in_other_words"}} == {"kiln"}
+    assert {each.topic for each in asked.questions if each.kind in {"as_told", "in_other_words"}} == {"kiln"}
 
 
 def test_of_many_rows_the_same_ones_are_asked_each_time_and_the_examination_knows_of_how_many() -> None:
