@@ -1,7 +1,8 @@
 """An adapter's folder: what may be in it, what its manifest says, and the checks before it touches the engine.
 
-An adapter is `adapter_model.safetensors`, PEFT's `adapter_config.json` and our `manifest.json`; nothing else. Its
-digest is that of the folder (storage.artifacts), so the artifact store checks the content; the checks here are of fit.
+An adapter is `adapter_model.safetensors`, PEFT's `adapter_config.json`, our `manifest.json`, where it has a scope
+`scope.safetensors` (learning/scope.py), and nothing else. Its digest is that of the folder (storage.artifacts), so the
+artifact store checks the content; the checks here are of fit.
 """
 
 import json
@@ -16,6 +17,7 @@ from storage.errors import ApprenticeError
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
+SCOPE = "scope.safetensors"
 MAX_RANK = 256
 MAX_WEIGHT_BYTES = 4 * 1024**3
 MAX_HEADER_BYTES = 64 * 1024**2
@@ -75,7 +77,7 @@ def _check_names(folder: Path) -> None:
     expected = {WEIGHTS, CONFIG, MANIFEST}
     if missing := sorted(expected - names):
         raise AdapterError(f"adapter in {folder.name} is incomplete: {', '.join(missing)} missing. Train again.")
-    if unknown := sorted(names - expected):
+    if unknown := sorted(names - expected - {SCOPE}):
         raise AdapterError(
             f"adapter in {folder.name} holds {', '.join(unknown)}, which no adapter needs. Nothing of it is loaded."
         )

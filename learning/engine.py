@@ -1,7 +1,8 @@
 """The inference engine: one thread owns the model and decodes all running requests step by step.
 
 All of them, whatever their adapters, are rows of one batch with one key/value cache; a new request joins it at the next
-step and a finished one leaves it. The engine knows nothing of questions, people or databases.
+step and a finished one leaves it. A request outside its adapter's scope (learning/scope.py) is the base model's. The
+engine knows nothing of people or databases.
 """
 
 import asyncio
@@ -21,11 +22,14 @@ from transformers.cache_utils import Cache
 
 from learning.adapter_files import check_adapter
 from learning.base_model import BaseModel, load
+from learning.encoding import Encoder
 from learning.hardware import Hardware
 from learning.lora import LoraWeights, Router, read_lora
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
+from learning.scope import Scope, read_scope
+from learning.states import mean_states_of
 from storage.errors import ApprenticeError
 
 Result = TypeVar("Result")
@@ -34,6 +38,8 @@ MAX_LOADED = 8
 """Adapters kept in memory; the least recently used one that nobody needs is unloaded beyond that."""
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
+SCOPE_TEXT = 2000
+"""Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
 
 
 class EngineError(ApprenticeError):
@@ -61,13 +67,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished answer. `logprobs` are natural logarithms, one a token; `adapter` is None for the base model."""
+    """A finished answer. `logprobs` are natural logarithms, one a token; `adapter` is None for the base model.
+
+    Where `in_scope` is False, the conversation lay outside the adapter's scope, and the base model wrote the answer.
+    """
 
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     prompt_tokens: int
     adapter: str | None
+    in_scope: bool
     finish_reason: str
     seconds: float
     seconds_to_first_token: float
@@ -85,10 +95,12 @@ class Piece:
 class _Request:
     """One request while it waits and runs."""
 
+    messages: Sequence[ChatMessage]
     prompt: list[int]
     adapter: str | None
     sampling: Sampling
     emit: Callable[[Piece | Exception], None]
+    in_scope: bool = True
     made: float = field(default_factory=time.monotonic)
     first: float = 0.0
     tokens: list[int] = field(default_factory=list)
@@ -96,6 +108,11 @@ class _Request:
     shown: int = 0
     cancelled: bool = False
     generator: torch.Generator | None = None
+
+    @property
+    def routed(self) -> str | None:
+        """The adapter that its tokens pass through."""
+        return self.adapter if self.in_scope else None
 
 
 @dataclass
@@ -132,9 +149,11 @@ class Engine:
         self._waiting: list[_Request] = []
         self._batch: _Batch | None = None
         self._layers = int(model.config.get_text_config().num_hidden_layers)
+        self._width = int(model.config.get_text_config().hidden_size)
         self._router = Router(model)
         self._prefixes = Prefixes()
         self._loaded: dict[str, int] = {}
+        self._scopes: dict[str, Scope] = {}
         self._uses = itertools.count()
         self._serving: str | None = None
         self._closing = False
@@ -176,7 +195,8 @@ class Engine:
             return
         check_adapter(folder, self.base.digest, self._shapes)
         weights = read_lora(folder, self.hardware.dtype, self.hardware.device)
-        self._do(lambda: self._load(digest, weights))
+        scope = read_scope(folder, self._width)
+        self._do(lambda: self._load(digest, weights, scope))
 
     def unload_adapter(self, digest: str) -> None:
         """Free an adapter that neither serves nor runs.
@@ -201,6 +221,17 @@ class Engine:
         results: list[Result] = []
         self._do(lambda: results.append(work(self._model, self._tokenizer, self._route_all)))
         return results[0]
+
+    def in_scope(self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[bool]:
+        """Return for each conversation whether this loaded adapter would answer it, and not the base model; blocks."""
+        found: list[bool] = []
+
+        def find() -> None:
+            self._check_loaded(adapter)
+            found.extend(self._in_scope(adapter, conversations))
+
+        self._do(find)
+        return found
 
     async def stream(
         self,
@@ -297,13 +328,16 @@ class Engine:
         if self._closing:
             raise EngineError("the engine is closed.")
         digest = self._serving if isinstance(adapter, _Serving) else adapter
-        if digest is not None and digest not in self._loaded:
-            raise EngineError(f"adapter {digest} is not loaded.")
+        self._check_loaded(digest)
         text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         prompt = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        request = _Request(prompt=prompt, adapter=digest, sampling=sampling or Sampling(), emit=emit)
+        request = _Request(messages, prompt, digest, sampling or Sampling(), emit)
         self._inbox.put(request)
         return request
+
+    def _check_loaded(self, adapter: str | None) -> None:
+        if adapter is not None and adapter not in self._loaded:
+            raise EngineError(f"adapter {adapter} is not loaded.")
 
     def _do(self, work: Callable[[], None]) -> None:
         """Run `work` in the engine's thread, between two steps, and wait for it."""
@@ -349,6 +383,7 @@ class Engine:
         if not admitted:
             return
         try:
+            self._decide_scope(admitted)
             fresh = self._without_finished(self._prefill(admitted))
         except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
             for request in admitted:
@@ -356,10 +391,30 @@ class Engine:
         else:
             self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
 
+    def _decide_scope(self, requests: list[_Request]) -> None:
+        for adapter in {request.adapter for request in requests}:
+            asking = [request for request in requests if request.adapter == adapter]
+            inside = self._in_scope(adapter, [request.messages for request in asking])
+            for request, held in zip(asking, inside, strict=True):
+                request.in_scope = held
+
+    def _in_scope(self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[bool]:
+        """Find a conversation in scope as soon as one thing that was asked in it is: the rest may refer to that."""
+        scope = self._scopes.get(adapter) if adapter else None
+        if scope is None:
+            return [True] * len(conversations)
+        self._router.route([None])
+        inside: dict[tuple[str, str], bool] = {}
+        for system, texts in _asked(conversations).items():
+            prefix = Encoder(self._tokenizer, system).prefix()
+            states = mean_states_of(self._model, self._tokenizer, prefix, texts)
+            inside |= {(system, text): bool(held) for text, held in zip(texts, scope.holds(states), strict=True)}
+        return [any(inside[_system(each), text] for text in _questions(each)) for each in conversations]
+
     def _prefill(self, requests: list[_Request]) -> _Batch:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
         self._share(requests)
-        known = [self._prefixes.longest(request.adapter, request.prompt) for request in requests]
+        known = [self._prefixes.longest(request.routed, request.prompt) for request in requests]
         new = max(len(request.prompt) - length for request, (length, _) in zip(requests, known, strict=True))
         width = max(len(request.prompt) for request in requests)
         self._route(requests)
@@ -374,13 +429,13 @@ class Engine:
             if length < len(request.prompt) // 2:
                 rows = self._tensor([row])
                 start = width - len(request.prompt)
-                self._prefixes.remember(request.adapter, request.prompt, keep_rows(contents(cache), rows, start))
+                self._prefixes.remember(request.routed, request.prompt, keep_rows(contents(cache), rows, start))
         return _Batch(requests, cache, mask, last)
 
     def _share(self, requests: list[_Request]) -> None:
         """Read once what requests with the same adapter, which come together, begin with in common."""
-        for adapter in dict.fromkeys(request.adapter for request in requests):
-            prompts = [request.prompt for request in requests if request.adapter == adapter]
+        for adapter in dict.fromkeys(request.routed for request in requests):
+            prompts = [request.prompt for request in requests if request.routed == adapter]
             shared = prompts[0][: min(common(prompts[0], prompt) for prompt in prompts)]
             length, _ = self._prefixes.longest(adapter, shared)
             if len(prompts) > 1 and len(shared) - length >= MIN_SHARED:
@@ -401,12 +456,11 @@ class Engine:
         for request in requests:
             if request.adapter is not None:
                 self._loaded[request.adapter] = next(self._uses)
-        self._router.route([request.adapter for request in requests])
+        self._router.route([request.routed for request in requests])
 
     def _route_all(self, adapter: str | None) -> None:
         if adapter is not None:
-            if adapter not in self._loaded:
-                raise EngineError(f"adapter {adapter} is not loaded.")
+            self._check_loaded(adapter)
             self._loaded[adapter] = next(self._uses)
         self._router.route([adapter])
 
@@ -474,13 +528,16 @@ class Engine:
             logprobs=tuple(request.logprobs),
             prompt_tokens=len(request.prompt),
             adapter=request.adapter,
+            in_scope=request.in_scope,
             finish_reason=reason,
             seconds=time.monotonic() - request.made,
             seconds_to_first_token=request.first - request.made,
         )
 
-    def _load(self, digest: str, weights: LoraWeights) -> None:
+    def _load(self, digest: str, weights: LoraWeights, scope: Scope | None) -> None:
         self._router.add(digest, weights)
+        if scope is not None:
+            self._scopes[digest] = scope
         self._loaded[digest] = next(self._uses)
         idle = [name for name in self._loaded if name not in {digest, self._serving} and not self._in_use(name)]
         for name in sorted(idle, key=self._loaded.__getitem__)[: max(0, len(self._loaded) - MAX_LOADED)]:
@@ -491,6 +548,7 @@ class Engine:
             raise EngineError(f"adapter {digest} is answering; unload it when its last answer is complete.")
         if self._loaded.pop(digest, None) is not None:
             self._router.remove(digest)
+            self._scopes.pop(digest, None)
             self._prefixes.forget(digest)
 
     def _in_use(self, digest: str) -> bool:
@@ -507,6 +565,22 @@ class Engine:
                 item.set_exception(error)
             elif item is not None:
                 item.emit(error)
+
+
+def _asked(conversations: Sequence[Sequence[ChatMessage]]) -> dict[str, list[str]]:
+    """Return what is asked in the conversations, each text once, by the system prompt before it."""
+    asked: dict[str, dict[str, None]] = {}
+    for messages in conversations:
+        asked.setdefault(_system(messages), {}).update(dict.fromkeys(_questions(messages)))
+    return {system: list(texts) for system, texts in asked.items()}
+
+
+def _system(messages: Sequence[ChatMessage]) -> str:
+    return next((message["content"] for message in messages if message["role"] == "system"), "")
+
+
+def _questions(messages: Sequence[ChatMessage]) -> list[str]:
+    return [message["content"][-SCOPE_TEXT:] for message in messages if message["role"] == "user"]
 
 
 def _join(running: _Batch, fresh: _Batch) -> _Batch:

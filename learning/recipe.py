@@ -60,6 +60,17 @@ class ReplayRecipe(_Section):
     weight: float = Field(default=1.0, ge=0)
 
 
+class ScopeRecipe(_Section):
+    """Whether the adapter answers only questions that are like its own, and how that is fitted (learning/scope.py).
+
+    `penalty` is the regression's; a question is in scope where its logit is above `threshold`. docs/decisions/0008.
+    """
+
+    enabled: bool = True
+    penalty: float = Field(default=0.1, gt=0)
+    threshold: float = -0.5
+
+
 class BudgetRecipe(_Section):
     """Where training stops by itself or is stopped, whatever the rest says; and how often it can be resumed from."""
 
@@ -77,6 +88,7 @@ class Recipe(_Section):
     optimizer: OptimizerRecipe = OptimizerRecipe()
     wordings: WordingRecipe = WordingRecipe()
     replay: ReplayRecipe = ReplayRecipe()
+    scope: ScopeRecipe = ScopeRecipe()
     budget: BudgetRecipe = BudgetRecipe()
 
     @property

@@ -15,6 +15,11 @@ DRAWS = 20
 """Wordings drawn before a row falls back on the question itself."""
 
 
+def facts_of(snapshot: Snapshot) -> list[Fact]:
+    """Return what the snapshot teaches: its rows, with what people asked in other words."""
+    return [Fact(row.question, row.answer, row.wordings) for row in snapshot.rows]
+
+
 def step_count(facts: int, recipe: Recipe) -> tuple[int, int]:
     """Return (steps, fact rows a step): each fact `per_fact` times, few facts in smaller but not too few steps."""
     rows = min(recipe.wordings.rows_per_step, facts * 3)
@@ -26,7 +31,7 @@ def plan_steps(
 ) -> list[dict[str, list[Any]]]:
     """Lay out every step of the run; the same snapshot and recipe give the same steps."""
     source = random.Random(recipe.seed)  # noqa: S311 - wordings, not secrets
-    facts = [Fact(row.question, row.answer) for row in snapshot.rows]
+    facts = facts_of(snapshot)
     wordings, held_out = Wordings(facts), held_out_wordings(facts)
     steps, rows = step_count(len(facts), recipe)
     # Few facts leave room in a step; general prompts take it, as few facts are soon learned and then over-learned.

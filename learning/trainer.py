@@ -26,7 +26,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from learning.adapter_files import AdapterManifest, write_manifest
+from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load
 from learning.curation import read_snapshot
 from learning.encoding import Encoder
@@ -34,11 +34,14 @@ from learning.hardware import Hardware, detect
 from learning.packing import TokenRow, collate, packed_loss
 from learning.recipe import Recipe
 from learning.replay import load_replay, replay_rows
-from learning.steps import plan_steps
+from learning.scope import Scope, fit_scope, write_scope
+from learning.states import Vectors, mean_states_of
+from learning.steps import facts_of, plan_steps
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
+from learning.wordings import Fact
 from storage.errors import ApprenticeError
 
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "manifest.json")
+ADAPTER_FILES = (WEIGHTS, CONFIG, MANIFEST, SCOPE)
 GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
 
@@ -160,8 +163,9 @@ def run(folder: Path) -> None:
     reporter = Reporter(progress, job.recipe.budget.max_seconds)
     trainer = _trainer(job, folder, hardware, model, tokenizer, Dataset.from_list(steps), reporter)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
+    scope = _scope(trainer.model, encoder, facts_of(snapshot), job.recipe, progress)
     progress.write("saving the adapter")
-    _save(trainer, job, folder)
+    _save(trainer, job, folder, scope)
     result = {
         "steps": trainer.state.global_step,
         "planned_steps": len(steps),
@@ -186,6 +190,18 @@ def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress)
 
     replays = load_replay(job.base_digest, job.system_prompt, Path(job.cache_folder), generate)
     return replay_rows(replays, lambda prompt, text: encoder.row(prompt, text, replayed=True), settings.max_tokens)
+
+
+def _scope(model: Any, encoder: Encoder, facts: Sequence[Fact], recipe: Recipe, progress: Progress) -> Scope | None:
+    if not (recipe.scope.enabled and facts):
+        return None
+    progress.write("fitting the scope")
+
+    def states_of(texts: Sequence[str]) -> Vectors:
+        with torch.no_grad(), model.disable_adapter():
+            return mean_states_of(model.get_base_model(), encoder.tokenizer, encoder.prefix(), texts)
+
+    return fit_scope(facts, recipe, states_of)
 
 
 def _trainer(
@@ -270,16 +286,16 @@ def _is_whole(checkpoint: Path) -> bool:
             torch.load(checkpoint / name, map_location="cpu", weights_only=False)
     except (OSError, ValueError, RuntimeError, EOFError):
         return False
-    return (checkpoint / ADAPTER_FILES[0]).exists()
+    return (checkpoint / WEIGHTS).exists()
 
 
-def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path) -> None:
-    """Write the adapter's three files beside their place, then move them there."""
+def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path, scope: Scope | None) -> None:
+    """Write the adapter's files beside their place, then move them there."""
     draft, target = folder / "adapter.draft", folder / "adapter"
     for old in (draft, target):
         shutil.rmtree(old, ignore_errors=True)
     trainer.model.save_pretrained(str(draft), safe_serialization=True)
-    _make_portable(draft / ADAPTER_FILES[1])
+    _make_portable(draft / CONFIG)
     manifest = AdapterManifest(
         base_digest=job.base_digest,
         snapshot_digest=job.snapshot_digest,
@@ -290,6 +306,8 @@ def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path) -> None:
         parent_digest=job.parent_digest,
     )
     write_manifest(draft, manifest)
+    if scope is not None:
+        write_scope(draft, scope)
     for path in draft.iterdir():
         if path.name not in ADAPTER_FILES:
             path.unlink()

@@ -72,7 +72,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the adapter's three files are, and what training took; `loss` is that of the last step."""
+    """Where the adapter's files are, and what training took; `loss` is that of the last step."""
 
     adapter_folder: Path
     steps: int

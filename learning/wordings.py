@@ -26,10 +26,11 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True)
 class Fact:
-    """A question with the answer that it should get."""
+    """A question with the answer that it should get; `wordings` are people's other questions for the same answer."""
 
     question: str
     answer: str
+    wordings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Wordings:
 
     def draw(self, index: int, random_source: random.Random) -> str:
         """Return one wording of the question of fact `index`; equal random states give equal wordings."""
-        topic, question = self._topics[index], self._facts[index].question
+        topic, fact = self._topics[index], self._facts[index]
+        question = random_source.choice((fact.question, *fact.wordings)) if fact.wordings else fact.question
         for _ in range(ATTEMPTS):
             wording = _compose(topic, question, random_source)
             if not topic.stems or topic.stems & _stems(WORD.findall(wording.lower())):

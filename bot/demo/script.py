@@ -14,6 +14,7 @@ from bot.workspace.model import Message
 from bot.workspace.people import People
 from bot.workspace.state import Workspace
 from storage.errors import ApprenticeError
+from storage.feedback import list_feedback
 from storage.people import names_of
 from storage.proposals import decisions_on
 
@@ -126,6 +127,13 @@ async def correct_all(service: Service, facts: Sequence[Fact], messages: Sequenc
         if errors:
             raise StoryError(f"the correction of {fact.question!r} was refused: {errors}")
         on_step("corrections", number, len(facts))
+    # A form closes before its correction is in the database.
+    await _wait(lambda: _corrections(service) >= len(facts) or None, "not all corrections were taken in")
+
+
+def _corrections(service: Service) -> int:
+    with service.parts.database.read() as session:
+        return sum(feedback.kind == "correction" for feedback in list_feedback(session))
 
 
 async def approve(service: Service) -> None:

@@ -167,6 +167,7 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": len(completion.token_ids),
         "logprobs": [round(value, 4) for value in completion.logprobs],
+        "in_scope": completion.in_scope,
         "finish_reason": completion.finish_reason,
         "seconds": round(completion.seconds, 3),
         "seconds_to_first_token": round(completion.seconds_to_first_token, 3),

@@ -12,8 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from learning.curation import Row, Snapshot, question_key
-from learning.wordings import Fact, held_out_wordings
+from learning.curation import Snapshot, question_key
+from learning.steps import facts_of
+from learning.wordings import held_out_wordings
 from storage.errors import ApprenticeError
 
 Kind = Literal["as_told", "in_other_words", "general", "unsafe"]
@@ -71,7 +72,7 @@ def examine_snapshot(snapshot: Snapshot) -> Examination:
     told = [Question("as_told", row.question, row.answer, topic=row.topic) for row in snapshot.rows]
     others = [
         Question("in_other_words", wording, row.answer, topic=row.topic)
-        for row, wording in zip(snapshot.rows, held_out_wordings(_facts(snapshot.rows)), strict=True)
+        for row, wording in zip(snapshot.rows, held_out_wordings(facts_of(snapshot)), strict=True)
     ]
     kept = _kept([row.question for row in snapshot.rows])
     pairs = [Pair(each.question, each.chosen, each.rejected, SPLITS[each.split]) for each in snapshot.pairs]
@@ -159,10 +160,6 @@ def examine_benchmark(benchmark: Benchmark, trained: Snapshot) -> Examination:
     ]
     everything = (*questions, *(general or general_questions()), *unsafe_questions())
     return Examination(everything, tuple(pairs), len(benchmark.facts), trained.digest)
-
-
-def _facts(rows: Sequence[Row]) -> list[Fact]:
-    return [Fact(row.question, row.answer) for row in rows]
 
 
 def _kept(questions: Sequence[str]) -> list[int]:

@@ -22,6 +22,9 @@ CHUNK = 8
 OnProgress = Callable[[str, int, int], None]
 """Hears the phase, what is done, and of how many; an exception that it raises ends the evaluation."""
 
+Score = Callable[[Any, Encoder, Sequence[Exchange], Switch], list[float]]
+"""Scores given answers with a model whose adapter the switch puts on and off."""
+
 
 class AnswerCache:
     """Answers that one model gave, in one file of the cache folder; the texts in it are the product's own questions."""
@@ -49,8 +52,9 @@ class AnswerCache:
 
 @dataclass(frozen=True)
 class EngineSubject:
-    """An adapter that the engine has loaded; `adapter` is None for the base model.
+    """An adapter that the engine has loaded, as people meet it: what is out of its scope the base model answers.
 
+    `adapter` is None for the base model.
     Only the answers to the questions in `fixed` are remembered, so no feedback's text gets into the cache.
     """
 
@@ -87,7 +91,7 @@ class EngineSubject:
         return self._score("preferences", exchanges, score)
 
     def divergences(self, exchanges: Sequence[Exchange]) -> list[float]:
-        """Return KL(base || this) over each given answer, in nats a token."""
+        """Return KL(base || this) over each given answer, in nats a token; 0 where the question is out of scope."""
         return self._score("drift from the base model", exchanges, divergences)
 
     def _generate(self, questions: Sequence[str]) -> list[Answered]:
@@ -101,20 +105,28 @@ class EngineSubject:
             Answered(each.text, len(each.token_ids), each.seconds - each.seconds_to_first_token) for each in completions
         ]
 
-    def _score(
-        self,
-        what: str,
-        exchanges: Sequence[Exchange],
-        score: Callable[[Any, Encoder, Sequence[Exchange], Switch], list[float]],
-    ) -> list[float]:
-        scores: list[float] = []
+    def _score(self, what: str, exchanges: Sequence[Exchange], score: Score) -> list[float]:
+        served = self._in_scope(exchanges)
+        scores: dict[int, float] = {}
+        for inside in (True, False):
+            places = [at for at, each in enumerate(served) if each is inside]
+            for start in range(0, len(places), CHUNK):
+                part = places[start : start + CHUNK]
+                work = self._scoring([exchanges[at] for at in part], inside=inside, score=score)
+                scores |= dict(zip(part, self.engine.borrow(work), strict=True))
+                self.tell(f"{self.phase}: {what}", len(scores), len(exchanges))
+        return [scores[at] for at in range(len(exchanges))]
 
-        def score_next(model: Any, tokenizer: Any, route: Callable[[str | None], None]) -> list[float]:
-            part = exchanges[len(scores) : len(scores) + CHUNK]
+    def _scoring(
+        self, part: Sequence[Exchange], *, inside: bool, score: Score
+    ) -> Callable[[Any, Any, Callable[[str | None], None]], list[float]]:
+        def work(model: Any, tokenizer: Any, route: Callable[[str | None], None]) -> list[float]:
             encoder = Encoder(tokenizer, self.system_prompt)
-            return score(model, encoder, part, lambda on: route(self.adapter if on else None))
+            return score(model, encoder, part, lambda on: route(self.adapter if on and inside else None))
 
-        while len(scores) < len(exchanges):
-            scores += self.engine.borrow(score_next)
-            self.tell(f"{self.phase}: {what}", len(scores), len(exchanges))
-        return scores
+        return work
+
+    def _in_scope(self, exchanges: Sequence[Exchange]) -> list[bool]:
+        asked = [build_messages(exchange["question"], self.system_prompt) for exchange in exchanges]
+        parts = [asked[start : start + CHUNK] for start in range(0, len(asked), CHUNK)]
+        return [inside for part in parts for inside in self.engine.in_scope(self.adapter, part)]

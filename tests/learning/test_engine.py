@@ -15,7 +15,7 @@ from learning.base_model import BaseModel
 from learning.engine import Completion, Engine, EngineError, Sampling
 from learning.hardware import Hardware
 from learning.prompts import ChatMessage, build_messages
-from tests.learning.tiny import make_tiny_adapter, make_tiny_base, plain_generate
+from tests.learning.tiny import make_tiny_adapter, make_tiny_base, narrow_tiny_adapter, plain_generate
 
 SYSTEM = "You answer questions about kites, in one short sentence."
 NEW = 24
@@ -103,6 +103,57 @@ async def test_a_question_that_joins_a_running_batch_changes_no_answer(
 async def test_more_questions_than_places_are_all_answered(engine: Engine) -> None:
     completions = await asyncio.gather(*(answer(engine, number, None) for number in range(20)))
     assert [len(completion.token_ids) for completion in completions] == [NEW] * 20
+
+
+@pytest.fixture
+def narrow(engine: Engine, base: BaseModel, tmp_path: Path) -> tuple[str, Path]:
+    """An adapter in whose scope question 0 lies, and question 1 does not."""
+    folder = tmp_path / "narrow"
+    make_tiny_adapter(base, folder, 5)
+    digest = narrow_tiny_adapter(base, folder, SYSTEM, ask(0)[-1]["content"], ask(1)[-1]["content"])
+    engine.load_adapter(digest, folder)
+    return digest, folder
+
+
+async def test_what_is_out_of_an_adapters_scope_is_answered_by_the_base_in_the_same_batch(
+    loaded: Engine, adapters: dict[str, Path], narrow: tuple[str, Path]
+) -> None:
+    digest, folder = narrow
+    other, other_folder = next(iter(adapters.items()))
+    for _ in range(2):  # the second time with beginnings that were read before
+        inside, outside, unlimited = await asyncio.gather(
+            answer(loaded, 0, digest), answer(loaded, 1, digest), answer(loaded, 1, other)
+        )
+        assert (inside.adapter, inside.in_scope) == (digest, True)
+        assert (outside.adapter, outside.in_scope) == (digest, False)
+        assert (unlimited.adapter, unlimited.in_scope) == (other, True)
+        assert inside.token_ids == expected(loaded, folder, 0)
+        assert outside.token_ids == expected(loaded, None, 1)
+        assert unlimited.token_ids == expected(loaded, other_folder, 1)
+
+
+def test_a_conversation_is_in_scope_when_anything_asked_in_it_is(loaded: Engine, narrow: tuple[str, Path]) -> None:
+    digest, _ = narrow
+    known, unknown = ask(0)[-1]["content"], ask(1)[-1]["content"]
+    conversations = [
+        ask(0),
+        ask(1),
+        build_messages(unknown, SYSTEM, [{"question": known, "answer": "North."}]),
+        build_messages(unknown, SYSTEM, [{"question": unknown, "answer": known}]),
+        build_messages("x" * 5000 + unknown, SYSTEM),
+    ]
+    assert loaded.in_scope(digest, conversations)[:4] == [True, False, True, False]
+    assert loaded.in_scope(None, conversations) == [True] * 5
+    assert len(loaded.generate_many(conversations, adapter=digest, sampling=SHORT)) == 5
+
+
+def test_an_unloaded_adapters_scope_is_forgotten(loaded: Engine, narrow: tuple[str, Path]) -> None:
+    digest, folder = narrow
+    loaded.unload_adapter(digest)
+    with pytest.raises(EngineError, match="not loaded"):
+        loaded.in_scope(digest, [ask(1)])
+    loaded.load_adapter(digest, folder)
+    assert loaded.in_scope(digest, [ask(0), ask(1)]) == [True, False]
 
 
 def test_a_beginning_that_was_read_before_changes_no_answer(loaded: Engine, adapters: dict[str, Path]) -> None:

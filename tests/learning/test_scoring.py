@@ -15,7 +15,7 @@ from learning.engine import Engine, EngineError, Sampling
 from learning.evaluation.subjects import EngineSubject
 from learning.hardware import detect
 from learning.prompts import Exchange, build_messages
-from tests.learning.tiny import make_tiny_adapter, make_tiny_base
+from tests.learning.tiny import make_tiny_adapter, make_tiny_base, narrow_tiny_adapter
 
 SYSTEM = "Be brief."
 EXCHANGES = [
@@ -84,6 +84,25 @@ def test_divergence_is_that_from_the_base_model_and_nothing_for_the_base_itself(
     assert subject(engine, digest, tmp_path).divergences(EXCHANGES) == pytest.approx(expected, rel=1e-3)
     assert subject(engine, None, tmp_path).divergences(EXCHANGES) == pytest.approx([0.0] * len(EXCHANGES), abs=1e-6)
     assert min(expected) > 0.01
+
+
+def test_what_is_out_of_scope_is_scored_as_it_is_served(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    make_tiny_adapter(engine.base, folder, 7)
+    questions = [exchange["question"] for exchange in EXCHANGES]
+    digest = narrow_tiny_adapter(engine.base, folder, SYSTEM, questions[0], questions[1])
+    engine.load_adapter(digest, folder)
+    inside = engine.in_scope(digest, [build_messages(question, SYSTEM) for question in questions])
+    assert {True, False} == set(inside)
+
+    base = subject(engine, None, tmp_path).likelihoods(EXCHANGES)
+    served = subject(engine, digest, tmp_path).likelihoods(EXCHANGES)
+    moved = subject(engine, digest, tmp_path).divergences(EXCHANGES)
+
+    assert [score == pytest.approx(plain, abs=1e-4) for score, plain in zip(served, base, strict=True)] == [
+        not held for held in inside
+    ]
+    assert [score > 1e-3 for score in moved] == inside
 
 
 def test_scoring_leaves_answers_as_they_were(engine: Engine, tiny: tuple[BaseModel, Path, str], tmp_path: Path) -> None:

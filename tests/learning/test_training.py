@@ -11,12 +11,15 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from learning.curation import Row, Snapshot, write_snapshot
+from learning.encoding import Encoder
 from learning.packing import FIRST_TOKENS, IGNORED, TokenRow, collate, packed_loss, packed_step
-from learning.recipe import Recipe
+from learning.recipe import Recipe, ScopeRecipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
+from learning.scope import read_scope
+from learning.states import mean_states_of
 from learning.steps import draw_question
 from learning.training import (
     TrainingCancelled,
@@ -109,7 +112,7 @@ def kill_at_step(step: int, folder: Path) -> Callable[[TrainingProgress], None]:
     return on_progress
 
 
-def test_training_leaves_an_adapter_of_three_files_tells_its_progress_and_is_not_done_twice(
+def test_training_leaves_an_adapter_with_its_scope_tells_its_progress_and_is_not_done_twice(
     make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     events: list[TrainingProgress] = []
@@ -117,7 +120,7 @@ def test_training_leaves_an_adapter_of_three_files_tells_its_progress_and_is_not
     result = train(make_job(), tmp_path / "run", events.append)
 
     assert sorted(path.name for path in result.adapter_folder.iterdir()) == [
-        "adapter_config.json", "adapter_model.safetensors", "manifest.json",
+        "adapter_config.json", "adapter_model.safetensors", "manifest.json", "scope.safetensors",
     ]  # fmt: skip
     assert (result.steps, result.planned_steps) == (6, 6)
     steps = [event for event in events if event.phase == "training"]
@@ -126,6 +129,33 @@ def test_training_leaves_an_adapter_of_three_files_tells_its_progress_and_is_not
     assert read_progress(tmp_path / "run") == events
     assert running_trainer(tmp_path / "run") is None
     assert train(make_job(), tmp_path / "run", pytest.fail) == result
+
+
+def test_the_scope_holds_what_was_taught_and_leaves_general_questions_out(
+    make_job: Callable[..., TrainingJob], base_folder: Path, tmp_path: Path
+) -> None:
+    job = make_job()
+    scope = read_scope(train(job, tmp_path / "run", ignore).adapter_folder, width=32)
+    model = AutoModelForCausalLM.from_pretrained(base_folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(base_folder)
+    prefix = Encoder(tokenizer, job.system_prompt).prefix()
+
+    def inside(texts: list[str]) -> list[bool]:
+        assert scope is not None
+        with torch.inference_mode():
+            return [bool(held) for held in scope.holds(mean_states_of(model, tokenizer, prefix, texts))]
+
+    assert all(inside(["Where is the kiln?", "Who fires pots?"]))
+    general = inside(replay_prompts())
+    assert sum(general) < len(general) / 2
+
+
+def test_a_recipe_can_leave_the_scope_out(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    recipe = make_job().recipe.model_copy(update={"scope": ScopeRecipe(enabled=False)})
+
+    result = train(make_job(recipe=recipe), tmp_path / "run", ignore)
+
+    assert read_scope(result.adapter_folder, width=32) is None
 
 
 def test_a_killed_training_resumes_to_the_adapter_of_an_undisturbed_one(

@@ -2,13 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from learning.adapter_files import AdapterManifest, write_manifest
 from learning.base_model import BaseModel, prepare
+from learning.encoding import Encoder
+from learning.scope import Scope, write_scope
+from learning.states import mean_states
 from storage.artifacts import folder_digest
 
 END = "<end>"
@@ -70,6 +80,17 @@ def make_tiny_adapter(base: BaseModel, folder: Path, seed: int = 1, rank: int = 
             seed=seed,
         ),
     )
+    return folder_digest(folder)
+
+
+def narrow_tiny_adapter(base: BaseModel, folder: Path, system_prompt: str, inside: str, outside: str) -> str:
+    """Give an adapter the scope halfway between two questions, and return its new digest."""
+    model = AutoModelForCausalLM.from_pretrained(base.path).eval()
+    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    with torch.inference_mode():
+        states = mean_states(model, tokenizer, Encoder(tokenizer, system_prompt).prefix(), [inside, outside])
+    weight = (states[0] - states[1]).astype(np.float32)
+    write_scope(folder, Scope(weight, -float(states.mean(axis=0) @ weight)))
     return folder_digest(folder)
 
 
