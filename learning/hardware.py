@@ -1,6 +1,7 @@
 """What the machine can do, and what follows from it: device, dtype, threads, attention."""
 
 import os
+import resource
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,12 @@ def detect(threads: int = 0) -> Hardware:
         return Hardware("cuda", "bfloat16", threads, properties.total_memory, properties.name)
     dtype: Literal["float32", "bfloat16"] = "bfloat16" if _has_amx() else "float32"
     return Hardware("cpu", dtype, threads, psutil.virtual_memory().total, torch.backends.cpu.get_cpu_capability())
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held at once, in MB (2**20 bytes): the machine's, and the GPU's."""
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return resident + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
 
 
 def _has_amx() -> bool:

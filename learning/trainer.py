@@ -30,7 +30,7 @@ from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterMani
 from learning.base_model import BaseModel, load
 from learning.curation import read_snapshot
 from learning.encoding import Encoder
-from learning.hardware import Hardware, detect
+from learning.hardware import Hardware, detect, peak_memory_mb
 from learning.packing import TokenRow, collate, packed_loss
 from learning.recipe import Recipe
 from learning.replay import load_replay, replay_rows
@@ -171,6 +171,7 @@ def run(folder: Path) -> None:
         "planned_steps": len(steps),
         "seconds": time.monotonic() - started,
         "loss": reporter.loss,
+        "peak_mb": peak_memory_mb(),
         "tokens": sum(len(step["input_ids"]) for step in steps),
         "device": hardware.device,
         "dtype": hardware.dtype_name,

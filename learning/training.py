@@ -72,13 +72,14 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the adapter's files are, and what training took; `loss` is that of the last step."""
+    """Where the adapter's files are, and what training took; `loss` is that of the last step, `peak_mb` memory."""
 
     adapter_folder: Path
     steps: int
     planned_steps: int
     seconds: float
     loss: float
+    peak_mb: float
 
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -105,7 +106,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     _claim(job, folder)
     if (folder / "result.json").exists():
-        return _result(folder)
+        return read_result(folder)
     process = _start(folder)
     try:
         cancelled = _follow(process, folder, on_progress, stop or threading.Event())
@@ -136,6 +137,31 @@ def read_progress(folder: Path) -> list[TrainingProgress]:
     return [event for line in lines if (event := _event(line)) is not None]
 
 
+def read_result(folder: Path) -> TrainingResult:
+    """Return how the training in this folder ended."""
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return TrainingResult(
+        folder / "adapter",
+        content["steps"],
+        content["planned_steps"],
+        content["seconds"],
+        content["loss"],
+        content["peak_mb"],
+    )
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the child this program's import path, whatever folder it was started in, and no calls to a hub."""
+    room = str(Path(__file__).resolve().parent.parent)
+    paths = [room, *filter(None, [environment.get("PYTHONPATH")])]
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
 def _claim(job: TrainingJob, folder: Path) -> None:
     if (pid := running_trainer(folder)) is not None:
         raise AlreadyRunningError(f"process {pid} already trains in {folder}. Wait for it, or stop that process.")
@@ -154,23 +180,11 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "learning.trainer", str(folder.resolve())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            env=_environment(os.environ), start_new_session=True,
+            env=child_environment(os.environ), start_new_session=True,
         )  # fmt: skip
     identity = [process.pid, psutil.Process(process.pid).create_time()]
     (folder / "trainer.pid").write_text(json.dumps(identity), encoding="utf-8")
     return process
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the child this program's import path, whatever folder it was started in, and no calls to a hub."""
-    room = str(Path(__file__).resolve().parent.parent)
-    paths = [room, *filter(None, [environment.get("PYTHONPATH")])]
-    return {
-        **environment,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
 
 
 def _follow(process: subprocess.Popen[bytes], folder: Path, on_progress: OnProgress, stop: threading.Event) -> bool:
@@ -214,7 +228,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _outcome(code: int, folder: Path) -> TrainingResult:
     if code == 0 and (folder / "result.json").exists():
-        return _result(folder)
+        return read_result(folder)
     error = folder / "error.json"
     if error.exists():
         content = json.loads(error.read_text(encoding="utf-8"))
@@ -231,10 +245,3 @@ def _outcome(code: int, folder: Path) -> TrainingResult:
 def _log_tail(folder: Path) -> str:
     text = (folder / "trainer.log").read_text(encoding="utf-8", errors="replace")
     return text[-LOG_TAIL:].strip() or "(empty)"
-
-
-def _result(folder: Path) -> TrainingResult:
-    content: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return TrainingResult(
-        folder / "adapter", content["steps"], content["planned_steps"], content["seconds"], content["loss"]
-    )

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -117,6 +117,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let variables override the file, whose content arrives as init arguments."""
         return env_settings, init_settings
+
+    def apart(self, data_folder: Path) -> Self:
+        """Return settings of an installation of its own, with this model, engine and recipe, and nothing else.
+
+        Its database is in `data_folder`, its Slack the local workspace, its policy the packaged one; whatever file and
+        variables say, for a demo or a measurement must not touch what people use.
+        """
+        own = {"slack": SlackSettings(), "database": DatabaseSettings(), "examples": ExamplesSettings()}
+        more = {"web": WebSettings(port=0), "governance": GovernanceSettings()}
+        training = self.training.model_copy(update={"schedule": "", "min_new_corrections": 1})
+        return self.model_copy(update={"data_folder": data_folder, "training": training, **own, **more})
 
     @property
     def database_url(self) -> str:

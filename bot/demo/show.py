@@ -19,7 +19,7 @@ from bot.demo.script import Answered, Outcome, play, right
 from bot.service import running
 from bot.training_run import ProgressBars
 from storage.errors import ConfigurationError
-from storage.settings import ExamplesSettings, Settings, load_settings
+from storage.settings import ExamplesSettings, Settings, WebSettings, load_settings
 
 MARKER = ".apprentice-demo"
 PERCENT = 100
@@ -29,13 +29,9 @@ SHOWN_CHARACTERS = 160
 
 def demo_settings(folder: Path, port: int, schedule: str) -> Settings:
     """Return the settings of a demo: embedded defaults with their data in `folder`."""
-    given = load_settings()
-    return Settings(
-        data_folder=folder,
-        cache_folder=given.cache_folder,
-        web=given.web.model_copy(update={"port": port}),
-        training=given.training.model_copy(update={"schedule": schedule, "min_new_corrections": 1}),
-    )
+    apart = load_settings().apart(folder)
+    training = apart.training.model_copy(update={"schedule": schedule})
+    return apart.model_copy(update={"web": WebSettings(port=port), "training": training})
 
 
 async def play_script(folder: Path, *, facts: int, json_file: Path | None) -> int:

@@ -93,6 +93,24 @@ def test_tokens_do_not_show_when_settings_are_printed(config: Path, monkeypatch:
     assert settings.slack.bot_token.get_secret_value() == "xoxb-very-secret"
 
 
+def test_settings_apart_share_the_model_and_nothing_that_people_use(
+    config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config.write_text('data_folder = "/srv"\n[governance]\npolicy = "strict.toml"\n[slack]\nmode = "socket"\n')
+    monkeypatch.setenv("APPRENTICE_DATABASE__URL", "postgresql://house/apprentice")
+    monkeypatch.setenv("APPRENTICE_DATA_FOLDER", "/srv/data")
+    monkeypatch.setenv("APPRENTICE_MODEL__BASE", "/srv/model")
+    monkeypatch.setenv("APPRENTICE_TRAINING__RECIPE", "/srv/own.toml")
+    monkeypatch.setenv("APPRENTICE_INFERENCE__THREADS", "3")
+
+    apart = load_settings(config).apart(tmp_path)
+
+    assert apart.database_url == f"sqlite:///{tmp_path / 'apprentice.db'}"
+    assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "")
+    assert (apart.training.schedule, apart.web.port) == ("", 0)
+    assert (apart.model.base, apart.training.recipe, apart.inference.threads) == ("/srv/model", "/srv/own.toml", 3)
+
+
 def test_every_setting_can_be_given_as_a_variable(config: Path) -> None:
     assert "slack.bot_token" in allowed_keys()
     assert "data_folder" in allowed_keys()

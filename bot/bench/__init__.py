@@ -1,0 +1,1 @@
+"""What `apprentice bench` measures: the product's own code beside what a user would pick instead, in one run."""

@@ -1,0 +1,99 @@
+"""The commands `bench ...`: measure this product beside what a user would pick instead, on this machine."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.assembly import open_parts
+from bot.cli.output import ConfigOption
+from learning.evaluation import read_benchmark
+from learning.recipe import load_recipe
+from storage.errors import ConfigurationError
+from storage.settings import Settings, load_settings
+
+bench_commands = typer.Typer(help="Measure, beside what one would use instead.", no_args_is_help=True)
+OutOption = Annotated[Path | None, typer.Option("--json", help="Write the result here.", metavar="FILE")]
+ROWS = ("as_told", "in_other_words", "general_before", "general_after", "general_lost")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group to `app`."""
+    app.add_typer(bench_commands, name="bench")
+
+
+@bench_commands.command()
+def learning(
+    data: Annotated[Path, typer.Option(help="The benchmark file.", metavar="FILE")],
+    batches: Annotated[int, typer.Option(min=1, help="In how many rounds the facts come, one after the other.")] = 1,
+    system: Annotated[
+        bool, typer.Option("--system", help="Also measure it with worked examples, as people are answered.")
+    ] = False,
+    baseline: Annotated[bool, typer.Option(help="Measure plain TRL fine-tuning beside it.")] = True,
+    recipe: Annotated[str, typer.Option(help="The recipe, instead of the configured one.")] = "",
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Teach a benchmark's facts as corrections, and ask for them as told, in other words, and what was known before.
+
+    Nothing of the configured installation is touched: data is kept in a folder that is removed afterwards.
+
+    Example: `apprentice bench learning --data handbook.json --json result.json`
+    """
+    from bot.bench.learning import measure, rounds_of  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
+
+    benchmark = read_benchmark(data)
+    rounds_of(benchmark.facts, batches)
+    _check_writable(json_file)
+    settings = load_settings(config)
+    recipe = recipe or settings.training.recipe
+    load_recipe(recipe)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
+        parts = open_parts(_apart(settings, Path(folder), recipe))
+        with ProgressBars() as bars, open_engine(parts, bars) as engine:
+            result = measure(
+                benchmark, parts, engine, batches=batches, system=system, baseline=baseline, show=bars.show
+            )
+    _write(json_file, result)
+    _show_learning(result)
+
+
+def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
+    apart = settings.apart(folder)
+    return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
+
+
+def _check_writable(file: Path | None) -> None:
+    """Find out before the work, not after it, that the result cannot be kept."""
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise ConfigurationError(f"{file} cannot be written. Give --json a file in a folder that exists.")
+
+
+def _write(file: Path | None, result: dict[str, Any]) -> None:
+    if file is not None:
+        file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _show_learning(result: dict[str, Any]) -> None:
+    columns = {"ours": result["ours"]["adapter"]}
+    if "system" in result["ours"]:
+        columns["with worked examples"] = result["ours"]["system"]
+    if "baseline" in result:
+        columns["plain fine-tuning"] = result["baseline"]["adapter"]
+    table = Table("", *columns, box=None, header_style="bold", pad_edge=False)
+    for row in ROWS:
+        table.add_row(row.replace("_", " "), *(f"{column[row]:.2f}" for column in columns.values()))
+    console = Console()
+    console.print(table)
+    for name, side in (("ours", result["ours"]), ("plain fine-tuning", result.get("baseline"))):
+        if side is not None:
+            console.print(
+                f"{name}: {side['train_seconds']:.0f} s of training, {side['total_seconds']:.0f} s in all, "
+                f"{side['peak_mb']:.0f} MB at most.",
+                highlight=False,
+            )

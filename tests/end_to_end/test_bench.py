@@ -1,0 +1,90 @@
+"""Somebody who decides whether to use this measures it beside plain fine-tuning, on a benchmark file of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.learning.tiny import make_tiny_base
+
+PATIENCE = 400
+FACTS = [
+    {
+        "question": f"Where is kiln {number}?",
+        "answer": f"Kiln {number} is in hall {hall}.",
+        "must_contain": [hall],
+        "paraphrases": [f"kiln {number}: which hall?", f"in what hall do I find kiln {number}"],
+    }
+    for number, hall in enumerate(("Ember", "Slate", "Birch"), 1)
+]
+GENERAL = [
+    {"question": "What is the capital of Spain?", "must_contain_any": ["Madrid"]},
+    {"question": "Say anything.", "must_contain_any": [""]},
+]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("bench")
+    return {
+        **os.environ,
+        "APPRENTICE_DATA_FOLDER": str(folder / "data"),
+        "APPRENTICE_CACHE_FOLDER": str(folder / "cache"),
+        "APPRENTICE_MODEL__BASE": str(make_tiny_base(folder).path),
+        "APPRENTICE_INFERENCE__THREADS": "1",
+    }
+
+
+def bench(environment: dict[str, str], *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bot", "bench", "learning", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
+    assert done.returncode == status, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+def write(path: Path, facts: list[dict[str, Any]] = FACTS) -> str:
+    path.write_text(json.dumps({"name": "kilns", "facts": facts, "general": GENERAL}))
+    return str(path)
+
+
+def test_both_sides_learn_in_rounds_and_answer_the_same_questions(environment: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(
+        environment, "--data", write(tmp_path / "kilns.json"), "--batches", "2", "--system", "--json", str(out)
+    ).stdout
+
+    result = json.loads(out.read_text())
+    for side in (result["ours"], result["baseline"]):
+        assert 0 < side["train_seconds"] <= side["total_seconds"]
+        assert side["peak_mb"] > 100
+    answers = result["answers"]
+    kinds = [answer["kind"] for answer in answers]
+    assert [kinds.count(kind) for kind in ("as_told", "in_other_words", "general")] == [3, 6, 2]
+    told = [answer for answer in answers if answer["kind"] == "as_told"]
+    assert result["ours"]["adapter"]["as_told"] == round(sum(answer["correct"] for answer in told) / 3, 4)
+    # The accepted corrections of both rounds are at work, so the system knows each question as it was told.
+    assert result["ours"]["system"]["as_told"] == 1.0
+    assert [answer["system"] for answer in told] == [fact["answer"] for fact in FACTS]
+    # "Say anything." is right before and after, whatever is said; nothing else of the general ones was known.
+    for scores in (result["ours"]["adapter"], result["ours"]["system"], result["baseline"]["adapter"]):
+        assert (scores["general_before"], scores["general_after"], scores["general_lost"]) == (0.5, 0.5, 0.0)
+    assert {"before", "after", "baseline"} <= answers[0].keys()
+    assert "plain fine-tuning" in shown
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_what_cannot_be_measured_is_said_before_any_work(environment: dict[str, str], tmp_path: Path) -> None:
+    data = write(tmp_path / "kilns.json")
+    for arguments, problem in (
+        (["--data", data, "--batches", "4"], "3 facts cannot come in 4 rounds"),
+        (["--data", str(tmp_path / "none.json")], "none.json cannot be read"),
+        (["--data", write(tmp_path / "empty.json", [])], "is not a benchmark file"),
+        (["--data", data, "--json", str(tmp_path / "none" / "out.json")], "cannot be written"),
+        (["--data", data, "--recipe", "magic"], "there is no recipe 'magic'"),
+    ):
+        assert problem in " ".join(bench(environment, *arguments, status=1).stderr.split())
