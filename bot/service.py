@@ -35,6 +35,7 @@ from learning.examples import WorkedExamples
 from learning.hardware import detect
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections, parse_schedule, start_schedule
+from learning.taught import TaughtFeedback
 from storage import inbox
 from storage.errors import ApprenticeError
 from storage.records import utc_now
@@ -213,7 +214,8 @@ def _start_engine(settings: Settings, base: BaseModel) -> Engine:
 def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    return WorkedExamples(parts.database, embedder.embed, settings.examples)
+    taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
+    return WorkedExamples(parts.database, embedder.embed, settings.examples, taught)
 
 
 def _slack_settings(settings: Settings, url: str) -> SlackSettings:

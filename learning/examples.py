@@ -1,10 +1,12 @@
 """Accepted corrections at work before any training: given, quoted, or shown to the model as worked examples.
 
-Evaluation and training never see them; they measure and change the adapter alone.
+Once the serving adapter has learned a correction, it is asked instead: it knows what it was told in more wordings than
+a search finds (docs/benchmarks.md). Evaluation and training never see worked examples; they measure and change the
+adapter alone.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +14,7 @@ from learning.accepted import AcceptedCorrections, Known, Scope
 from learning.prompts import ChatMessage, Exchange, build_messages
 from learning.retrieval import Embed, Match, Retriever
 from learning.same_question import is_same_question
+from learning.taught import TaughtFeedback
 from storage.database import Database
 from storage.settings import ExamplesSettings
 
@@ -62,8 +65,9 @@ MODEL_ALONE = Choice("model")
 class WorkedExamples:
     """Chooses by what the database says is accepted at the moment of the question. May be used by several threads."""
 
-    def __init__(self, database: Database, embed: Embed, settings: ExamplesSettings) -> None:
+    def __init__(self, database: Database, embed: Embed, settings: ExamplesSettings, taught: TaughtFeedback) -> None:
         self._settings = settings
+        self._taught = taught
         self._accepted = AcceptedCorrections(database)
         self._retriever = Retriever(embed)
         self._turn = threading.Lock()
@@ -79,16 +83,24 @@ class WorkedExamples:
         with self._turn:
             self._retriever.update(self._accepted.sync())
             matches = self._retriever.search(question, scopes, max(2, self._settings.max))
-        return decide(question, matches, self._settings)
+            taught = self._taught.feedback_ids()
+        return decide(question, matches, self._settings, taught)
 
 
-def decide(question: str, matches: Sequence[Match], settings: ExamplesSettings) -> Choice:
-    """Choose among the best matches, best first."""
+def decide(
+    question: str, matches: Sequence[Match], settings: ExamplesSettings, taught: Collection[str] = frozenset()
+) -> Choice:
+    """Choose among the best matches, best first; of what the model was taught (feedback ids), it is asked itself."""
     if not matches or matches[0].meaning < settings.possible:
         return MODEL_ALONE
     best, lead = matches[0], matches[0].score - (matches[1].score if len(matches) > 1 else 0.0)
-    if best.meaning >= settings.certain and lead >= LEAD:
-        return Choice("accepted" if is_same_question(question, best.known) else "quoted", (best,))
+    certain = best.meaning >= settings.certain and lead >= LEAD
+    if certain and is_same_question(question, best.known):
+        return Choice("accepted", (best,))
+    if all(feedback_id in taught for feedback_id in best.known.feedback_ids):
+        return MODEL_ALONE
+    if certain:
+        return Choice("quoted", (best,))
     return Choice("examples", tuple(match for match in matches[: settings.max] if match.meaning >= settings.possible))
 
 

@@ -25,6 +25,7 @@ from learning.examples import WorkedExamples, messages_with_examples
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.plain import PlainJob, PlainResult
 from learning.prompts import build_messages
+from learning.taught import TaughtFeedback
 from learning.training import child_environment, read_result
 from storage.artifacts import folder_digest
 from storage.errors import ApprenticeError
@@ -240,7 +241,8 @@ def _ask_system(asked: Sequence[Asked], parts: Parts, engine: Engine, adapter: s
     """Answer as people are answered: from accepted corrections where they fit, else by the adapter."""
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    examples = WorkedExamples(parts.database, embedder.embed, ExamplesSettings())
+    taught = TaughtFeedback(parts.database, parts.store, lambda: adapter)
+    examples = WorkedExamples(parts.database, embedder.embed, ExamplesSettings(), taught)
     choices = [examples.choose(question.text, IMPORT_WORKSPACE) for question in asked]
     open_ones = [at for at, choice in enumerate(choices) if choice.answer is None]
     conversations = [

@@ -9,14 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from learning.accepted import Known
+from learning.curation import Row, Snapshot, write_snapshot
 from learning.examples import Choice, WorkedExamples, messages_with_examples
 from learning.lexical import LexicalIndex
 from learning.prompts import build_messages, prompt_digest
 from learning.same_question import is_same_question
+from learning.taught import TaughtFeedback
+from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.feedback import Feedback
 from storage.settings import ExamplesSettings
-from tests.governance.installation import APPROVER, EXPERT, OTHER, Installation
+from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
 
 PORT, PORT_ANSWER = "What port does the billing service listen on?", "Billing listens on port 7443."
 WAREHOUSE, WAREHOUSE_ANSWER = "What is the data warehouse called?", "The data warehouse is called Larder."
@@ -38,7 +41,11 @@ def house(sqlite_database: Database, tmp_path: Path) -> Installation:
 
 @pytest.fixture
 def examples(house: Installation) -> WorkedExamples:
-    return WorkedExamples(house.database, letters, ExamplesSettings())
+    return WorkedExamples(house.database, letters, ExamplesSettings(), taught(house, None))
+
+
+def taught(house: Installation, serving: str | None) -> TaughtFeedback:
+    return TaughtFeedback(house.database, ArtifactStore(house.folder / "artifacts"), lambda: serving)
 
 
 def correct(house: Installation, question: str, text: str, *, by: str = EXPERT, private: bool = False) -> Feedback:
@@ -78,6 +85,33 @@ def test_a_question_like_it_gets_the_correction_together_with_the_question_that_
     assert choice.answer is not None
     assert PORT in choice.answer
     assert PORT_ANSWER in choice.answer
+
+
+def test_what_the_serving_adapter_learned_it_is_asked_unless_the_very_question_comes(
+    house: Installation,
+) -> None:
+    learned = correct(house, PORT, PORT_ANSWER)
+    store = ArtifactStore(house.folder / "artifacts")
+    row = Row(PORT, PORT_ANSWER, (learned.id,), (EXPERT,), private=False)
+    snapshot = store.publish(lambda folder: write_snapshot(Snapshot((row,), (), {}), folder))
+    run = house.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
+    house.governance.start_run(run.id, snapshot, 1, {})
+    house.governance.register_adapter(run.id, "a" * 64, "base", None, snapshot)
+    serving: list[str | None] = [None]
+    examples = WorkedExamples(
+        house.database, letters, ExamplesSettings(), TaughtFeedback(house.database, store, lambda: serving[0])
+    )
+    like_it = "What port does the search service listen on?"
+    assert examples.choose(like_it, "T1").how == "quoted"
+
+    serving[0] = "a" * 64
+    assert examples.choose(like_it, "T1").how == "model"
+    assert examples.choose(PORT, "T1").how == "accepted"
+
+    correct(house, PORT, "Billing listens on port 9000.")  # newer than what the adapter learned
+    assert examples.choose(like_it, "T1").how != "model"
+    serving[0] = None  # rolled back
+    assert examples.choose(like_it, "T1").how != "model"
 
 
 def test_corrections_that_fit_about_as_well_are_shown_to_the_model_the_best_one_last(
@@ -159,7 +193,12 @@ def test_another_workspace_sees_nothing_of_it(house: Installation, examples: Wor
 def test_switched_off_it_never_looks(house: Installation) -> None:
     correct(house, PORT, PORT_ANSWER)
 
-    assert WorkedExamples(house.database, letters, ExamplesSettings(enabled=False)).choose(PORT, "T1").how == "model"
+    assert (
+        WorkedExamples(house.database, letters, ExamplesSettings(enabled=False), taught(house, None))
+        .choose(PORT, "T1")
+        .how
+        == "model"
+    )
 
 
 def test_the_prompts_digest_covers_the_examples(house: Installation, examples: WorkedExamples) -> None:

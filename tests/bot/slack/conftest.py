@@ -32,6 +32,7 @@ from learning.embedding import Embedder
 from learning.engine import Engine
 from learning.examples import WorkedExamples
 from learning.hardware import detect
+from learning.taught import TaughtFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import InboxEvent
@@ -232,14 +233,16 @@ def parts(
     )
     embedder = Embedder(engine, settings.model.system_prompt, tiny_base.path.parent / "cache")
     audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
+    store = ArtifactStore(settings.artifact_folder)
+    taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
     return SlackParts(
         settings=settings,
         database=sqlite_database,
         governance=Governance(sqlite_database, load_policy(), audit),
         engine=engine,
         base=tiny_base,
-        serving=ServingAdapter(sqlite_database, ArtifactStore(settings.artifact_folder), engine),
-        examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples),
+        serving=ServingAdapter(sqlite_database, store, engine),
+        examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
     )
 
 
