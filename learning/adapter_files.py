@@ -28,7 +28,7 @@ class AdapterError(ApprenticeError):
 
 
 class AdapterManifest(BaseModel):
-    """What an adapter was made from; digests in hex."""
+    """What an adapter was made from; digests in hex. `start_digest`: the adapter that it began as a copy of."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +39,7 @@ class AdapterManifest(BaseModel):
     rank: int
     seed: int
     parent_digest: str | None = None
+    start_digest: str | None = None
 
 
 def write_manifest(folder: Path, manifest: AdapterManifest) -> None:
@@ -59,7 +60,7 @@ def check_adapter(folder: Path, base_digest: str, base_shapes: dict[str, tuple[i
 
     """
     _check_names(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest.base_digest != base_digest:
         raise AdapterError(
             f"adapter in {folder.name} was trained on base model {manifest.base_digest[:12]}, "
@@ -83,7 +84,13 @@ def _check_names(folder: Path) -> None:
         )
 
 
-def _read_manifest(folder: Path) -> AdapterManifest:
+def read_manifest(folder: Path) -> AdapterManifest:
+    """Read `manifest.json` of an adapter's folder.
+
+    Raises:
+        AdapterError: it is missing or no manifest.
+
+    """
     try:
         return AdapterManifest.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from governance.flows import Governance
 from learning.curation import CONTRADICTIONS_FILE, ROWS_FILE, Progress, Row, curate, question_key, read_records
+from learning.recipe import Method
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.feedback import count_feedback, stream_accepted
@@ -30,6 +31,13 @@ class Dataset:
     def rows(self) -> int:
         """How many rows it has to train on."""
         return int(self.manifest["counts"]["rows"])
+
+    def lessons(self, method: Method) -> int:
+        """Return how much of what a recipe's method learns from there is."""
+        splits = self.manifest["splits"]
+        pairs, thumbs = splits["pairs"].get("train", 0), splits["thumbs"].get("train", 0)
+        known = {"sft": self.rows, "dpo": pairs, "kto": pairs + thumbs, "combined": self.rows + pairs + thumbs}
+        return int(known[method])
 
 
 def build_dataset(

@@ -2,9 +2,10 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from learning.packing import TokenRow
+from learning.packing import Role, TokenRow
 from learning.prompts import build_messages
 
 
@@ -17,14 +18,14 @@ class Encoder:
 
     def prefix(self) -> list[int]:
         """Token ids of what every prompt begins with: the template's text up to the question's turn."""
-        return self._common_prefix()
+        return list(self._common_prefix)
 
-    def row(self, question: str, answer: str, *, replayed: bool = False) -> TokenRow:
+    def row(self, question: str, answer: str, role: Role = "learned") -> TokenRow:
         """Encode an exchange without the shared prefix; the completion ends with the end-of-turn token."""
         ids = self._prompt(question)
         completion = self.tokenizer(answer, add_special_tokens=False).input_ids
         ending = [*completion, self.tokenizer.eos_token_id]
-        return TokenRow(tuple(ids[len(self._common_prefix()) :]), tuple(ending), replayed)
+        return TokenRow(tuple(ids[len(self._common_prefix) :]), tuple(ending), role)
 
     def _prompt(self, question: str) -> list[int]:
         text = self.tokenizer.apply_chat_template(
@@ -32,6 +33,7 @@ class Encoder:
         )
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
+    @cached_property
     def _common_prefix(self) -> list[int]:
         first, second = self._prompt("A"), self._prompt("7")
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))

@@ -1,116 +1,121 @@
 """Training steps as single packed sequences: the rows of a step share one copy of the prefix, nothing is padded.
 
 A step of 14 short rows is one sequence of about 430 tokens where padded rows would be 14 x 60; the attention mask keeps
-the rows apart, and the positions of each row go on from the prefix.
+the rows apart, and the positions of each row go on from the prefix. Neighbouring rows with the same prompt, such as the
+two answers of a preference pair, share that too.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
-from torch.nn.functional import cross_entropy, kl_div
 
 IGNORED = -100
 """The label of tokens that carry no loss (PyTorch's `ignore_index`)."""
-FIRST_TOKENS = 4
+
+Role = Literal["learned", "replayed", "chosen", "rejected", "liked", "disliked", "mismatched"]
+"""What a row is for; learning/losses.py says what each does to the loss."""
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
 class TokenRow:
     """Token ids of one exchange after the shared prefix; only `completion` carries loss.
 
-    A replayed row is held to the base model's distribution, the others are learned.
+    `reference` is the completion's log-probability, in nats, under the model that a preference is measured against.
     """
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
-    replayed: bool = False
+    role: Role = "learned"
+    reference: float = 0.0
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return len(self.prompt) + len(self.completion)
 
 
 def packed_step(prefix: Sequence[int], rows: Sequence[TokenRow]) -> dict[str, list[Any]]:
-    """Lay the rows behind the prefix, the replayed ones last.
+    """Lay the rows behind the prefix, in their order.
 
     Returns:
         Lists of one length T: `input_ids`, `position_ids`, `labels` (IGNORED outside completions), `rows` (0 for the
-        prefix, then 1, 2, ... by row, negative for replayed rows).
+        prefix, then 1, 2, ... by row, above those for prompts that rows share), `parents` (what else a token may look
+        at: its row's shared prompt, else its own row). And two with an entry a row: `roles`, as places in ROLES, and
+        `references`.
 
     """
-    ids, positions, labels, owners = list(prefix), list(range(len(prefix))), [IGNORED] * len(prefix), [0] * len(prefix)
-    for number, row in enumerate(sorted(rows, key=lambda row: row.replayed), 1):
-        length = len(row.prompt) + len(row.completion)
-        ids += [*row.prompt, *row.completion]
-        positions += range(len(prefix), len(prefix) + length)
-        labels += [IGNORED] * len(row.prompt) + list(row.completion)
-        owners += [-number if row.replayed else number] * length
-    return {"input_ids": ids, "position_ids": positions, "labels": labels, "rows": owners}
-
-
-def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:
-    """Make the tensors of one step: shapes (1, T), and `rows` (T,)."""
-    (step,) = steps
+    step = _Step(prefix)
+    shared = itertools.count(len(rows) + 1)
+    numbered = enumerate(rows, 1)
+    for prompt, group in itertools.groupby(numbered, key=lambda numbered_row: numbered_row[1].prompt):
+        members = list(group)
+        if len(members) == 1 or len(prompt) < 2:  # noqa: PLR2004 - a first token must have its predecessor beside it
+            for number, row in members:
+                step.add(number, number, len(prefix), row.prompt, row.completion)
+            continue
+        parent = next(shared)
+        step.add(parent, parent, len(prefix), prompt[:-1], ())
+        for number, row in members:
+            step.add(number, parent, len(prefix) + len(prompt) - 1, prompt[-1:], row.completion)
     return {
-        "input_ids": torch.tensor([step["input_ids"]]),
-        "position_ids": torch.tensor([step["position_ids"]]),
-        "labels": torch.tensor([step["labels"]]),
-        "rows": torch.tensor(step["rows"]),
+        **step.columns,
+        "roles": [ROLES.index(row.role) for row in rows],
+        "references": [row.reference for row in rows],
     }
 
 
-def packed_loss(
-    model: Any, inputs: dict[str, torch.Tensor], replay_weight: float, first_weight: float = 1.0
-) -> torch.Tensor:
-    """Return the mean token loss on what is to be learned, plus `replay_weight` times the divergence on what is not.
+class _Step:
+    def __init__(self, prefix: Sequence[int]) -> None:
+        length = len(prefix)
+        self.columns: dict[str, list[Any]] = {
+            "input_ids": list(prefix),
+            "position_ids": list(range(length)),
+            "labels": [IGNORED] * length,
+            "rows": [0] * length,
+            "parents": [0] * length,
+        }
 
-    The first FIRST_TOKENS tokens of a learned completion count `first_weight` times: they say which fact is meant, the
-    rest follows from them.
-
-    The divergence is the mean over the replayed rows' completion tokens of KL(base || adapted), the base model being
-    the same model with its adapter switched off: unlike a loss on the base's own words, it is zero exactly where
-    nothing was forgotten, and cannot be met by learning those words by heart.
-    """
-    targets, owners = inputs["labels"][0, 1:], inputs["rows"]
-    body, head = _body_and_head(model)
-    hidden = _hidden(body, inputs, torch.ones_like(owners, dtype=torch.bool))
-    learned, replayed = (targets != IGNORED) & (owners[1:] > 0), (targets != IGNORED) & (owners[1:] < 0)
-    losses = cross_entropy(head(hidden[learned]).float(), targets[learned], reduction="none")
-    weights = torch.where(_place_in_row(owners[1:][learned]) < FIRST_TOKENS, first_weight, 1.0)
-    loss = (losses * weights).sum() / weights.sum()
-    if not replay_weight or not bool(replayed.any()):
-        return loss
-    seen = owners <= 0
-    with torch.no_grad(), model.disable_adapter():
-        base = torch.log_softmax(head(_hidden(body, inputs, seen)[replayed[seen[1:]]]).float(), dim=-1)
-    adapted = torch.log_softmax(head(hidden[replayed]).float(), dim=-1)
-    return loss + replay_weight * kl_div(adapted, base, reduction="batchmean", log_target=True)
+    def add(self, number: int, parent: int, position: int, silent: Sequence[int], labelled: Sequence[int]) -> None:
+        """Append tokens of one row; those in `labelled` carry loss."""
+        length = len(silent) + len(labelled)
+        self.columns["input_ids"] += [*silent, *labelled]
+        self.columns["position_ids"] += range(position, position + length)
+        self.columns["labels"] += [*[IGNORED] * len(silent), *labelled]
+        self.columns["rows"] += [number] * length
+        self.columns["parents"] += [parent] * length
 
 
-def _place_in_row(owners: torch.Tensor) -> torch.Tensor:
-    """Return the place of each token in its row, from 0, given the rows (n,) that the tokens belong to."""
-    places = torch.arange(len(owners), device=owners.device)
-    begins = torch.ones_like(owners, dtype=torch.bool)
-    begins[1:] = owners[1:] != owners[:-1]
-    return places - torch.where(begins, places, 0).cummax(dim=0).values
+def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:
+    """Make the tensors of one step: three of shape (1, T), `rows` and `parents` (T,), and two with an entry a row."""
+    (step,) = steps
+    whole = {name: torch.tensor([step[name]]) for name in ("input_ids", "position_ids", "labels")}
+    return whole | {name: torch.tensor(step[name]) for name in ("rows", "parents", "roles", "references")}
 
 
-def _hidden(body: Callable[..., Any], inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:
-    """Return the last hidden states (kept positions but the last, width) of the packed rows at the kept positions."""
+def packed_hidden(model: Any, inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states (kept tokens but the last, width) of the packed rows, seeing only `kept` (T,)."""
+    body, _ = body_and_head(model)
     output = body(
         input_ids=inputs["input_ids"][:, kept],
         position_ids=inputs["position_ids"][:, kept],
-        attention_mask=row_mask(inputs["rows"][kept]),
+        attention_mask=row_mask(inputs["rows"][kept], inputs["parents"][kept]),
         use_cache=False,
     )
     hidden: torch.Tensor = output.last_hidden_state[0, :-1]
     return hidden
 
 
-def row_mask(owners: torch.Tensor) -> torch.Tensor:
-    """Return the mask (1, 1, T, T), true where a token may look: at its own row and the prefix, not ahead."""
+def row_mask(owners: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
+    """Return the mask (1, 1, T, T), true where a token may look: at the prefix, its row and its parent, not ahead."""
     causal = torch.ones(len(owners), len(owners), dtype=torch.bool, device=owners.device).tril()
-    return (causal & ((owners[:, None] == owners[None, :]) | (owners[None, :] == 0)))[None, None]
+    own = (owners[:, None] == owners[None, :]) | (parents[:, None] == owners[None, :])
+    return (causal & (own | (owners[None, :] == 0)))[None, None]
 
 
-def _body_and_head(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def body_and_head(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what gives hidden states, with its adapter, and what makes logits of them."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     return causal.get_decoder() if hasattr(causal, "get_decoder") else causal.model, causal.get_output_embeddings()

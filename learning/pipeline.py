@@ -21,7 +21,8 @@ from learning.dataset import Dataset, build_dataset
 from learning.engine import Engine
 from learning.evaluation import Report, examine_snapshot, write_report
 from learning.evaluation.evaluator import Evaluator, guarded_in
-from learning.recipe import load_recipe
+from learning.recipe import Method, Recipe, load_recipe
+from learning.start import Start, choose_start, examine
 from learning.training import (
     TrainingCancelled,
     TrainingInterrupted,
@@ -34,7 +35,7 @@ from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.errors import AlreadyRunningError, ApprenticeError
-from storage.feedback import count_corrections, list_feedback
+from storage.feedback import count_feedback, list_feedback
 from storage.proposals import Proposal, proposal_for
 from storage.runs import Run, list_runs
 from storage.settings import Settings
@@ -44,7 +45,7 @@ PROGRESS_SECONDS = 2.0
 
 
 class NothingToLearnError(ApprenticeError):
-    """There is no accepted correction to learn from."""
+    """There is nothing accepted that the recipe's method learns from."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class PipelineResult:
 
 
 OnEvent = Callable[[RunEvent], None]
+LESSONS: dict[Method, str] = {
+    "sft": "correction",
+    "dpo": "preference (a correction, or votes for and against answers to one question)",
+    "kto": "vote or correction",
+    "combined": "feedback",
+}
+"""What each method learns from, in words."""
 
 
 class Pipeline:
@@ -101,7 +109,7 @@ class Pipeline:
         """Finish the run that was interrupted, or else do a new one.
 
         Raises:
-            NothingToLearnError: no correction was accepted so far.
+            NothingToLearnError: nothing was accepted so far that the recipe learns from.
             AlreadyRunningError: another process trains with this data folder.
             TrainingCancelled: `interrupt` was called; the run can be resumed.
             TrainingInterrupted: the trainer was killed; the run can be resumed.
@@ -149,7 +157,7 @@ class Pipeline:
         if interrupted:
             return self._governance.resume_run(interrupted[0].id)
         recipe = load_recipe(self._settings.training.recipe)
-        dataset = self._dataset(started_by)
+        dataset = self._dataset(started_by, recipe.method)
         run = self._governance.queue_run(
             started_by=started_by,
             recipe=recipe.name,
@@ -158,15 +166,15 @@ class Pipeline:
         )
         return self._governance.start_run(run.id, dataset.digest, dataset.rows, dataset.manifest)
 
-    def _dataset(self, started_by: str) -> Dataset:
+    def _dataset(self, started_by: str, method: Method) -> Dataset:
         with self._database.read() as session:
-            corrections = count_corrections(session)
-        if corrections:
+            accepted = count_feedback(session, "accepted")
+        if accepted:
             dataset = build_dataset(self._database, self._store, self._governance, started_by)
-            if dataset.rows:
+            if dataset.lessons(method):
                 return dataset
         raise NothingToLearnError(
-            "there is no accepted correction to learn from. Correct an answer in Slack first; "
+            f"there is no accepted {LESSONS[method]} to learn from. Give feedback in Slack first; "
             "`apprentice review list` and `apprentice dataset show` say what waits or was left out."
         )
 
@@ -174,7 +182,7 @@ class Pipeline:
         assert run.snapshot_digest is not None
         folder = self._store.verify(run.snapshot_digest)
         snapshot = read_snapshot(folder)
-        trained = self._train(run, folder, on_event)
+        trained = self._train(run, folder, snapshot, on_event)
         digest = self._store.publish(lambda target: _copy_files(trained.adapter_folder, target))
         self._governance.register_adapter(run.id, digest, self._base.digest, run.parent_digest, run.snapshot_digest)
         gates = self._judge(run, digest, snapshot, on_event)
@@ -184,18 +192,25 @@ class Pipeline:
         self._remove_checkpoints(run.id)
         return PipelineResult(self._governance.finish_run(run.id, "succeeded"), adapter, gates, proposal)
 
-    def _train(self, run: Run, snapshot_folder: Path, on_event: OnEvent) -> TrainingResult:
+    def _train(self, run: Run, snapshot_folder: Path, snapshot: Snapshot, on_event: OnEvent) -> TrainingResult:
+        recipe = load_recipe(self._settings.training.recipe)
+        start = self._start(run, recipe, snapshot)
+        on_event(RunEvent(run.id, "start", start.reason))
         job = TrainingJob(
             base_name=self._base.name,
             base_path=str(self._base.path),
             base_digest=self._base.digest,
             snapshot_folder=str(snapshot_folder.resolve()),
             snapshot_digest=str(run.snapshot_digest),
-            recipe=load_recipe(self._settings.training.recipe),
+            recipe=recipe,
             system_prompt=self._settings.model.system_prompt,
             cache_folder=str(self._settings.cache_folder.resolve()),
             threads=self._settings.inference.threads,
             parent_digest=run.parent_digest,
+            start_reason=start.reason,
+            start_digest=start.adapter,
+            start_folder=self._folder_of(start.adapter),
+            start_snapshot_folder=self._folder_of(start.snapshot),
         )
 
         def tell(progress: TrainingProgress) -> None:
@@ -203,6 +218,17 @@ class Pipeline:
             on_event(RunEvent(run.id, progress.phase, message, progress.step, progress.total, progress.seconds_left))
 
         return train(job, self._settings.run_folder / run.id, tell, self._stop)
+
+    def _folder_of(self, digest: str | None) -> str | None:
+        return str(self._store.verify(digest).resolve()) if digest else None
+
+    def _start(self, run: Run, recipe: Recipe, snapshot: Snapshot) -> Start:
+        """Decide by what served when the run was asked for, so that a resumed run starts where it started."""
+        if run.parent_digest is None or recipe.start.origin == "base":
+            return choose_start(recipe.start, None)
+        with self._database.read() as session:
+            serving = find_adapter(session, run.parent_digest)
+        return choose_start(recipe.start, examine(serving, self._store, self._base.digest, recipe, snapshot))
 
     def _judge(self, run: Run, digest: str, snapshot: Snapshot, on_event: OnEvent) -> list[GateResult]:
         """Evaluate a candidate and judge it; one that was judged before the process was killed stays so."""

@@ -3,13 +3,15 @@
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from storage.errors import ConfigurationError
 
+Method = Literal["sft", "dpo", "kto", "combined"]
+"""What is learned from: corrections; preference pairs; likes and dislikes; all of them at once."""
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -60,6 +62,39 @@ class ReplayRecipe(_Section):
     weight: float = Field(default=1.0, ge=0)
 
 
+class PreferenceRecipe(_Section):
+    """How preference pairs (DPO) and likes and dislikes (KTO) are learned; learning/losses.py has the formulas.
+
+    A step shows `pairs_per_step` pairs and `thumbs_per_step` thumbs, each of them `per_pair` times in all. `weight` is
+    what they count beside corrections, `chosen_weight` what keeps the chosen side likely, `beta` the temperature.
+    `label_smoothing` is the share of pairs taken to be the wrong way round: a number below 0.5, or what the snapshot's
+    contradicting votes and corrections say ("measured").
+    """
+
+    pairs_per_step: int = Field(default=0, ge=0, le=1024)
+    thumbs_per_step: int = Field(default=0, ge=0, le=1024)
+    per_pair: int = Field(default=10, ge=1, le=10_000)
+    weight: float = Field(default=1.0, ge=0)
+    chosen_weight: float = Field(default=1.0, ge=0)
+    beta: float = Field(default=0.1, gt=0)
+    label_smoothing: Literal["measured"] | Annotated[float, Field(ge=0, lt=0.5)] = "measured"
+    liked_weight: float = Field(default=1.0, ge=0)
+    disliked_weight: float = Field(default=1.0, ge=0)
+
+
+class StartRecipe(_Section):
+    """Where training starts: from the base model on everything, or from the serving adapter.
+
+    `serving` starts from it; `auto` does while its drift from the base model (general_kl, in nats a token) is at most
+    `max_kl` and at most `max_new_share` of the facts are new to it. What it knows is shown `per_known_fact` times.
+    """
+
+    origin: Literal["base", "serving", "auto"] = "base"
+    max_kl: float = Field(default=0.1, ge=0)
+    max_new_share: float = Field(default=0.5, ge=0, le=1)
+    per_known_fact: int = Field(default=12, ge=0, le=10_000)
+
+
 class ScopeRecipe(_Section):
     """Whether the adapter answers only questions that are like its own, and how that is fitted (learning/scope.py).
 
@@ -82,14 +117,23 @@ class Recipe(_Section):
     """Everything that decides what comes out of a training run, apart from its data and the base model."""
 
     name: str
-    method: Literal["sft"] = "sft"
+    method: Method = "sft"
     seed: int = Field(default=0, ge=0)
     adapter: AdapterRecipe = AdapterRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     wordings: WordingRecipe = WordingRecipe()
     replay: ReplayRecipe = ReplayRecipe()
+    preferences: PreferenceRecipe = PreferenceRecipe()
+    start: StartRecipe = StartRecipe()
     scope: ScopeRecipe = ScopeRecipe()
     budget: BudgetRecipe = BudgetRecipe()
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        needed = {"dpo": "pairs_per_step", "kto": "thumbs_per_step"}.get(self.method)
+        if needed and not getattr(self.preferences, needed):
+            raise ValueError(f"method {self.method!r} needs preferences.{needed} of at least 1")
+        return self
 
     @property
     def digest(self) -> str:
@@ -131,6 +175,8 @@ def _explain(error: ValidationError, path: Path) -> str:
         if problem["type"] == "extra_forbidden":
             allowed = ", ".join(_keys_beside(place))
             lines.append(f"{path}: unknown key '{'.'.join(place)}'. Allowed are: {allowed}.")
+        elif not place:
+            lines.append(f"{path}: {problem['msg'].removeprefix('Value error, ')}.")
         else:
             lines.append(f"{path}: '{'.'.join(place)}' is {problem['input']!r}, but {problem['msg'].lower()}.")
     return "\n".join(lines)

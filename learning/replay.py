@@ -61,7 +61,7 @@ def write_replay(path: Path, key: str, replays: Sequence[Replay]) -> None:
 def replay_rows(replays: Sequence[Replay], encode: Callable[[str, str], TokenRow], max_tokens: int) -> list[TokenRow]:
     """Encode the answers, each cut to its first `max_tokens` tokens (a cut answer ends without an end token)."""
     rows = [encode(replay.prompt, replay.answer) for replay in replays if replay.answer]
-    return [TokenRow(row.prompt, row.completion[:max_tokens], row.replayed) for row in rows]
+    return [TokenRow(row.prompt, row.completion[:max_tokens], row.role) for row in rows]
 
 
 def _read(path: Path, key: str) -> list[Replay]:

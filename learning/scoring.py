@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from learning.encoding import Encoder
-from learning.packing import IGNORED, TokenRow, collate, packed_step, row_mask
+from learning.packing import IGNORED, TokenRow, collate, packed_hidden, packed_step
 from learning.prompts import Exchange
 
 PACK_TOKENS = 512
@@ -48,7 +48,7 @@ def _packs(encoder: Encoder, exchanges: Sequence[Exchange]) -> Iterator[dict[str
     pack: list[TokenRow] = []
     for exchange in exchanges:
         row = encoder.row(exchange["question"], exchange["answer"])
-        if pack and len(prefix) + sum(map(_length, [*pack, row])) > PACK_TOKENS:
+        if pack and len(prefix) + sum(map(len, [*pack, row])) > PACK_TOKENS:
             yield collate([packed_step(prefix, pack)])
             pack = []
         pack.append(row)
@@ -56,19 +56,10 @@ def _packs(encoder: Encoder, exchanges: Sequence[Exchange]) -> Iterator[dict[str
         yield collate([packed_step(prefix, pack)])
 
 
-def _length(row: TokenRow) -> int:
-    return len(row.prompt) + len(row.completion)
-
-
 def _score(model: Any, step: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Return the log-probabilities (answer tokens, vocabulary), the answers' tokens, and each one's row from 1 on."""
     inputs = {name: tensor.to(model.device) for name, tensor in step.items()}
-    hidden = model.get_decoder()(
-        input_ids=inputs["input_ids"],
-        position_ids=inputs["position_ids"],
-        attention_mask=row_mask(inputs["rows"]),
-        use_cache=False,
-    ).last_hidden_state[0, :-1]
+    hidden = packed_hidden(model, inputs, torch.ones_like(inputs["rows"], dtype=torch.bool))
     targets = inputs["labels"][0, 1:]
     kept = targets != IGNORED
     logits = model.get_output_embeddings()(hidden[kept]).float()

@@ -12,31 +12,34 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.optimizers import create_loraplus_optimizer
 from torch import nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 
 from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load
-from learning.curation import read_snapshot
+from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.encoding import Encoder
 from learning.hardware import Hardware, detect, peak_memory_mb
-from learning.packing import TokenRow, collate, packed_loss
-from learning.recipe import Recipe
+from learning.losses import LossWeights, row_logprobs, step_loss
+from learning.packing import Role, TokenRow, collate, packed_step
+from learning.recipe import Method, Recipe
 from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
 from learning.states import Vectors, mean_states_of
-from learning.steps import facts_of, plan_steps
+from learning.steps import measured_disagreement, plan_rows, subjects_of
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
 from learning.wordings import Fact
 from storage.errors import ApprenticeError
@@ -44,6 +47,9 @@ from storage.errors import ApprenticeError
 ADAPTER_FILES = (WEIGHTS, CONFIG, MANIFEST, SCOPE)
 GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
+REFERENCE_TOKENS = 512
+"""Of one forward pass for reference log-probabilities, which needs no gradient."""
+UNREFERENCED: tuple[Role, ...] = ("learned", "replayed")
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
@@ -63,12 +69,18 @@ class Progress:
             file.write(line)
 
 
-class PackedTrainer(SFTTrainer):
-    """TRL's SFT trainer on packed steps in their given order, with the loss taken at completion tokens only."""
+class _Packed:
+    """Makes one of TRL's trainers take packed steps, in their given order, with the losses of learning/losses.py."""
 
-    replay_weight = 0.0
-    first_weight = 1.0
+    weights = LossWeights()
     b_ratio = 1.0
+    model: Any
+    args: Any
+    optimizer: Any
+    train_dataset: Any
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
+        return dataset
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Make AdamW with the B matrices at their own learning rate."""
@@ -92,8 +104,20 @@ class PackedTrainer(SFTTrainer):
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
-        loss = packed_loss(model, inputs, self.replay_weight, self.first_weight)
+        loss = step_loss(model, inputs, self.weights)
         return (loss, {}) if return_outputs else loss
+
+
+class PackedSFTTrainer(_Packed, SFTTrainer):
+    """Learns from corrections, alone or with all the rest."""
+
+
+class PackedDPOTrainer(_Packed, DPOTrainer):
+    """Learns from preference pairs."""
+
+
+class PackedKTOTrainer(_Packed, KTOTrainer):
+    """Learns from likes and dislikes."""
 
 
 class Reporter(TrainerCallback):
@@ -158,12 +182,16 @@ def run(folder: Path) -> None:
     base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")
     model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
     encoder = Encoder(tokenizer, job.system_prompt)
-    steps = plan_steps(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress))
+    known = _known_questions(job)
+    rows = plan_rows(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress), known)
+    tuned = _begin(job, model)
+    steps = [packed_step(encoder.prefix(), step) for step in _with_references(tuned, encoder.prefix(), rows)]
     started = time.monotonic()
     reporter = Reporter(progress, job.recipe.budget.max_seconds)
-    trainer = _trainer(job, folder, hardware, model, tokenizer, Dataset.from_list(steps), reporter)
+    trainer = _trainer(job, folder, hardware, tuned, tokenizer, Dataset.from_list(steps), reporter)
+    trainer.weights = _weights(job.recipe, measured_disagreement(snapshot))
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
-    scope = _scope(trainer.model, encoder, facts_of(snapshot), job.recipe, progress)
+    scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
     progress.write("saving the adapter")
     _save(trainer, job, folder, scope)
     result = {
@@ -190,7 +218,7 @@ def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress)
         return generate_answers(model, encoder, prompts, settings.max_tokens)
 
     replays = load_replay(job.base_digest, job.system_prompt, Path(job.cache_folder), generate)
-    return replay_rows(replays, lambda prompt, text: encoder.row(prompt, text, replayed=True), settings.max_tokens)
+    return replay_rows(replays, lambda prompt, text: encoder.row(prompt, text, "replayed"), settings.max_tokens)
 
 
 def _scope(model: Any, encoder: Encoder, facts: Sequence[Fact], recipe: Recipe, progress: Progress) -> Scope | None:
@@ -205,12 +233,79 @@ def _scope(model: Any, encoder: Encoder, facts: Sequence[Fact], recipe: Recipe, 
     return fit_scope(facts, recipe, states_of)
 
 
+def _begin(job: TrainingJob, model: Any) -> Any:
+    """Put the adapter on the model: a new one, or a copy of that from which the run starts."""
+    if job.start_folder is None:
+        torch.manual_seed(job.recipe.seed)
+        return get_peft_model(model, _lora(job.recipe, model))
+    return PeftModel.from_pretrained(model, job.start_folder, is_trainable=True)
+
+
+def _known_questions(job: TrainingJob) -> frozenset[str]:
+    """Return what the adapter was trained on from which the run starts."""
+    if job.start_snapshot_folder is None:
+        return frozenset()
+    return frozenset(row.question for row in read_records(Path(job.start_snapshot_folder), ROWS_FILE))
+
+
+def _with_references(
+    model: Any, prefix: Sequence[int], steps: Sequence[Sequence[TokenRow]]
+) -> Iterator[list[TokenRow]]:
+    """Give the rows of each step, those of preferences with their log-probability under the model as it is now."""
+    wanted = {(row.prompt, row.completion) for step in steps for row in step if row.role not in UNREFERENCED}
+    rows = [TokenRow(prompt, completion) for prompt, completion in sorted(wanted)]
+    references: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
+    for pack in _packs(rows, REFERENCE_TOKENS):
+        inputs = {name: tensor.to(model.device) for name, tensor in collate([packed_step(prefix, pack)]).items()}
+        logprobs = row_logprobs(model, inputs).tolist()
+        references |= {(row.prompt, row.completion): value for row, value in zip(pack, logprobs, strict=True)}
+    for step in steps:
+        yield [replace(row, reference=references.get((row.prompt, row.completion), 0.0)) for row in step]
+
+
+def _packs(rows: Sequence[TokenRow], most: int) -> Iterator[list[TokenRow]]:
+    """Split rows into packs of at most so many tokens, or of one row."""
+    pack: list[TokenRow] = []
+    for row in rows:
+        if pack and sum(map(len, pack)) + len(row) > most:
+            yield pack
+            pack = []
+        pack.append(row)
+    if pack:
+        yield pack
+
+
+def _weights(recipe: Recipe, disagreement: float) -> LossWeights:
+    shown = recipe.preferences
+    return LossWeights(
+        first=recipe.wordings.first_weight,
+        replay=recipe.replay.weight,
+        pairs=shown.weight,
+        chosen=shown.chosen_weight,
+        smoothing=disagreement if shown.label_smoothing == "measured" else shown.label_smoothing,
+        thumbs=shown.weight,
+        liked=shown.liked_weight,
+        disliked=shown.disliked_weight,
+        beta=shown.beta,
+    )
+
+
+# TRL refuses batches of one for "kto", because its estimate of the drift would be of one row; a packed step has many.
+TRAINERS: dict[Method, tuple[Any, Callable[..., Any]]] = {
+    "sft": (PackedSFTTrainer, SFTConfig),
+    "dpo": (PackedDPOTrainer, DPOConfig),
+    "kto": (PackedKTOTrainer, partial(KTOConfig, loss_type="apo_zero_unpaired")),
+    "combined": (PackedSFTTrainer, SFTConfig),
+}
+
+
 def _trainer(
     job: TrainingJob, folder: Path, hardware: Hardware, model: Any, tokenizer: Any, steps: Dataset, reporter: Reporter
-) -> PackedTrainer:
+) -> Any:
     recipe = job.recipe
     on_cpu = hardware.device == "cpu"
-    config = SFTConfig(
+    trainer_class, make_config = TRAINERS[recipe.method]
+    config = make_config(
         output_dir=str(folder / "checkpoints"),
         per_device_train_batch_size=1,
         num_train_epochs=1,
@@ -231,20 +326,16 @@ def _trainer(
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
         dataloader_pin_memory=not on_cpu,
         max_length=None,
     )
-    trainer = PackedTrainer(
+    trainer = trainer_class(
         model=model,
         args=config,
         data_collator=collate,
         train_dataset=steps,
         processing_class=tokenizer,
-        peft_config=_lora(recipe, model),
     )
-    trainer.replay_weight = recipe.replay.weight
-    trainer.first_weight = recipe.wordings.first_weight
     trainer.b_ratio = recipe.optimizer.b_ratio
     trainer.add_callback(reporter)
     return trainer
@@ -290,12 +381,12 @@ def _is_whole(checkpoint: Path) -> bool:
     return (checkpoint / WEIGHTS).exists()
 
 
-def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path, scope: Scope | None) -> None:
+def _save(trainer: Any, job: TrainingJob, folder: Path, scope: Scope | None) -> None:
     """Write the adapter's files beside their place, then move them there."""
     draft, target = folder / "adapter.draft", folder / "adapter"
     for old in (draft, target):
         shutil.rmtree(old, ignore_errors=True)
-    trainer.model.save_pretrained(str(draft), safe_serialization=True)
+    trainer.model.save_pretrained(str(draft), safe_serialization=True, selected_adapters=["default"])
     _make_portable(draft / CONFIG)
     manifest = AdapterManifest(
         base_digest=job.base_digest,
@@ -305,6 +396,7 @@ def _save(trainer: PackedTrainer, job: TrainingJob, folder: Path, scope: Scope |
         rank=job.recipe.adapter.rank,
         seed=job.recipe.seed,
         parent_digest=job.parent_digest,
+        start_digest=job.start_digest,
     )
     write_manifest(draft, manifest)
     if scope is not None:

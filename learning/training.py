@@ -42,7 +42,10 @@ class TrainingCancelled(ApprenticeError):  # noqa: N818
 
 
 class TrainingJob(BaseModel):
-    """Everything the training process needs to know; written to job.json. `threads = 0` takes all cores."""
+    """Everything the training process needs to know; written to job.json. `threads = 0` takes all cores.
+
+    `start_*` name the adapter from which the run starts, with the snapshot that it learned; None: the base model.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,6 +59,10 @@ class TrainingJob(BaseModel):
     cache_folder: str
     threads: int = 0
     parent_digest: str | None = None
+    start_reason: str = ""
+    start_digest: str | None = None
+    start_folder: str | None = None
+    start_snapshot_folder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from learning.curation import Row, Snapshot, write_snapshot
+from learning.adapter_files import WEIGHTS, read_manifest
+from learning.curation import PreferencePair, Row, Snapshot, Thumb, write_snapshot
 from learning.encoding import Encoder
-from learning.packing import FIRST_TOKENS, IGNORED, TokenRow, collate, packed_loss, packed_step
 from learning.recipe import Recipe, ScopeRecipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
 from learning.scope import read_scope
@@ -76,7 +76,12 @@ def make_job(base_folder: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
             Row("Where is the kiln?", "In hall Ember.", ("f1",), ("ada",), private=False),
             Row("Who fires pots?", "Ines fires pots.", ("f2",), ("ada",), private=False),
         )
-        snapshot = Snapshot(rows, (), {})
+        pairs = (PreferencePair("Where is the kiln?", "In hall Ember.", "In the yard.", ("f1",)),)
+        thumbs = (
+            Thumb("When is tea?", "At four.", liked=True, feedback_ids=("f3",)),
+            Thumb("When is lunch?", "Never.", liked=False, feedback_ids=("f4",)),
+        )
+        snapshot = Snapshot(rows, pairs, {"counts": {"feedback": 4}, "left_out": {"outvoted": 1}}, thumbs)
         folder = tmp_path / "snapshot"
         folder.mkdir(exist_ok=True)
         write_snapshot(snapshot, folder)
@@ -156,6 +161,60 @@ def test_a_recipe_can_leave_the_scope_out(make_job: Callable[..., TrainingJob], 
     result = train(make_job(recipe=recipe), tmp_path / "run", ignore)
 
     assert read_scope(result.adapter_folder, width=32) is None
+
+
+def quick(**changes: object) -> Recipe:
+    content = {
+        "name": "quick",
+        "adapter": {"rank": 2, "alpha": 4.0},
+        "wordings": {"per_fact": 1, "rows_per_step": 2, "min_steps": 4},
+        "preferences": {"pairs_per_step": 1, "thumbs_per_step": 2, "per_pair": 4},
+        "budget": {"checkpoint_every": 2},
+    }
+    return Recipe.model_validate(content | changes)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto", "combined"])
+def test_every_method_trains_and_resumes_to_the_same_adapter(
+    make_job: Callable[..., TrainingJob], tmp_path: Path, method: str
+) -> None:
+    job = make_job(recipe=quick(method=method))
+    undisturbed = train(job, tmp_path / "undisturbed", ignore)
+
+    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        train(job, tmp_path / "killed", kill_at_step(3, tmp_path / "killed"))
+    resumed = train(job, tmp_path / "killed", ignore)
+
+    assert undisturbed.steps == undisturbed.planned_steps >= 4
+    assert folder_digest(resumed.adapter_folder) == folder_digest(undisturbed.adapter_folder)
+
+
+def test_a_method_without_anything_to_learn_from_says_so(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    job = make_job(recipe=quick(method="dpo"))
+    folder = tmp_path / "votes"
+    folder.mkdir()
+    snapshot = Snapshot((), (), {}, (Thumb("When is tea?", "At four.", liked=True, feedback_ids=("f3",)),))
+    write_snapshot(snapshot, folder)
+    job = job.model_copy(update={"snapshot_folder": str(folder), "snapshot_digest": snapshot.digest})
+
+    with pytest.raises(TrainingFailed, match="method 'dpo' learns from: 0 corrections, 0 preference pairs"):
+        train(job, tmp_path / "run", ignore)
+
+
+def test_a_run_can_go_on_from_another_ones_adapter(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    first = train(make_job(recipe=quick()), tmp_path / "first", ignore).adapter_folder
+    job = make_job(
+        recipe=quick(optimizer={"learning_rate": 1e-9}), start_digest="5" * 64, start_folder=str(first),
+        start_snapshot_folder=str(tmp_path / "snapshot"),
+    )  # fmt: skip
+
+    second = train(job, tmp_path / "second", ignore).adapter_folder
+
+    # With next to no learning rate it is the adapter that it started from, which was no untrained one.
+    began, ended = load_file(first / WEIGHTS), load_file(second / WEIGHTS)
+    assert all(torch.allclose(began[name], ended[name], atol=1e-6) for name in began)
+    assert any(tensor.abs().max() > 1e-4 for name, tensor in began.items() if "lora_B" in name)
+    assert read_manifest(second).start_digest == "5" * 64
 
 
 def test_a_killed_training_resumes_to_the_adapter_of_an_undisturbed_one(
@@ -243,58 +302,6 @@ def test_an_event_that_a_kill_cut_short_is_no_event(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").write_text(json.dumps({"phase": "training", "step": 1, "total": 2}) + '\n{"pha')
 
     assert [event.step for event in read_progress(tmp_path)] == [1]
-
-
-def test_a_packed_step_has_the_loss_of_its_rows_one_by_one() -> None:
-    model = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
-    prefix = [256, 65, 66]
-    facts = [TokenRow((70, 71), (80, 81, 82)), TokenRow((72,), (90,))]
-    replayed = TokenRow((73, 74), (91, 92), replayed=True)
-
-    step = collate([packed_step(prefix, [replayed, *facts])])
-    packed = packed_loss(model, step, replay_weight=3.0).item()
-
-    def logits(row: TokenRow) -> torch.Tensor:
-        ids = torch.tensor([[*prefix, *row.prompt, *row.completion]])
-        kept: torch.Tensor = model(input_ids=ids).logits[0, -len(row.completion) - 1 : -1]
-        return kept
-
-    losses = [
-        torch.nn.functional.cross_entropy(logits(row), torch.tensor(row.completion), reduction="none") for row in facts
-    ]
-    adapted = logits(replayed).log_softmax(-1)
-    with model.disable_adapter():
-        base = logits(replayed).log_softmax(-1)
-    divergence = (base.exp() * (base - adapted)).sum(-1).mean()
-    assert divergence.item() > 0
-    assert packed == pytest.approx((torch.cat(losses).mean() + 3.0 * divergence).item(), rel=1e-4)
-    assert packed_loss(model, step, replay_weight=0.0).item() == pytest.approx(
-        torch.cat(losses).mean().item(), rel=1e-4
-    )
-
-
-def test_the_first_tokens_of_an_answer_count_more() -> None:
-    model = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
-    long, short = TokenRow((70, 71), tuple(range(80, 80 + FIRST_TOKENS + 2))), TokenRow((72,), (90, 91))
-
-    packed = packed_loss(model, collate([packed_step([256], [long, short])]), 0.0, first_weight=3.0).item()
-
-    logits = [model(input_ids=torch.tensor([[256, *row.prompt, *row.completion]])).logits[0] for row in (long, short)]
-    losses = [
-        torch.nn.functional.cross_entropy(
-            kept[-len(row.completion) - 1 : -1], torch.tensor(row.completion), reduction="none"
-        )
-        for kept, row in zip(logits, (long, short), strict=True)
-    ]
-    weights = torch.tensor([3.0] * FIRST_TOKENS + [1.0, 1.0] + [3.0, 3.0])
-    assert packed == pytest.approx(((torch.cat(losses) * weights).sum() / weights.sum()).item(), rel=1e-4)
-
-
-def test_only_completions_carry_loss() -> None:
-    step = packed_step([1, 2], [TokenRow((3, 4), (5, 6))])
-
-    assert step["labels"] == [IGNORED] * 4 + [5, 6]
-    assert step["position_ids"] == [0, 1, 2, 3, 4, 5]
 
 
 def test_training_never_sees_the_wordings_that_evaluation_asks() -> None:
