@@ -208,7 +208,9 @@ def recover(parts: Parts) -> bool:
 
 
 def _start_engine(settings: Settings, base: BaseModel) -> Engine:
-    return Engine.start(base, detect(threads=settings.inference.threads), max_batch=settings.inference.max_batch)
+    return Engine.start(
+        base, detect(settings.inference.threads, settings.inference.dtype), max_batch=settings.inference.max_batch
+    )
 
 
 def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:

@@ -54,7 +54,7 @@ def open_engine(parts: Parts, bars: ProgressBars) -> Iterator[Engine]:
         parts.settings.cache_folder,
         lambda what, share: bars.show("model", int(share * BAR_STEPS), BAR_STEPS, what),
     )
-    hardware = detect(threads=parts.settings.inference.threads)
+    hardware = detect(parts.settings.inference.threads, parts.settings.inference.dtype)
     engine = Engine.start(base, hardware, max_batch=parts.settings.inference.max_batch)
     try:
         yield engine

@@ -176,7 +176,7 @@ def run(folder: Path) -> None:
     job = TrainingJob.model_validate_json((folder / "job.json").read_bytes())
     progress = Progress(folder / "progress.jsonl")
     progress.write("loading the base model")
-    hardware = detect(job.threads)
+    hardware = detect(job.threads, job.dtype)
     hardware.use()
     snapshot = read_snapshot(Path(job.snapshot_folder))
     base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")
@@ -185,7 +185,7 @@ def run(folder: Path) -> None:
     known = _known_questions(job)
     rows = plan_rows(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress), known)
     tuned = _begin(job, model)
-    steps = [packed_step(encoder.prefix(), step) for step in _with_references(tuned, encoder.prefix(), rows)]
+    steps = [packed_step(encoder.prefix(), step) for step in with_references(tuned, encoder.prefix(), rows)]
     started = time.monotonic()
     reporter = Reporter(progress, job.recipe.budget.max_seconds)
     trainer = _trainer(job, folder, hardware, tuned, tokenizer, Dataset.from_list(steps), reporter)
@@ -248,9 +248,7 @@ def _known_questions(job: TrainingJob) -> frozenset[str]:
     return frozenset(row.question for row in read_records(Path(job.start_snapshot_folder), ROWS_FILE))
 
 
-def _with_references(
-    model: Any, prefix: Sequence[int], steps: Sequence[Sequence[TokenRow]]
-) -> Iterator[list[TokenRow]]:
+def with_references(model: Any, prefix: Sequence[int], steps: Sequence[Sequence[TokenRow]]) -> Iterator[list[TokenRow]]:
     """Give the rows of each step, those of preferences with their log-probability under the model as it is now."""
     wanted = {(row.prompt, row.completion) for step in steps for row in step if row.role not in UNREFERENCED}
     rows = [TokenRow(prompt, completion) for prompt, completion in sorted(wanted)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -58,6 +58,7 @@ class TrainingJob(BaseModel):
     system_prompt: str
     cache_folder: str
     threads: int = 0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     parent_digest: str | None = None
     start_reason: str = ""
     start_digest: str | None = None

@@ -45,12 +45,13 @@ class ModelSettings(_Section):
 
 
 class InferenceSettings(_Section):
-    """How answers are generated. `threads = 0` takes what the machine has."""
+    """How answers are generated; `threads` and `dtype` hold in training too. 0 and "auto" take what the machine has."""
 
     max_new_tokens: int = Field(default=96, ge=1, le=4096)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     max_batch: int = Field(default=8, ge=1, le=256)
     threads: int = Field(default=0, ge=0, le=1024)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class ExamplesSettings(_Section):

@@ -6,9 +6,6 @@ judges them, and somebody else approves what passed. Nobody sees the questions' 
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.assembly import Parts
+from bot.bench.child import BenchError, run_child
 from bot.feedback_file import IMPORT_WORKSPACE, import_feedback
 from learning.embedding import Embedder
 from learning.engine import Engine, Sampling
@@ -26,21 +24,15 @@ from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.plain import PlainJob, PlainResult
 from learning.prompts import build_messages
 from learning.taught import TaughtFeedback
-from learning.training import child_environment, read_result
+from learning.training import read_result
 from storage.artifacts import folder_digest
-from storage.errors import ApprenticeError
 from storage.people import ensure_person
 from storage.records import utc_now
 from storage.settings import ExamplesSettings
 
 EXPERT, APPROVER = "UEXPERT", "UAPPROVER"
-LOG_TAIL = 1_500
 SHOW = Callable[[str, int, int, str], None]
 """Shows a phase, what is done, of how many, and a detail."""
-
-
-class BenchError(ApprenticeError):
-    """A measurement could not be made."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +251,6 @@ def _teach_plain(rounds: Sequence[Sequence[BenchmarkFact]], parts: Parts, engine
     start: Path | None = None
     for number, facts in enumerate(rounds, 1):
         folder = parts.settings.data_folder / f"plain-{number}"
-        folder.mkdir()
         show("plain fine-tuning", number - 1, len(rounds), "")
         job = PlainJob(
             base_path=str(engine.base.path),
@@ -269,7 +260,7 @@ def _teach_plain(rounds: Sequence[Sequence[BenchmarkFact]], parts: Parts, engine
             start=str(start) if start else None,
             threads=parts.settings.inference.threads,
         )
-        result = _run_plain(job, folder)
+        result = run_child("learning.plain", job, folder, PlainResult)
         show("plain fine-tuning", number, len(rounds), "")
         taught.train_seconds += result.seconds
         taught.total_seconds += result.seconds
@@ -279,16 +270,3 @@ def _teach_plain(rounds: Sequence[Sequence[BenchmarkFact]], parts: Parts, engine
     taught.adapter = folder_digest(start)
     engine.load_adapter(taught.adapter, start)
     return taught
-
-
-def _run_plain(job: PlainJob, folder: Path) -> PlainResult:
-    (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-    with (folder / "log").open("wb") as log:
-        ended = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "learning.plain", str(folder)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment(os.environ), check=False,
-        )  # fmt: skip
-    if ended.returncode:
-        tail = (folder / "log").read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-        raise BenchError(f"plain fine-tuning ended with code {ended.returncode}. The end of its log: {tail}")
-    return PlainResult.model_validate_json((folder / "result.json").read_bytes())

@@ -63,6 +63,33 @@ def learning(
     _show_learning(result)
 
 
+@bench_commands.command()
+def training(
+    method: Annotated[str, typer.Option(help="'sft', 'dpo', or 'all'.")] = "all",
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time training steps: ours, TRL with its defaults, TRL with the flags that fit this machine; same rows, same LoRA.
+
+    Example: `apprentice bench training --json result.json`
+    """
+    from bot.bench.training import METHODS, measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+    from learning.base_model import prepare  # noqa: PLC0415
+
+    methods = [each for each in METHODS if method in {each, "all"}]
+    if not methods:
+        raise ConfigurationError(f"--method is {method!r}; allowed are 'sft', 'dpo' and 'all'.")
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder, ProgressBars() as bars:
+        base = prepare(settings.model.base, settings.cache_folder)
+        threads, prompt = settings.inference.threads, settings.model.system_prompt
+        result = measure(base, prompt, threads, Path(folder), methods, bars.show)
+    _write(json_file, result)
+    _show_training(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -97,3 +124,19 @@ def _show_learning(result: dict[str, Any]) -> None:
                 f"{side['peak_mb']:.0f} MB at most.",
                 highlight=False,
             )
+
+
+def _show_training(result: dict[str, Any]) -> None:
+    console = Console()
+    for method, sides in result.items():
+        table = Table(
+            method.upper(), "s a step", "rows a s", "MB", "ours is", box=None, header_style="bold", pad_edge=False
+        )
+        for side, figures in sides.items():
+            if side != "times_faster":
+                faster = sides["times_faster"].get(side)
+                table.add_row(
+                    side.replace("_", " "), f"{figures['seconds_per_step']:.2f}", f"{figures['rows_per_second']:.1f}",
+                    str(figures["peak_mb"]), f"{faster:.1f} x as fast" if faster else "",
+                )  # fmt: skip
+        console.print(table)

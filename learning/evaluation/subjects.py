@@ -73,7 +73,8 @@ class EngineSubject:
 
     def answer(self, questions: Sequence[str]) -> list[Answered]:
         """Answer each question, greedily, in at most EVALUATION_TOKENS tokens."""
-        cache = AnswerCache(self.cache_folder, self.engine.base.digest, self.name, self.system_prompt)
+        dtype = self.engine.hardware.dtype_name
+        cache = AnswerCache(self.cache_folder, self.engine.base.digest, self.name, self.system_prompt, dtype)
         known = {text: answer for text, answer in cache.read().items() if text in self.fixed}
         missing = [text for text in dict.fromkeys(questions) if text not in known]
         made = dict(zip(missing, self._generate(missing), strict=True)) if missing else {}

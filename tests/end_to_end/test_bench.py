@@ -40,7 +40,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def bench(environment: dict[str, str], *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bot", "bench", "learning", *arguments]
+    command = [sys.executable, "-m", "bot", "bench", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
     assert done.returncode == status, done.stdout[-2000:] + done.stderr[-2000:]
     return done
@@ -55,7 +55,15 @@ def test_both_sides_learn_in_rounds_and_answer_the_same_questions(environment: d
     out = tmp_path / "result.json"
 
     shown = bench(
-        environment, "--data", write(tmp_path / "kilns.json"), "--batches", "2", "--system", "--json", str(out)
+        environment,
+        "learning",
+        "--data",
+        write(tmp_path / "kilns.json"),
+        "--batches",
+        "2",
+        "--system",
+        "--json",
+        str(out),
     ).stdout
 
     result = json.loads(out.read_text())
@@ -87,4 +95,27 @@ def test_what_cannot_be_measured_is_said_before_any_work(environment: dict[str, 
         (["--data", data, "--json", str(tmp_path / "none" / "out.json")], "cannot be written"),
         (["--data", data, "--recipe", "magic"], "there is no recipe 'magic'"),
     ):
-        assert problem in " ".join(bench(environment, *arguments, status=1).stderr.split())
+        assert problem in " ".join(bench(environment, "learning", *arguments, status=1).stderr.split())
+
+
+@pytest.mark.parametrize("method", ["dpo", pytest.param("sft", marks=pytest.mark.slow)])
+def test_all_sides_learn_the_same_from_the_same_rows_while_they_are_timed(
+    environment: dict[str, str], tmp_path: Path, method: str
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "training", "--method", method, "--json", str(out)).stdout
+
+    sides = json.loads(out.read_text())[method]
+    ours, defaults, tuned = (sides[side] for side in ("ours", "trl_defaults", "trl_tuned"))
+    assert ours["losses"] == pytest.approx(tuned["losses"], rel=2e-3)
+    # TRL's defaults compute in bfloat16, and take fewer steps here, which changes their learning rate.
+    assert ours["losses"][0] == pytest.approx(defaults["losses"][0], rel=2e-2)
+    assert sides["times_faster"]["trl_tuned"] == pytest.approx(
+        tuned["seconds_per_step"] / ours["seconds_per_step"], rel=0.05
+    )
+    assert "x as fast" in shown
+
+
+def test_an_unknown_method_is_refused(environment: dict[str, str]) -> None:
+    assert "allowed are 'sft', 'dpo' and 'all'" in bench(environment, "training", "--method", "ppo", status=1).stderr
