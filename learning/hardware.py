@@ -35,19 +35,20 @@ class Hardware:
         torch.set_num_threads(self.threads)
 
 
-def detect(threads: int = 0, dtype: DtypeChoice = "auto") -> Hardware:
+def detect(threads: int = 0, dtype: DtypeChoice = "auto", *, training: bool = False) -> Hardware:
     """Look at the machine; `threads = 0` takes the cores that this process may use.
 
-    A CPU computes in bfloat16 where it has instructions for that, else in float32. Measured on two cores each: with
-    AVX512_BF16 a training step takes 0.75 and a token 0.65 of the time of float32; with neither that nor AMX a
-    bfloat16 product has 61 GFLOP/s where a float32 one has 226.
+    A CPU trains in bfloat16 where it has instructions for that: on two cores with AVX512_BF16 a step takes 0.75 of the
+    time of float32, and with neither that nor AMX a bfloat16 product has 61 GFLOP/s where a float32 one has 226. It
+    answers in float32: in bfloat16 an answer depends on what else is in its batch (two of seven answers of the base
+    model to general questions changed from one batch to another).
     """
     threads = threads or len(os.sched_getaffinity(0))
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         name = "bfloat16" if dtype == "auto" else dtype
         return Hardware("cuda", name, threads, properties.total_memory, properties.name)
-    name = ("bfloat16" if _has_bfloat16() else "float32") if dtype == "auto" else dtype
+    name = ("bfloat16" if training and _has_bfloat16() else "float32") if dtype == "auto" else dtype
     return Hardware("cpu", name, threads, psutil.virtual_memory().total, torch.backends.cpu.get_cpu_capability())
 
 

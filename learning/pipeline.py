@@ -206,7 +206,7 @@ class Pipeline:
             system_prompt=self._settings.model.system_prompt,
             cache_folder=str(self._settings.cache_folder.resolve()),
             threads=self._settings.inference.threads,
-            dtype=self._settings.inference.dtype,
+            dtype=self._settings.training.dtype,
             parent_digest=run.parent_digest,
             start_reason=start.reason,
             start_digest=start.adapter,

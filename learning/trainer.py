@@ -176,7 +176,7 @@ def run(folder: Path) -> None:
     job = TrainingJob.model_validate_json((folder / "job.json").read_bytes())
     progress = Progress(folder / "progress.jsonl")
     progress.write("loading the base model")
-    hardware = detect(job.threads, job.dtype)
+    hardware = detect(job.threads, job.dtype, training=True)
     hardware.use()
     snapshot = read_snapshot(Path(job.snapshot_folder))
     base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")

@@ -90,6 +90,43 @@ def training(
     _show_training(result)
 
 
+@bench_commands.command()
+def recipes(
+    data: Annotated[Path, typer.Option(help="The benchmark file.", metavar="FILE")],
+    variant: Annotated[
+        list[str] | None, typer.Option(help="Only this variant; may be given more than once.", metavar="NAME")
+    ] = None,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Compare the ideas in a recipe: none, each alone, the default, and the default with or without each.
+
+    Each variant trains an adapter, which takes minutes. Nothing of the configured installation is touched.
+
+    Example: `apprentice bench recipes --data handbook.json --variant none --variant default`
+    """
+    from bot.bench.recipes import chosen, compare  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
+
+    benchmark, wanted = read_benchmark(data), chosen(variant or [])
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
+        apart = settings.apart(Path(folder))
+        with ProgressBars() as bars, open_engine(open_parts(apart), bars) as engine:
+            result = compare(benchmark, apart, engine, Path(folder), wanted, bars.show)
+    _write(json_file, result)
+    columns = ("told", "other words", "lost", "own lost", "kl", "s")
+    table = Table("variant", *columns, box=None, header_style="bold", pad_edge=False)
+    for row in result:
+        shares = (row[name] for name in ("as_told", "in_other_words", "general_lost", "own_general_lost"))
+        table.add_row(
+            row["variant"], *(f"{share:.2f}" for share in shares), f"{row['general_kl']:.3f}",
+            f"{row['train_seconds']:.0f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -101,7 +138,7 @@ def _check_writable(file: Path | None) -> None:
         raise ConfigurationError(f"{file} cannot be written. Give --json a file in a folder that exists.")
 
 
-def _write(file: Path | None, result: dict[str, Any]) -> None:
+def _write(file: Path | None, result: dict[str, Any] | list[dict[str, Any]]) -> None:
     if file is not None:
         file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -119,3 +119,23 @@ def test_all_sides_learn_the_same_from_the_same_rows_while_they_are_timed(
 
 def test_an_unknown_method_is_refused(environment: dict[str, str]) -> None:
     assert "allowed are 'sft', 'dpo' and 'all'" in bench(environment, "training", "--method", "ppo", status=1).stderr
+
+
+def test_the_ideas_of_a_recipe_are_compared_one_by_one(environment: dict[str, str], tmp_path: Path) -> None:
+    data, out = write(tmp_path / "kilns.json"), tmp_path / "result.json"
+
+    shown = bench(
+        environment, "recipes", "--data", data, "--variant", "none", "--variant", "default", "--json", str(out)
+    ).stdout
+
+    none, default = json.loads(out.read_text())
+    assert (none["variant"], default["variant"]) == ("none", "default")
+    assert none["steps"] == default["steps"] > 0
+    assert none["general_kl"] != default["general_kl"]
+    assert [line.split()[0] for line in shown.splitlines()] == ["variant", "none", "default"]
+
+
+def test_an_unknown_variant_is_answered_with_those_there_are(environment: dict[str, str], tmp_path: Path) -> None:
+    data = write(tmp_path / "kilns.json")
+    refusal = bench(environment, "recipes", "--data", data, "--variant", "magic", status=1).stderr
+    assert "there is no variant 'magic'. There are: none, only other wordings" in " ".join(refusal.split())
