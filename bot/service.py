@@ -29,6 +29,7 @@ from bot.workspace.people import People
 from bot.workspace.serving import serve
 from bot.workspace.state import Workspace
 from learning.base_model import BaseModel, prepare
+from learning.cancelling import settle_requests
 from learning.embedding import Embedder
 from learning.engine import Engine
 from learning.examples import WorkedExamples
@@ -195,6 +196,8 @@ async def running(
 def recover(parts: Parts) -> bool:
     """After a kill: put begun events back, sweep away drafts, sign the log; return whether a run resumes.
 
+    One that was to be cancelled does not.
+
     Only the holder of the lease may call this.
     """
     with parts.database.transaction() as session:
@@ -203,6 +206,7 @@ def recover(parts: Parts) -> bool:
     parts.audit.sign(parts.database, utc_now())
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)
+    settle_requests(parts.governance, parts.settings.run_folder)
     with parts.database.read() as session:
         return bool(list_runs(session, "running", "interrupted"))
 

@@ -136,6 +136,30 @@ def running_trainer(folder: Path) -> int | None:
         return None
 
 
+def stop_trainer(folder: Path) -> None:
+    """End the trainer that works in this folder though the process that started it is dead; it may be none."""
+    pid = running_trainer(folder)
+    if pid is None:
+        return
+    try:
+        orphan = psutil.Process(pid)
+        orphan.terminate()
+        _, alive = psutil.wait_procs([orphan], timeout=GRACE_SECONDS)
+        for process in alive:
+            process.kill()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def log_lines(folder: Path, count: int) -> list[str]:
+    """Return the last lines of the trainer's log; none when it wrote nothing, or the folder is lost."""
+    try:
+        text = (folder / "trainer.log").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return text.splitlines()[-count:]
+
+
 def read_progress(folder: Path) -> list[TrainingProgress]:
     """Return all events so far, oldest first: the curves of the run."""
     try:

@@ -16,10 +16,11 @@ from sqlalchemy.exc import OperationalError
 from bot.slack import jobs
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
+from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
@@ -48,6 +49,7 @@ class InboxWorker:
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
+        self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -113,6 +115,8 @@ class InboxWorker:
                 await self._feedback.record_correction(job)
             case Decision():
                 await self._approvals.decide(job)
+            case Cancellation():
+                await self._cancelling.cancel(job)
             case Opened():
                 await self._home.show(job)
             case Promotion():
@@ -137,7 +141,7 @@ class InboxWorker:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision():
+            case Decision() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)
             case Opened() | Promotion() | News():
                 pass  # nobody asked for anything
