@@ -19,6 +19,7 @@ from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, QUESTIONS_CHANNEL, new_l
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import list_interactions
+from storage.runs import list_runs
 from tests.bot.workspace.conftest import Town, open_town
 from tests.learning.tiny import make_tiny_base
 
@@ -144,6 +145,35 @@ async def test_a_killed_training_is_resumed_and_ends(tmp_path: Path, tiny_base: 
     assert len(listed("adapters", variables)) == 1
     verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
     assert json.loads(verified)["verified"] is True
+
+
+async def test_a_training_whose_starter_was_killed_is_taken_up_by_the_next_bot(
+    tmp_path: Path, tiny_base: Path, town: Town
+) -> None:
+    variables = environment(tmp_path, tiny_base, **slack_at(town))
+    corrections = tmp_path / "corrections.jsonl"
+    corrections.write_text(json.dumps({"question": "Who signs off?", "person": "U1", "correction": "Mira signs off."}))
+    assert apprentice("feedback", "import", str(corrections), env=variables).wait(PATIENCE) == 0
+    first = apprentice("train", env=variables)
+    orphan = wait_for(lambda: trainer_of(first), "no training process began")
+    orphan.suspend()  # it would end by itself too soon
+    first.kill()
+    first.wait()
+    assert orphan.is_running()
+
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
+    async with in_thread(running(variables, tmp_path / "up.log")):
+        await eventually(lambda: run_states(database) != ["running"], "the run was not taken up")
+        await eventually(lambda: run_states(database) not in (["running"], ["interrupted"]), "the run did not end")
+    assert run_states(database) == ["succeeded"], (tmp_path / "up.log").read_text()[-2000:]
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
+    assert json.loads(verified)["verified"] is True
+
+
+def run_states(database: Database) -> list[str]:
+    with database.read() as session:
+        return [run.state for run in list_runs(session)]
 
 
 def trainer_of(process: subprocess.Popen[str]) -> psutil.Process | None:
