@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,12 +125,9 @@ async def run_until_stopped(settings: Settings) -> None:
     for noisy in ("apscheduler", "uvicorn.access", "slack_bolt", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     async with running(settings, on_progress=_log_progress()) as service:
-        Console().print(f"Apprentice is ready. Open [bold]{service.url}[/] in a browser; Ctrl-C stops it.")
-        asked, lost = asyncio.create_task(stop_requested()), asyncio.create_task(service.lost.wait())
-        await asyncio.wait((asked, lost), return_when=asyncio.FIRST_COMPLETED)
+        with stop_on_signals() as stop:
+            await _run(service, stop)
         log.info("stopping")
-        for task in (asked, lost):
-            task.cancel()
     if service.lost.is_set():
         raise AlreadyRunningError(
             "another Apprentice took this database over while this process stood still or could not reach it, so this "
@@ -138,17 +135,38 @@ async def run_until_stopped(settings: Settings) -> None:
         )
 
 
-async def stop_requested() -> None:
-    """Wait for SIGINT or SIGTERM; from then on they do again what they did before, so a second one ends the process."""
+async def _run(service: Service, stop: asyncio.Event) -> None:
+    """Wait for the end: somebody stops this process, or another one has its lease."""
+    Console().print(f"Apprentice is ready. Open [bold]{service.url}[/] in a browser; Ctrl-C stops it.")
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(service.lost.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT or SIGTERM sets; a second signal does what signals always do, and ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def restore() -> None:
+        for number in numbers:
             loop.remove_signal_handler(number)
+
+    def on_signal() -> None:
+        restore()
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()
 
 
 @asynccontextmanager

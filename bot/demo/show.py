@@ -17,7 +17,7 @@ from rich.table import Table
 from bot.demo.company import Fact, read_handbook
 from bot.demo.guide import follow_guide
 from bot.demo.script import Answered, Outcome, play, right
-from bot.service import Service, running, stop_requested
+from bot.service import Service, running, stop_on_signals
 from bot.training_run import ProgressBars
 from storage.errors import AlreadyRunningError, ConfigurationError
 from storage.settings import ExamplesSettings, Settings, WebSettings, load_settings
@@ -71,9 +71,12 @@ async def run_demo(folder: Path, port: int) -> None:
         on_progress = lambda what, share: status.update(f"{what} ({share:.0%})")  # noqa: E731
         async with running(settings, on_progress=on_progress) as service, _guided(service):
             status.stop()
-            console.print(f"\nOpen [bold]{service.url}/workspace/[/] in a browser; the guide there leads you through.")
-            console.print(f"What is serving, and the audit log: {service.url}/    Ctrl-C stops the demo.\n")
-            await stop_requested()
+            with stop_on_signals() as stop:
+                console.print(
+                    f"\nOpen [bold]{service.url}/workspace/[/] in a browser; the guide there leads you through."
+                )
+                console.print(f"What is serving, and the audit log: {service.url}/    Ctrl-C stops the demo.\n")
+                await stop.wait()
 
 
 @asynccontextmanager
