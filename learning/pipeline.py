@@ -30,6 +30,7 @@ from learning.training import (
     TrainingProgress,
     TrainingResult,
     read_progress,
+    stop_trainer,
     train,
 )
 from storage.adapters import Adapter, find_adapter, serving_adapter
@@ -148,6 +149,7 @@ class Pipeline:
         for run in queued:
             self._governance.finish_run(run.id, "cancelled", "its process ended before training began")
         for run in running:
+            stop_trainer(self._settings.run_folder / run.id)
             self._governance.finish_run(run.id, "interrupted", "its process ended")
 
     def _open_run(self, started_by: str) -> Run:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -128,27 +129,35 @@ def train(
 
 def running_trainer(folder: Path) -> int | None:
     """Return the process id of the trainer that works in this folder; None when there is none (any more)."""
+    process = _trainer_in(folder)
+    return process.pid if process is not None else None
+
+
+def _trainer_in(folder: Path) -> psutil.Process | None:
+    """Find the process that was noted here; its number may have gone to another one, or stand for a zombie."""
     try:
         pid, started = json.loads((folder / "trainer.pid").read_text(encoding="utf-8"))
         process = psutil.Process(pid)
-        return int(pid) if abs(process.create_time() - started) < 1.0 else None
+        same = abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return None
+    return process if same else None
 
 
 def stop_trainer(folder: Path) -> None:
-    """End the trainer that works in this folder though the process that started it is dead; it may be none."""
-    pid = running_trainer(folder)
-    if pid is None:
+    """End the trainer in this folder whose starter is dead, if there is one; it can be resumed from its checkpoint.
+
+    Only for whoever knows that the starter is dead.
+    """
+    process = _trainer_in(folder)
+    if process is None:
         return
-    try:
-        orphan = psutil.Process(pid)
-        orphan.terminate()
-        _, alive = psutil.wait_procs([orphan], timeout=GRACE_SECONDS)
-        for process in alive:
-            process.kill()
-    except psutil.NoSuchProcess:
-        pass
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        _, alive = psutil.wait_procs([process], timeout=GRACE_SECONDS)
+        for stubborn in alive:
+            stubborn.kill()
+            stubborn.wait(GRACE_SECONDS)
 
 
 def log_lines(folder: Path, count: int) -> list[str]:

@@ -6,6 +6,7 @@ with a plain sentence to the person, whose reference number is the inbox row in 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -26,6 +27,7 @@ from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
 from bot.slack.whisper import whisper
 from storage import inbox
+from storage.errors import DatabaseUnreachableError
 from storage.inbox import MAX_ATTEMPTS, InboxEvent
 
 log = logging.getLogger(__name__)
@@ -95,15 +97,38 @@ class InboxWorker:
                 await self._do(event, job)
             except Exception as error:
                 log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
+                if isinstance(error, OperationalError) and await self._database_was_away():
+                    continue  # not the job's fault: no attempt is counted
                 event.error = f"{type(error).__name__}: {error}"
                 if event.attempts == MAX_ATTEMPTS or not is_passing(error):
                     break
                 await asyncio.sleep(self._retry_after_s * event.attempts)
                 event.attempts += 1
             else:
-                await asyncio.to_thread(self._finish, event)
+                await self._close(self._finish, event)
                 return
         await self._give_up(event, job)
+
+    async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
+        """Note how an event ended, when the database can be reached: until then it would count as begun."""
+        while True:
+            try:
+                return await asyncio.to_thread(close, event)
+            except OperationalError:
+                if not await self._database_was_away():
+                    raise
+
+    async def _database_was_away(self) -> bool:
+        """Wait until the database answers; return whether there was anything to wait for."""
+        away = False
+        while True:
+            try:
+                await asyncio.to_thread(self._parts.database.check_connection)
+            except DatabaseUnreachableError:
+                away = True
+                await asyncio.sleep(self._retry_after_s)
+            else:
+                return away
 
     async def _do(self, event: InboxEvent, job: Job) -> None:
         match job:
@@ -125,7 +150,7 @@ class InboxWorker:
                 await self._news.tell(job)
 
     async def _give_up(self, event: InboxEvent, job: Job) -> None:
-        await asyncio.to_thread(self._fail, event)
+        await self._close(self._fail, event)
         sentence = (
             f"Sorry, that did not work this time. Please try again in a moment; if it goes on, give your administrator "
             f"the reference number {event.id}."
