@@ -147,6 +147,9 @@ def test_a_contradiction_goes_to_review_and_a_third_person_decides(
     assert "say why" in taught("review", "decline", "f1", "--as", "U3", "--reason", " ").said
     assert taught("review", "decline", "f1", "--as", "U3", "--reason", "old", "--json").json["state"] == "declined"
 
+    for decided, feedback_id in (("accepted", "f5"), ("declined", "f1")):
+        listed = taught("review", "list", "--state", decided, "--json").json
+        assert [(row["id"], row["reviewer"]) for row in listed] == [(feedback_id, "Mira")]
     assert (state(sqlite_database, "f1"), state(sqlite_database, "f5")) == ("declined", "accepted")
     build(taught)
     rows = taught("dataset", "show", "--json").json["rows"]
