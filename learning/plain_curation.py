@@ -27,9 +27,10 @@ class PlainCurationJob(BaseModel):
 
 
 class PlainCurationResult(BaseModel):
-    """Seconds after the library was loaded, the most MB held, and how many rows are left."""
+    """Seconds after the library was loaded, those of the processor, the most MB held, and the rows that are left."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     rows: int
 
@@ -39,7 +40,7 @@ def run(folder: Path) -> None:
     from datasets import load_dataset  # noqa: PLC0415 - the parent imports this module only for the job's form
 
     job = PlainCurationJob.model_validate_json((folder / "job.json").read_bytes())
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     rows: Any = load_dataset("json", data_files=str(job.feedback), split="train", cache_dir=str(folder / "cache"))
     rows = rows.map(_clean).filter(_is_usable)
     rows = rows.select(sorted(_last_of_equal(rows)))
@@ -47,6 +48,7 @@ def run(folder: Path) -> None:
         part.to_json(str(folder / f"{name}.jsonl"))
     result = PlainCurationResult(
         seconds=time.monotonic() - started,
+        cpu_seconds=time.process_time() - busy,
         peak_mb=peak_resident_mb(),
         rows=len(rows),
     )

@@ -33,7 +33,8 @@ def measure(rows: int, parts: Parts, config: Path | None, *, baseline: bool, sho
         show: hears of progress.
 
     Returns:
-        Per side seconds, rows_per_second and peak_mb; ours with the seconds of each phase and the manifest's counts.
+        Per side seconds and rows per second, by the clock and of the processor, and peak_mb; ours with the seconds of
+        each phase and the manifest's counts.
 
     """
     folder = parts.settings.data_folder
@@ -45,9 +46,10 @@ def measure(rows: int, parts: Parts, config: Path | None, *, baseline: bool, sho
     result: dict[str, Any] = {"rows": rows, "people": people_of(rows), "ours": _figures(rows, ours)}
     if baseline:
         plain = _run_plain(rows, folder / "plain", show)
-        result["datasets"] = {**_side(rows, plain.seconds, plain.peak_mb), "rows_kept": plain.rows}
+        result["datasets"] = {**_side(rows, plain), "rows_kept": plain.rows}
         result["ours_to_datasets"] = {
             "rows_per_second": round(plain.seconds / ours.seconds, 2),
+            "rows_per_cpu_second": round(plain.cpu_seconds / ours.cpu_seconds, 2),
             "peak_mb": round(ours.peak_mb / plain.peak_mb, 2),
         }
     return result
@@ -84,13 +86,19 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _side(rows: int, seconds: float, peak_mb: float) -> dict[str, Any]:
-    return {"seconds": round(seconds, 2), "rows_per_second": round(rows / seconds), "peak_mb": round(peak_mb)}
+def _side(rows: int, measured: CurationResult | PlainCurationResult) -> dict[str, Any]:
+    return {
+        "seconds": round(measured.seconds, 2),
+        "cpu_seconds": round(measured.cpu_seconds, 2),
+        "rows_per_second": round(rows / measured.seconds),
+        "rows_per_cpu_second": round(rows / measured.cpu_seconds),
+        "peak_mb": round(measured.peak_mb),
+    }
 
 
 def _figures(rows: int, built: CurationResult) -> dict[str, Any]:
     return {
-        **_side(rows, built.seconds, built.peak_mb),
+        **_side(rows, built),
         "start_mb": round(built.start_mb),
         "phases": built.phases,
         "sent_to_review": built.sent_to_review,

@@ -24,9 +24,10 @@ class CurationJob(BaseModel):
 
 
 class CurationResult(BaseModel):
-    """What came of it: seconds in all and by phase, MB held before and at most, and the snapshot's manifest."""
+    """Seconds in all, of the processor, and by phase; MB held before and at most; what came of the feedback."""
 
     seconds: float
+    cpu_seconds: float
     phases: dict[str, float]
     start_mb: float
     peak_mb: float
@@ -56,11 +57,12 @@ def run(folder: Path) -> None:
     """Do the job in `folder`, and leave result.json there."""
     job = CurationJob.model_validate_json((folder / "job.json").read_bytes())
     parts = open_parts(load_settings(job.config).apart(job.data_folder))
-    start_mb, started, phases = peak_resident_mb(), time.monotonic(), Phases()
+    start_mb, started, busy, phases = peak_resident_mb(), time.monotonic(), time.process_time(), Phases()
     built = build_dataset(parts.database, parts.store, parts.governance, "bench", phases.tell)
     ended = time.monotonic()
     result = CurationResult(
-        seconds=ended - started, phases=phases.seconds(started, ended), start_mb=start_mb, peak_mb=peak_resident_mb(),
+        seconds=ended - started, cpu_seconds=time.process_time() - busy,
+        phases=phases.seconds(started, ended), start_mb=start_mb, peak_mb=peak_resident_mb(),
         sent_to_review=built.sent_to_review, digest=built.digest, manifest=built.manifest,
     )  # fmt: skip
     (folder / "result.json").write_text(result.model_dump_json(), encoding="utf-8")

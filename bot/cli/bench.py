@@ -172,12 +172,25 @@ def _show_training(result: dict[str, Any]) -> None:
 def _show_curation(result: dict[str, Any]) -> None:
     console = Console()
     table = Table(
-        f"{result['rows']:,} rows", "s", "rows a s", "MB at most", box=None, header_style="bold", pad_edge=False
+        f"{result['rows']:,} rows",
+        "s",
+        "CPU s",
+        "rows a s",
+        "a CPU s",
+        "MB at most",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
     )
     for side in ("ours", "datasets"):
         if figures := result.get(side):
             table.add_row(
-                side, f"{figures['seconds']:.1f}", f"{figures['rows_per_second']:,}", f"{figures['peak_mb']:,}"
+                side,
+                f"{figures['seconds']:.1f}",
+                f"{figures['cpu_seconds']:.1f}",
+                f"{figures['rows_per_second']:,}",
+                f"{figures['rows_per_cpu_second']:,}",
+                f"{figures['peak_mb']:,}",
             )
     console.print(table)
     ours = result["ours"]
