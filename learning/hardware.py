@@ -1,13 +1,14 @@
 """What the machine can do, and what follows from it: device, dtype, threads, attention."""
 
 import os
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import psutil
 import torch
+
+from learning.memory import peak_resident_mb
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
@@ -54,8 +55,7 @@ def detect(threads: int = 0, dtype: DtypeChoice = "auto", *, training: bool = Fa
 
 def peak_memory_mb() -> float:
     """Return the most memory that this process has held at once, in MB (2**20 bytes): the machine's, and the GPU's."""
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return resident + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
+    return peak_resident_mb() + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
 
 
 def _has_bfloat16() -> bool:

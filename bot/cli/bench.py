@@ -127,6 +127,33 @@ def recipes(
     Console().print(table)
 
 
+@bench_commands.command()
+def curation(
+    rows: Annotated[int, typer.Option(min=100, help="How many pieces of made-up feedback.")] = 1_000_000,
+    baseline: Annotated[bool, typer.Option(help="Measure the `datasets` library beside it.")] = True,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Build the snapshot of made-up feedback; say how fast, in how much memory, and what became of it.
+
+    Nothing of the configured installation is touched, and the packaged policy holds. Everything lies in the
+    folder for temporary files (TMPDIR) meanwhile; how much that is, docs/benchmarks.md says.
+
+    Example: `apprentice bench curation --rows 100000 --json result.json`
+    """
+    from bot.bench.curation import measure  # noqa: PLC0415 - as above
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder, ProgressBars() as bars:
+        parts = open_parts(settings.apart(Path(folder)))
+        result = measure(rows, parts, config, baseline=baseline, show=bars.show)
+        parts.database.close()
+    _write(json_file, result)
+    _show_curation(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -177,3 +204,32 @@ def _show_training(result: dict[str, Any]) -> None:
                     str(figures["peak_mb"]), f"{faster:.1f} x as fast" if faster else "",
                 )  # fmt: skip
         console.print(table)
+
+
+def _show_curation(result: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(
+        f"{result['rows']:,} rows",
+        "s",
+        "CPU s",
+        "rows a s",
+        "a CPU s",
+        "MB at most",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for side in ("ours", "datasets"):
+        if figures := result.get(side):
+            table.add_row(
+                side,
+                f"{figures['seconds']:.1f}",
+                f"{figures['cpu_seconds']:.1f}",
+                f"{figures['rows_per_second']:,}",
+                f"{figures['rows_per_cpu_second']:,}",
+                f"{figures['peak_mb']:,}",
+            )
+    console.print(table)
+    ours = result["ours"]
+    for title, figures in (("seconds", ours["phases"]), ("became", ours["counts"]), ("left out", ours["left_out"])):
+        console.print(f"{title}: " + ", ".join(f"{value:,} {name}" for name, value in figures.items()), highlight=False)

@@ -139,3 +139,28 @@ def test_an_unknown_variant_is_answered_with_those_there_are(environment: dict[s
     data = write(tmp_path / "kilns.json")
     refusal = bench(environment, "recipes", "--data", data, "--variant", "magic", status=1).stderr
     assert "there is no variant 'magic'. There are: none, only other wordings" in " ".join(refusal.split())
+
+
+def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_what_became_of_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    files = [tmp_path / "one.json", tmp_path / "other.json"]
+
+    shown = bench(environment, "curation", "--rows", "3000", "--json", str(files[0])).stdout
+    bench(environment, "curation", "--rows", "3000", "--no-baseline", "--json", str(files[1]))
+
+    one, other = (json.loads(file.read_text()) for file in files)
+    ours, plain = one["ours"], one["datasets"]
+    assert ours["counts"]["feedback"] == 3000
+    assert all(ours["counts"][kind] for kind in ("rows", "pairs", "thumbs", "contradictions", "left_out"))
+    assert ours["sent_to_review"] >= 2 * ours["counts"]["contradictions"]
+    assert {"refused", "superseded", "contradiction", "outvoted"} <= ours["left_out"].keys()
+    assert sum(ours["phases"].values()) == pytest.approx(ours["seconds"], rel=0.05)
+    assert 0 < ours["start_mb"] <= ours["peak_mb"]
+    assert 0 < plain["rows_kept"] < 3000
+    ratio = one["ours_to_datasets"]["rows_per_second"]
+    assert ratio == pytest.approx(plain["seconds"] / ours["seconds"], rel=0.05, abs=0.01)
+    assert (other["ours"]["digest"], "datasets" in other) == (ours["digest"], False)
+    assert "rows a s" in shown
+    assert "sending contradictions to review" in " ".join(shown.split())
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
