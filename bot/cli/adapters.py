@@ -63,6 +63,7 @@ def runs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "finished": run.finished_at,
                 "digest": run.adapter_digest,
                 "error": run.error,
+                **({"plan": run.progress.get("plan")} if as_json else {}),
             }
             for run in list_runs(session)
         ]

@@ -28,10 +28,13 @@ class RunProgress:
         self._directory = Directory(client, parts.database, parts.clock)
         self._latest: dict[str, RunEvent] = {}
         self._messages: dict[str, str] = {}
+        self._plans: dict[str, str] = {}
 
     def on_event(self, event: RunEvent) -> None:
         """Keep the newest event of a run."""
         self._latest[event.run_id] = event
+        if event.plan is not None:
+            self._plans[event.run_id] = event.message
 
     async def run(self) -> None:
         """Post and update until cancelled; a run goes on, whatever becomes of the message about it."""
@@ -55,6 +58,8 @@ class RunProgress:
         if channel is None:
             return
         text, content = f"Training run {event.run_id}: {event.message}", [blocks.section(progress_line(event))]
+        if event.plan is None and event.run_id in self._plans:
+            content.append(blocks.context(f"Plan: {blocks.escape(self._plans[event.run_id])}"))
         known = self._messages.get(event.run_id)
         if known:
             await self._client.chat_update(channel=channel, ts=known, text=text, blocks=content)
