@@ -43,7 +43,10 @@ class ProgressBars:
 
     def on_event(self, event: RunEvent) -> None:
         """Show an event of a run."""
-        self.show(event.phase, event.step, event.total, event.message)
+        if event.plan is not None:
+            self._progress.console.print(f"plan: {event.message}", highlight=False, markup=False)
+        else:
+            self.show(event.phase, event.step, event.total, event.message)
 
 
 @contextmanager
@@ -84,6 +87,7 @@ def as_dict(result: PipelineResult) -> dict[str, Any]:
             {"name": gate.name, "verdict": gate.verdict, "explanation": gate.explanation} for gate in result.gates
         ],
         "proposal": result.proposal.id if result.proposal else None,
+        "plan": result.run.progress.get("plan"),
     }
 
 

@@ -114,6 +114,24 @@ def load(base: BaseModel, dtype: Any, device: str, attention: str = "sdpa") -> t
     return model.to(device).eval(), tokenizer
 
 
+def skeleton(base: BaseModel) -> Any:
+    """Return the model without its weights, to see how large it is.
+
+    Raises:
+        BaseModelError: the config cannot be read.
+
+    """
+    import torch  # noqa: PLC0415 - seconds of import
+    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415
+
+    try:
+        config = AutoConfig.from_pretrained(base.path, local_files_only=True)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError) as error:
+        raise BaseModelError(f"the config of the base model in {base.path} cannot be read: {error}") from error
+
+
 def _builtin_file(base: str) -> Path:
     if base != BUILTIN:
         raise BaseModelError(f"model.base is {base!r}; the only built-in model is {BUILTIN}.")

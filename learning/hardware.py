@@ -1,6 +1,7 @@
 """What the machine can do, and what follows from it: device, dtype, threads, attention."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,8 @@ from learning.memory import peak_resident_mb
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
 DtypeChoice = Literal["auto", "float32", "bfloat16"]
+MB = 2**20
+MEASURED_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,39 @@ def detect(threads: int = 0, dtype: DtypeChoice = "auto", *, training: bool = Fa
 
 def peak_memory_mb() -> float:
     """Return the most memory that this process has held at once, in MB (2**20 bytes): the machine's, and the GPU's."""
-    return peak_resident_mb() + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
+    return peak_resident_mb() + (torch.cuda.max_memory_allocated() / MB if torch.cuda.is_available() else 0.0)
+
+
+def free_memory_mb() -> float:
+    """Return how much of the machine's memory is free, in MB; in a container, of what that may take."""
+    free = float(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, current = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        (cache,) = (
+            line for line in (group / "memory.stat").read_text().splitlines() if line.startswith("inactive_file ")
+        )
+    except (OSError, ValueError):  # no control group, or one without a limit ("max")
+        return free / MB
+    return min(free, most - current + int(cache.split()[1])) / MB
+
+
+def product_rate(hardware: Hardware, rows: int, inner: int, columns: int) -> float:
+    """Measure floating-point operations a second of products (rows, inner) by (inner, columns)."""
+    left = torch.ones(rows, inner, dtype=hardware.dtype, device=hardware.device)
+    right = torch.ones(inner, columns, dtype=hardware.dtype, device=hardware.device)
+    _multiply(left, right)  # the first one also starts threads and chooses kernels
+    done, began = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - began) < MEASURED_SECONDS:
+        _multiply(left, right)
+        done += 1
+    return done * 2.0 * rows * inner * columns / seconds
+
+
+def _multiply(left: torch.Tensor, right: torch.Tensor) -> None:
+    torch.mm(left, right)
+    if left.is_cuda:
+        torch.cuda.synchronize()
 
 
 def _has_bfloat16() -> bool:

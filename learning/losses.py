@@ -19,12 +19,14 @@ FIRST_TOKENS = 4
 class LossWeights:
     """What each part of the loss counts.
 
-    `first`: the first FIRST_TOKENS tokens of a learned completion, which say which fact is meant; the rest follows.
+    `learned`: learned completions. `first`: the first FIRST_TOKENS tokens of one, which say which fact is meant; the
+    rest follows.
     `replay`: the divergence from the base model on replayed rows. `pairs`: preference pairs, at temperature `beta` and
     `smoothing`, the share of pairs that are taken to be the wrong way round; `chosen`: the likelihood of their chosen
     side. `thumbs`: likes and dislikes, at `beta`, which count `liked` and `disliked`.
     """
 
+    learned: float = 1.0
     first: float = 1.0
     replay: float = 0.0
     pairs: float = 1.0
@@ -70,7 +72,7 @@ def _learned(losses: Tensor, owners: Tensor, roles: Tensor, weights: LossWeights
     if not bool(learned.any()):
         return None
     shares = torch.where(_place_in_row(owners[learned]) < FIRST_TOKENS, weights.first, 1.0)
-    return (losses[learned] * shares).sum() / shares.sum()
+    return weights.learned * (losses[learned] * shares).sum() / shares.sum()
 
 
 def _paired(

@@ -89,10 +89,14 @@ class _Step:
 
 
 def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:
-    """Make the tensors of one step: three of shape (1, T), `rows` and `parents` (T,), and two with an entry a row."""
+    """Make the tensors of one step: three of shape (1, T), `rows` and `parents` (T,), and two with an entry a row.
+
+    One part of a step that was split has its `shares` too (learning/splitting.py).
+    """
     (step,) = steps
     whole = {name: torch.tensor([step[name]]) for name in ("input_ids", "position_ids", "labels")}
-    return whole | {name: torch.tensor(step[name]) for name in ("rows", "parents", "roles", "references")}
+    others = [name for name in ("rows", "parents", "roles", "references", "shares") if name in step]
+    return whole | {name: torch.tensor(step[name]) for name in others}
 
 
 def packed_hidden(model: Any, inputs: dict[str, torch.Tensor], kept: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from governance.flows import Governance
 from governance.gates import GateResult, judge
@@ -21,6 +21,7 @@ from learning.dataset import Dataset, build_dataset
 from learning.engine import Engine
 from learning.evaluation import Report, examine_snapshot, write_report
 from learning.evaluation.evaluator import Evaluator, guarded_in
+from learning.plan import note_evaluation
 from learning.recipe import Method, Recipe, load_recipe
 from learning.start import Start, choose_start, examine
 from learning.training import (
@@ -52,7 +53,10 @@ class NothingToLearnError(ApprenticeError):
 
 @dataclass(frozen=True)
 class RunEvent:
-    """What a run is doing now. `total` is 0 where the length is not known; `seconds_left` None likewise."""
+    """What a run is doing now. `total` is 0 where the length is not known; `seconds_left` None likewise.
+
+    The event "plan" has the plan of the training (learning/plan.py); others have none.
+    """
 
     run_id: str
     phase: str
@@ -60,6 +64,7 @@ class RunEvent:
     step: int = 0
     total: int = 0
     seconds_left: float | None = None
+    plan: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class Pipeline:
             run = self._open_run(started_by)
             try:
                 with watching(self._database, run.id, self._stop.set, PROGRESS_SECONDS):
-                    return self._finish(run, self._telling(run.id, on_event))
+                    return self._finish(run, self._telling(run, on_event))
             except (TrainingCancelled, TrainingInterrupted) as error:
                 self._end(run, "interrupted", str(error))
                 raise
@@ -217,8 +222,9 @@ class Pipeline:
         )
 
         def tell(progress: TrainingProgress) -> None:
-            message = f"loss {progress.loss:.2f}" if progress.loss is not None else ""
-            on_event(RunEvent(run.id, progress.phase, message, progress.step, progress.total, progress.seconds_left))
+            message = f"loss {progress.loss:.2f}" if progress.loss is not None else progress.message
+            place = progress.step, progress.total, progress.seconds_left
+            on_event(RunEvent(run.id, progress.phase, message, *place, plan=progress.plan))
 
         folder = self._settings.run_folder / run.id
         try:
@@ -244,7 +250,9 @@ class Pipeline:
         if adapter.state != "candidate":
             return [GateResult(**gate) for gate in adapter.gates]
         self._engine.load_adapter(digest, self._store.verify(digest))
+        began = time.monotonic()
         report = self._evaluate(run, digest, snapshot, on_event)
+        note_evaluation(self._settings.run_folder / run.id, time.monotonic() - began)
         gates = judge(self._governance.policy, report.gate_metrics())
         report_digest = self._store.publish(lambda folder: write_report(report, folder, gates))
         return self._governance.record_evaluation(digest, report_digest, report.gate_metrics())
@@ -268,14 +276,17 @@ class Pipeline:
             return known
         return self._governance.propose(digest, snapshot.shares())
 
-    def _telling(self, run_id: str, on_event: OnEvent) -> OnEvent:
-        """Pass events on, and keep one every `PROGRESS_SECONDS` with the run for other processes to see."""
+    def _telling(self, run: Run, on_event: OnEvent) -> OnEvent:
+        """Pass events on, and keep one every `PROGRESS_SECONDS`, with the plan, for other processes to see."""
+        plan = run.progress.get("plan")
 
         def tell(event: RunEvent) -> None:
+            nonlocal plan
             on_event(event)
-            if time.monotonic() - self._noted >= PROGRESS_SECONDS:
+            plan = event.plan or plan
+            if event.plan or time.monotonic() - self._noted >= PROGRESS_SECONDS:
                 self._noted = time.monotonic()
-                self._governance.note_progress(run_id, asdict(event))
+                self._governance.note_progress(run.id, {**asdict(event), "plan": plan})
 
         return tell
 

@@ -107,9 +107,13 @@ class ScopeRecipe(_Section):
 
 
 class BudgetRecipe(_Section):
-    """Where training stops by itself or is stopped, whatever the rest says; and how often it can be resumed from."""
+    """What a run may take, its evaluation included, whatever the rest says; and how often it can be resumed from.
+
+    `max_memory_mb` is of the memory of the device that trains; 0: what is free there. learning/plan.py keeps to both.
+    """
 
     max_seconds: float = Field(default=7200.0, gt=0)
+    max_memory_mb: float = Field(default=0.0, ge=0)
     checkpoint_every: int = Field(default=25, ge=1)
 
 

@@ -1,7 +1,7 @@
 """The training process: `python -m learning.trainer FOLDER` reads job.json there and leaves an adapter behind.
 
-In FOLDER: progress.jsonl (one event a line), checkpoints/, adapter/, and last of all result.json or error.json. Killed
-at any moment it can be started again and goes on from the last checkpoint, to the same adapter.
+In FOLDER: plan.json, progress.jsonl (one event a line), checkpoints/, adapter/, and last of all result.json or
+error.json. Killed at any moment it can be started again and goes on from the last checkpoint, to the same adapter.
 """
 
 import errno
@@ -29,18 +29,36 @@ from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 
 from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterManifest, write_manifest
-from learning.base_model import BaseModel, load
+from learning.base_model import BaseModel, load, skeleton
 from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.encoding import Encoder
-from learning.hardware import Hardware, detect, peak_memory_mb
+from learning.hardware import Hardware, detect, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
 from learning.packing import Role, TokenRow, collate, packed_step
+from learning.plan import (
+    EFFICIENCY,
+    PLAN,
+    Machine,
+    MemoryBudgetExceeded,
+    ModelShape,
+    Plan,
+    Speed,
+    check_base_fits,
+    device_memory,
+    make_plan,
+    over_budget,
+    read_plan,
+    recorded_evaluation,
+    recorded_speed,
+    shape_of,
+)
 from learning.recipe import Method, Recipe
 from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
+from learning.splitting import Load, load_of, most_parts, part_shares, scaled, split_step
 from learning.states import Vectors, mean_states_of
 from learning.steps import measured_disagreement, plan_rows, subjects_of
-from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
+from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob, read_progress
 from learning.wordings import Fact
 from storage.errors import ApprenticeError
 
@@ -96,6 +114,9 @@ class _Packed:
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
+    # A step's parts have their shares of its loss, which add up to it.
+    loss_is_scaled_for_ga = True
+
     def compute_loss(
         self,
         model: Any,
@@ -104,7 +125,9 @@ class _Packed:
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
-        loss = step_loss(model, inputs, self.weights)
+        shares = inputs.pop("shares", None)
+        weights = self.weights if shares is None else scaled(self.weights, shares.tolist())
+        loss = step_loss(model, inputs, weights)
         return (loss, {}) if return_outputs else loss
 
 
@@ -121,22 +144,31 @@ class PackedKTOTrainer(_Packed, KTOTrainer):
 
 
 class Reporter(TrainerCallback):
-    """Sends progress after each step, and stops when the time budget is used up."""
+    """Sends progress after each step, and keeps the budgets: out of time it stops, out of memory it raises.
 
-    def __init__(self, progress: Progress, max_seconds: float) -> None:
+    `clock` gives the seconds that the run has taken so far, those before it was killed and resumed included.
+    """
+
+    def __init__(self, progress: Progress, plan: Plan, clock: Callable[[], float]) -> None:
         self._progress = progress
-        self._max_seconds = max_seconds
+        self._plan = plan
+        self._clock = clock
         self._first_step = 0
-        self._started = time.monotonic()
+        self._started = clock()
         self.loss = 0.0
+        self.seconds_per_step: float | None = None
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Start the clock; a resumed run begins at a later step."""
-        self._started, self._first_step = time.monotonic(), state.global_step
+        self._started, self._first_step = self._clock(), state.global_step
 
-    def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> None:
-        """Keep the time budget."""
-        if time.monotonic() - self._started > self._max_seconds:
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keep the budgets."""
+        now, held = self._clock(), device_memory(self._plan.device).peak
+        self.seconds_per_step = (now - self._started) / (state.global_step - self._first_step)
+        if held > self._plan.max_memory_mb:
+            raise over_budget(self._plan, held)
+        if now > self._plan.training_seconds:
             control.should_training_stop = True
 
     def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
@@ -144,11 +176,12 @@ class Reporter(TrainerCallback):
         if "loss" not in logs:
             return
         self.loss = logs["loss"]
-        rate = (state.global_step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
+        rate = 1 / self.seconds_per_step if self.seconds_per_step else 0.0
         left = (state.max_steps - state.global_step) / rate if rate else None
         self._progress.write(
-            "training", state.global_step, state.max_steps, loss=self.loss, rate=rate, seconds_left=left
-        )
+            "training", state.global_step, state.max_steps, loss=self.loss, rate=rate, seconds_left=left,
+            seconds_spent=self._clock(),
+        )  # fmt: skip
 
 
 def generate_answers(model: Any, encoder: Encoder, questions: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -174,21 +207,26 @@ def _generate(model: Any, encoder: Encoder, questions: Sequence[str], max_new_to
 def run(folder: Path) -> None:
     """Do the job in `folder`, or what a killed process left of it."""
     job = TrainingJob.model_validate_json((folder / "job.json").read_bytes())
-    progress = Progress(folder / "progress.jsonl")
+    clock, progress = _clock(folder), Progress(folder / "progress.jsonl")
     progress.write("loading the base model")
     hardware = detect(job.threads, job.dtype, training=True)
     hardware.use()
     snapshot = read_snapshot(Path(job.snapshot_folder))
     base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")
+    shape = shape_of(skeleton(base), job.recipe)
+    if read_plan(folder) is None:
+        check_base_fits(hardware, shape, job.recipe, device_memory(hardware.device))
     model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
     encoder = Encoder(tokenizer, job.system_prompt)
     known = _known_questions(job)
     rows = plan_rows(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress), known)
+    plan = _plan(job, folder, hardware, shape, encoder.prefix(), rows, clock())
+    progress.write("plan", message=plan.sentence(), plan=plan.model_dump(mode="json"))
     tuned = _begin(job, model)
-    steps = [packed_step(encoder.prefix(), step) for step in with_references(tuned, encoder.prefix(), rows)]
+    parts = _parts(tuned, encoder.prefix(), rows[: plan.steps], plan, job.recipe)
     started = time.monotonic()
-    reporter = Reporter(progress, job.recipe.budget.max_seconds)
-    trainer = _trainer(job, folder, hardware, tuned, tokenizer, Dataset.from_list(steps), reporter)
+    reporter = Reporter(progress, plan, clock)
+    trainer = _trainer(job, folder, plan, tuned, tokenizer, Dataset.from_list(parts), reporter)
     trainer.weights = _weights(job.recipe, measured_disagreement(snapshot))
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
     scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
@@ -196,16 +234,90 @@ def run(folder: Path) -> None:
     _save(trainer, job, folder, scope)
     result = {
         "steps": trainer.state.global_step,
-        "planned_steps": len(steps),
+        "planned_steps": plan.steps,
         "seconds": time.monotonic() - started,
+        "seconds_spent": clock(),
         "loss": reporter.loss,
         "peak_mb": peak_memory_mb(),
-        "tokens": sum(len(step["input_ids"]) for step in steps),
+        "tokens": sum(len(part["input_ids"]) for part in parts),
         "device": hardware.device,
         "dtype": hardware.dtype_name,
         "threads": hardware.threads,
+        "machine": _machine(job, hardware).model_dump(mode="json"),
+        "plan": plan.model_dump(mode="json"),
+        **_against_plan(plan, reporter.seconds_per_step),
     }
     _write_last(folder / "result.json", result)
+
+
+def _clock(folder: Path) -> Callable[[], float]:
+    """Return what tells the seconds that the run has taken, those of processes that were killed included."""
+    spent = max((event.seconds_spent or 0.0 for event in read_progress(folder)), default=0.0)
+    began = time.monotonic()
+    return lambda: spent + time.monotonic() - began
+
+
+def _plan(
+    job: TrainingJob,
+    folder: Path,
+    hardware: Hardware,
+    shape: ModelShape,
+    prefix: Sequence[int],
+    rows: Sequence[Sequence[TokenRow]],
+    spent: float,
+) -> Plan:
+    """Return the plan of this run: made once, as it depends on what else the machine does, and then kept."""
+    kept = read_plan(folder)
+    if kept is not None:
+        return kept
+
+    def loads() -> Iterator[Load]:
+        most = most_parts(rows)
+        counts = itertools.takewhile(lambda parts: parts < most, (2**power for power in itertools.count()))
+        return (load_of(prefix, rows, parts) for parts in [*counts, most])
+
+    machine, runs = _machine(job, hardware), folder.parent
+    speed = recorded_speed(runs, machine) or _measured_speed(hardware, shape, next(loads()).tokens)
+    memory = device_memory(hardware.device)
+    plan = make_plan(hardware, shape, job.recipe, loads, memory, speed, recorded_evaluation(runs, machine), spent)
+    _write_last(folder / PLAN, plan.model_dump(mode="json"))
+    return plan
+
+
+def _measured_speed(hardware: Hardware, shape: ModelShape, tokens: int) -> Speed:
+    rate = product_rate(hardware, tokens, shape.hidden, shape.feed_forward)
+    return Speed(EFFICIENCY * rate, "this machine's matrix products")
+
+
+def _machine(job: TrainingJob, hardware: Hardware) -> Machine:
+    return Machine(
+        base_digest=job.base_digest, method=job.recipe.method, device=hardware.device, device_name=hardware.name,
+        dtype=hardware.dtype_name, threads=hardware.threads,
+    )  # fmt: skip
+
+
+def _against_plan(plan: Plan, seconds_per_step: float | None) -> dict[str, float | None]:
+    """Hold what was measured against what was expected: `time_ratio` and `memory_ratio` are measured / expected."""
+    peak = device_memory(plan.device).peak / plan.expected_peak_mb
+    if seconds_per_step is None:  # resumed behind the last step
+        return {"flops_per_second": None, "time_ratio": None, "memory_ratio": peak}
+    return {
+        "flops_per_second": plan.flops_per_step / seconds_per_step,
+        "time_ratio": seconds_per_step * plan.steps / plan.expected_seconds,
+        "memory_ratio": peak,
+    }
+
+
+def _parts(
+    model: Any, prefix: Sequence[int], rows: Sequence[Sequence[TokenRow]], plan: Plan, recipe: Recipe
+) -> list[dict[str, list[Any]]]:
+    """Pack the steps, each into as many sequences as planned."""
+    steps = [split_step(step, plan.parts) for step in rows]
+    packed = [packed_step(prefix, part) for part in with_references(model, prefix, list(itertools.chain(*steps)))]
+    if plan.parts == 1:
+        return packed
+    shares = itertools.chain.from_iterable(part_shares(step, recipe.wordings.first_weight) for step in steps)
+    return [{**part, "shares": share} for part, share in zip(packed, shares, strict=True)]
 
 
 def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress) -> list[TokenRow]:
@@ -298,26 +410,27 @@ TRAINERS: dict[Method, tuple[Any, Callable[..., Any]]] = {
 
 
 def _trainer(
-    job: TrainingJob, folder: Path, hardware: Hardware, model: Any, tokenizer: Any, steps: Dataset, reporter: Reporter
+    job: TrainingJob, folder: Path, plan: Plan, model: Any, tokenizer: Any, parts: Dataset, reporter: Reporter
 ) -> Any:
     recipe = job.recipe
-    on_cpu = hardware.device == "cpu"
+    on_cpu = plan.device == "cpu"
     trainer_class, make_config = TRAINERS[recipe.method]
     config = make_config(
         output_dir=str(folder / "checkpoints"),
         per_device_train_batch_size=1,
+        gradient_accumulation_steps=plan.parts,
         num_train_epochs=1,
         learning_rate=recipe.optimizer.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=int(recipe.optimizer.warmup_share * len(steps)),
+        warmup_steps=int(recipe.optimizer.warmup_share * plan.steps),
         weight_decay=recipe.optimizer.weight_decay,
         max_grad_norm=recipe.optimizer.max_gradient_norm,
         optim="adamw_torch",
         seed=recipe.seed,
         use_cpu=on_cpu,
         # TRL turns both on by default; on a CPU without AMX that makes a step 4.8 times slower.
-        bf16=hardware.dtype_name == "bfloat16",
-        gradient_checkpointing=False,
+        bf16=plan.dtype == "bfloat16",
+        activation_checkpointing=plan.activation_checkpointing,
         save_steps=recipe.budget.checkpoint_every,
         save_total_limit=CHECKPOINTS_KEPT,
         logging_steps=1,
@@ -331,7 +444,7 @@ def _trainer(
         model=model,
         args=config,
         data_collator=collate,
-        train_dataset=steps,
+        train_dataset=parts,
         processing_class=tokenizer,
     )
     trainer.b_ratio = recipe.optimizer.b_ratio
@@ -446,6 +559,12 @@ def _explain(error: BaseException, folder: Path) -> dict[str, str]:
     }
 
 
+def _remove_what_was_begun(folder: Path) -> None:
+    """Remove what a run over its budget left: gone on with, it would go over it again."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / PLAN).unlink(missing_ok=True)
+
+
 def _cancel_on_signal() -> None:
     def cancel(_number: int, _frame: FrameType | None) -> None:
         raise Cancelled
@@ -463,6 +582,10 @@ def main(arguments: Sequence[str], do: Callable[[Path], None] = run) -> int:
         do(folder)
     except Cancelled:
         return CANCELLED_CODE
+    except MemoryBudgetExceeded as error:
+        _remove_what_was_begun(folder)
+        _write_last(folder / "error.json", _explain(error, folder))
+        return FAILED_CODE
     except Exception as error:  # noqa: BLE001 - the last place that can tell the parent
         import traceback  # noqa: PLC0415
 

@@ -69,7 +69,10 @@ class TrainingJob(BaseModel):
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What the process is doing. `total` is 0 and the figures None where they are not known; rate is steps a second."""
+    """What the process is doing. `total` is 0 and the figures None where they are not known; rate is steps a second.
+
+    `seconds_spent` is what the run took so far, before it was killed and resumed too; `plan` comes with phase "plan".
+    """
 
     phase: str
     step: int = 0
@@ -77,6 +80,9 @@ class TrainingProgress:
     loss: float | None = None
     rate: float | None = None
     seconds_left: float | None = None
+    seconds_spent: float | None = None
+    message: str = ""
+    plan: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

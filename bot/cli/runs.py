@@ -98,6 +98,7 @@ def _list(parts: Parts, *, as_json: bool) -> None:
                 "finished": run.finished_at,
                 "digest": run.adapter_digest,
                 "error": run.error,
+                **({"plan": run.progress.get("plan")} if as_json else {}),
             }
             for run in list_runs(session)
         ]

@@ -28,10 +28,13 @@ class RunProgress:
         self._directory = Directory(client, parts.database, parts.clock)
         self._latest: dict[str, RunEvent] = {}
         self._messages: dict[str, str] = {}
+        self._plans: dict[str, str] = {}
 
     def on_event(self, event: RunEvent) -> None:
         """Keep the newest event of a run."""
         self._latest[event.run_id] = event
+        if event.plan is not None:
+            self._plans[event.run_id] = event.message
 
     async def run(self) -> None:
         """Post and update until cancelled; a run goes on, whatever becomes of the message about it."""
@@ -59,7 +62,7 @@ class RunProgress:
             return
         async with self._parts.drawing:  # whoever cancels the run draws its message too
             standing, _ = await asyncio.to_thread(read_standing, self._parts.database, event.run_id)
-            text, content = run_message(event, standing)
+            text, content = run_message(event, standing, self._plans.get(event.run_id, ""))
             known = self._messages.get(event.run_id)
             if known:
                 await self._client.chat_update(channel=channel, ts=known, text=text, blocks=content)

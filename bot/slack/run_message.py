@@ -52,15 +52,16 @@ def event_of(run_id: str, progress: dict[str, Any]) -> RunEvent:
     return RunEvent(**{"phase": "", "message": "", **kept, "run_id": run_id})
 
 
-def run_message(event: RunEvent, standing: Standing) -> tuple[str, blocks.Blocks]:
-    """Return the message's fallback text and its blocks."""
+def run_message(event: RunEvent, standing: Standing, plan: str = "") -> tuple[str, blocks.Blocks]:
+    """Return the message's fallback text and its blocks; `plan` is the run's plan in words, once there is one."""
     status = _status(standing)
     if standing.ended:
         line = f"*Training run* `{event.run_id}`: {status}"
     else:
         line = "\n".join(filter(None, [progress_line(event), status]))
+    planned = [blocks.context(f"Plan: {blocks.escape(plan)}")] if plan and event.plan is None else []
     buttons = [blocks.cancel_button(event.run_id)] if standing.cancellable else []
-    return f"Training run {event.run_id}: {status or event.message}", [blocks.section(line), *buttons]
+    return f"Training run {event.run_id}: {status or event.message}", [blocks.section(line), *planned, *buttons]
 
 
 def progress_line(event: RunEvent) -> str:

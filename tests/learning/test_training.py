@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from learning.adapter_files import WEIGHTS, read_manifest
 from learning.curation import PreferencePair, Row, Snapshot, Thumb, write_snapshot
 from learning.encoding import Encoder
+from learning.plan import Plan
 from learning.recipe import Recipe, ScopeRecipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
 from learning.scope import read_scope
@@ -252,6 +254,146 @@ def test_training_that_is_cancelled_can_be_resumed(make_job: Callable[..., Train
     with pytest.raises(TrainingCancelled):
         train(make_job(400), tmp_path / "run", cancel_again, stop)
     assert first_steps[0] >= 3
+
+
+def budgeted(min_steps: int = 40, **budget: float) -> Recipe:
+    wordings = {"per_fact": 1, "rows_per_step": 2, "min_steps": min_steps}
+    return quick(wordings=wordings, budget={"checkpoint_every": 2, **budget})
+
+
+def only_plan(events: list[TrainingProgress]) -> dict[str, Any]:
+    (event,) = [event for event in events if event.phase == "plan"]
+    assert event.plan is not None
+    assert event.message == Plan.model_validate(event.plan).sentence()
+    return event.plan
+
+
+def test_a_run_says_its_plan_before_it_trains_and_keeps_it_beside_what_came_of_it(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    events: list[TrainingProgress] = []
+
+    train(make_job(), tmp_path / "run", events.append)
+
+    plan = only_plan(events)
+    phases = [event.phase for event in events]
+    assert phases.index("plan") < phases.index("training")
+    assert json.loads((tmp_path / "run" / "plan.json").read_text()) == plan
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["plan"] == plan
+    assert result["time_ratio"] > 0
+    assert result["memory_ratio"] > 0
+    assert plan["seconds_from"] == "this machine's matrix products"
+    train(make_job(), tmp_path / "next", events.append)
+    assert events[-1].phase == "saving the adapter"
+    second = Plan.model_validate_json((tmp_path / "next" / "plan.json").read_bytes())
+    assert second.seconds_from == "the last such run, run"
+
+
+def test_a_run_over_its_time_budget_is_planned_shorter_so_that_its_rate_still_falls_to_zero(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    events: list[TrainingProgress] = []
+
+    result = train(make_job(recipe=budgeted(max_seconds=1e-3)), tmp_path / "run", events.append)
+
+    assert "1 of 40 steps, as budget.max_seconds is" in Plan.model_validate(only_plan(events)).sentence()
+    assert (result.steps, result.planned_steps) == (1, 1)
+
+
+def test_a_resumed_run_keeps_its_plan_whatever_the_machine_is_like_now(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(TrainingInterrupted):
+        train(make_job(40), folder, kill_at_step(5, folder))
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"steps": 20, "seconds_from": "an old clock"}))
+
+    result = train(make_job(40), folder, ignore)
+
+    assert (result.steps, result.planned_steps) == (20, 20)
+    assert json.loads((folder / "plan.json").read_text())["seconds_from"] == "an old clock"
+
+
+def test_a_resumed_run_counts_the_seconds_before_it_was_killed(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(TrainingInterrupted):
+        train(make_job(400), folder, kill_at_step(5, folder))
+    spent = {"phase": "training", "step": 5, "total": 400, "seconds_spent": 7199.99}
+    with (folder / "progress.jsonl").open("a") as file:
+        file.write("\n" + json.dumps(spent) + "\n")
+
+    result = train(make_job(400), folder, ignore)
+
+    assert 4 < result.steps < 50
+    assert json.loads((folder / "result.json").read_text())["seconds_spent"] > 7199
+
+
+def test_a_step_that_does_not_fit_is_cut_and_a_killed_run_resumes_to_the_same_adapter(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    """The plan is laid into both folders: what fits a machine is no business of a test of how it is carried out."""
+    job = make_job(recipe=quick(method="combined"))
+    train(job, tmp_path / "first", ignore)
+    plan = json.loads((tmp_path / "first" / "plan.json").read_text())
+    plan |= {"parts": 2, "activation_checkpointing": True}
+    for name in ("undisturbed", "killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plan.json").write_text(json.dumps(plan))
+    undisturbed = train(job, tmp_path / "undisturbed", ignore)
+    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        train(job, tmp_path / "killed", kill_at_step(3, tmp_path / "killed"))
+
+    resumed = train(job, tmp_path / "killed", ignore)
+
+    assert undisturbed.steps == plan["steps"]
+    assert folder_digest(resumed.adapter_folder) == folder_digest(undisturbed.adapter_folder)
+    assert "warn" not in (tmp_path / "undisturbed" / "trainer.log").read_text().lower()
+
+
+@pytest.mark.parametrize("changes", [{"parts": 2}, {"activation_checkpointing": True}])
+def test_however_a_step_is_done_it_has_the_same_loss(
+    make_job: Callable[..., TrainingJob], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    def losses(name: str) -> list[float]:
+        events: list[TrainingProgress] = []
+        train(make_job(), tmp_path / name, events.append)
+        return [event.loss for event in events if event.loss is not None]
+
+    expected = losses("whole")
+    (tmp_path / "other").mkdir()
+    plan = json.loads((tmp_path / "whole" / "plan.json").read_text())
+    (tmp_path / "other" / "plan.json").write_text(json.dumps(plan | changes))
+
+    assert losses("other") == pytest.approx(expected, rel=1e-2)
+
+
+def test_what_cannot_fit_is_refused_before_any_work(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
+    events: list[TrainingProgress] = []
+
+    with pytest.raises(TrainingFailed, match=r"may take 20 MB \(budget\.max_memory_mb of the recipe\)\. In the recipe"):
+        train(make_job(recipe=budgeted(max_memory_mb=20)), tmp_path / "run", events.append)
+
+    assert {event.phase for event in events} == {"loading the base model"}
+    assert not (tmp_path / "run" / "plan.json").exists()
+
+
+def test_a_run_that_takes_more_memory_than_its_budget_stops_and_leaves_nothing_half_done(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(TrainingInterrupted):
+        train(make_job(40), folder, kill_at_step(5, folder))
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"max_memory_mb": 21.0}))
+
+    with pytest.raises(TrainingFailed, match=r"more than its budget of 21 MB .* Raise budget\.max_memory_mb"):
+        train(make_job(40), folder, ignore)
+
+    assert not [name for name in ("checkpoints", "adapter", "adapter.draft", "plan.json") if (folder / name).exists()]
 
 
 def test_a_checkpoint_that_was_cut_short_is_passed_over(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
