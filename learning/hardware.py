@@ -53,8 +53,27 @@ def detect(threads: int = 0, dtype: DtypeChoice = "auto") -> Hardware:
 
 def peak_memory_mb() -> float:
     """Return the most memory that this process has held at once, in MB (2**20 bytes): the machine's, and the GPU's."""
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return resident + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
+    return _peak_resident_mb() + (torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0)
+
+
+def peak_device_mb() -> float:
+    """Return the most MB that this process has held where models live: in the GPU's memory, if there is a GPU."""
+    return torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else _peak_resident_mb()
+
+
+def free_device_mb() -> float:
+    """Return how many MB are free where models live; a limit of a container below the machine's is not seen."""
+    free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
+    return float(free) / 2**20
+
+
+def _peak_resident_mb() -> float:
+    """Read Linux's own mark; `ru_maxrss`, for other systems, also counts what the parent held when it started us."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _has_bfloat16() -> bool:

@@ -32,7 +32,7 @@ from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterMani
 from learning.base_model import BaseModel, load
 from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.encoding import Encoder
-from learning.hardware import Hardware, detect, peak_memory_mb
+from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb
 from learning.losses import LossWeights, row_logprobs, step_loss
 from learning.packing import Role, TokenRow, collate, packed_step
 from learning.recipe import Method, Recipe
@@ -200,6 +200,7 @@ def run(folder: Path) -> None:
         "seconds": time.monotonic() - started,
         "loss": reporter.loss,
         "peak_mb": peak_memory_mb(),
+        "peak_device_mb": peak_device_mb(),
         "tokens": sum(len(step["input_ids"]) for step in steps),
         "device": hardware.device,
         "dtype": hardware.dtype_name,
