@@ -61,6 +61,16 @@ def peak_memory_mb() -> float:
     return peak_resident_mb() + (torch.cuda.max_memory_allocated() / MB if torch.cuda.is_available() else 0.0)
 
 
+def peak_device_mb() -> float:
+    """Return the most MB that this process has held where models live: in the GPU's memory, if there is a GPU."""
+    return torch.cuda.max_memory_reserved() / MB if torch.cuda.is_available() else peak_resident_mb()
+
+
+def free_device_mb() -> float:
+    """Return how many MB are free where models live."""
+    return torch.cuda.mem_get_info()[0] / MB if torch.cuda.is_available() else free_memory_mb()
+
+
 def free_memory_mb() -> float:
     """Return how much of the machine's memory is free, in MB; in a container, of what that may take."""
     free = float(psutil.virtual_memory().available)

@@ -32,7 +32,7 @@ from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterMani
 from learning.base_model import BaseModel, load, skeleton
 from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.encoding import Encoder
-from learning.hardware import Hardware, detect, peak_memory_mb, product_rate
+from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
 from learning.packing import Role, TokenRow, collate, packed_step
 from learning.plan import (
@@ -239,6 +239,7 @@ def run(folder: Path) -> None:
         "seconds_spent": clock(),
         "loss": reporter.loss,
         "peak_mb": peak_memory_mb(),
+        "peak_device_mb": peak_device_mb(),
         "tokens": sum(len(part["input_ids"]) for part in parts),
         "device": hardware.device,
         "dtype": hardware.dtype_name,

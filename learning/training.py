@@ -87,7 +87,10 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the adapter's files are, and what training took; `loss` is that of the last step, `peak_mb` memory."""
+    """Where the adapter's files are, and what training took; `loss` is that of the last step.
+
+    `peak_mb` is the most memory held, `peak_device_mb` what of it was in the memory in which the model lives.
+    """
 
     adapter_folder: Path
     steps: int
@@ -95,6 +98,7 @@ class TrainingResult:
     seconds: float
     loss: float
     peak_mb: float
+    peak_device_mb: float
 
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -194,17 +198,18 @@ def read_result(folder: Path) -> TrainingResult:
         content["seconds"],
         content["loss"],
         content["peak_mb"],
+        content.get("peak_device_mb", content["peak_mb"]),
     )
 
 
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the child this program's import path, whatever folder it was started in, and no calls to a hub."""
+def child_environment(environment: Mapping[str, str], *, hub: bool = False) -> dict[str, str]:
+    """Give the child this program's import path, whatever folder it was started in; no calls to a hub unless `hub`."""
     room = str(Path(__file__).resolve().parent.parent)
     paths = [room, *filter(None, [environment.get("PYTHONPATH")])]
     return {
         **environment,
         "PYTHONPATH": os.pathsep.join(paths),
-        "HF_HUB_OFFLINE": "1",
+        **({} if hub else {"HF_HUB_OFFLINE": "1"}),
         "TOKENIZERS_PARALLELISM": "false",
     }
 
