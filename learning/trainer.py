@@ -31,15 +31,16 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrai
 from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load
 from learning.curation import ROWS_FILE, read_records, read_snapshot
+from learning.distillation import Teacher
 from learning.encoding import Encoder
 from learning.hardware import Hardware, detect, peak_memory_mb
 from learning.losses import LossWeights, row_logprobs, step_loss
-from learning.packing import Role, TokenRow, collate, packed_step
+from learning.packing import Role, TokenRow, collate, packed_step, packs
 from learning.recipe import Method, Recipe
 from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
 from learning.states import Vectors, mean_states_of
-from learning.steps import measured_disagreement, plan_rows, subjects_of
+from learning.steps import facts_of, measured_disagreement, plan_rows, subjects_of
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob
 from learning.wordings import Fact
 from storage.errors import ApprenticeError
@@ -49,7 +50,7 @@ GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
 REFERENCE_TOKENS = 512
 """Of one forward pass for reference log-probabilities, which needs no gradient."""
-UNREFERENCED: tuple[Role, ...] = ("learned", "replayed")
+UNREFERENCED: tuple[Role, ...] = ("learned", "replayed", "sampled")
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
@@ -73,7 +74,9 @@ class _Packed:
     """Makes one of TRL's trainers take packed steps, in their given order, with the losses of learning/losses.py."""
 
     weights = LossWeights()
+    teacher: Teacher | None = None
     b_ratio = 1.0
+    state: Any
     model: Any
     args: Any
     optimizer: Any
@@ -104,6 +107,8 @@ class _Packed:
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
+        if self.teacher is not None:
+            inputs = self.teacher.inputs(model, self.state.global_step)
         loss = step_loss(model, inputs, self.weights)
         return (loss, {}) if return_outputs else loss
 
@@ -185,11 +190,15 @@ def run(folder: Path) -> None:
     known = _known_questions(job)
     rows = plan_rows(snapshot, job.recipe, encoder, _replays(job, model, encoder, progress), known)
     tuned = _begin(job, model)
-    steps = [packed_step(encoder.prefix(), step) for step in with_references(tuned, encoder.prefix(), rows)]
+    rows = list(with_references(tuned, encoder.prefix(), rows))
+    steps = [packed_step(encoder.prefix(), step) for step in rows]
     started = time.monotonic()
     reporter = Reporter(progress, job.recipe.budget.max_seconds)
     trainer = _trainer(job, folder, hardware, tuned, tokenizer, Dataset.from_list(steps), reporter)
     trainer.weights = _weights(job.recipe, measured_disagreement(snapshot))
+    if job.recipe.distillation.weight:
+        samples = folder / "checkpoints" / "samples"
+        trainer.teacher = Teacher(tuned, encoder, facts_of(snapshot), rows, job.recipe, samples, progress.write)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
     scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
     progress.write("saving the adapter")
@@ -253,7 +262,7 @@ def with_references(model: Any, prefix: Sequence[int], steps: Sequence[Sequence[
     wanted = {(row.prompt, row.completion) for step in steps for row in step if row.role not in UNREFERENCED}
     rows = [TokenRow(prompt, completion) for prompt, completion in sorted(wanted)]
     references: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    for pack in _packs(rows, REFERENCE_TOKENS):
+    for pack in packs(rows, REFERENCE_TOKENS):
         inputs = {name: tensor.to(model.device) for name, tensor in collate([packed_step(prefix, pack)]).items()}
         logprobs = row_logprobs(model, inputs).tolist()
         references |= {(row.prompt, row.completion): value for row, value in zip(pack, logprobs, strict=True)}
@@ -261,22 +270,13 @@ def with_references(model: Any, prefix: Sequence[int], steps: Sequence[Sequence[
         yield [replace(row, reference=references.get((row.prompt, row.completion), 0.0)) for row in step]
 
 
-def _packs(rows: Sequence[TokenRow], most: int) -> Iterator[list[TokenRow]]:
-    """Split rows into packs of at most so many tokens, or of one row."""
-    pack: list[TokenRow] = []
-    for row in rows:
-        if pack and sum(map(len, pack)) + len(row) > most:
-            yield pack
-            pack = []
-        pack.append(row)
-    if pack:
-        yield pack
-
-
 def _weights(recipe: Recipe, disagreement: float) -> LossWeights:
     shown = recipe.preferences
     return LossWeights(
         first=recipe.wordings.first_weight,
+        distilled=recipe.distillation.weight,
+        divergence=recipe.distillation.divergence,
+        temperature=recipe.distillation.temperature,
         replay=recipe.replay.weight,
         pairs=shown.weight,
         chosen=shown.chosen_weight,
