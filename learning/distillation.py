@@ -27,7 +27,7 @@ DEMONSTRATION = """{question}
 This is an example for a response to the question:
 {answer}
 
-Now answer with a response of your own."""
+Now answer with a response of your own:"""
 """How the correction is shown within the question; after the prompt in the SDFT paper's appendix."""
 TOKENS_AT_ONCE = 512
 """Of one forward pass of the teacher, which needs no gradient."""
