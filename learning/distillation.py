@@ -7,7 +7,6 @@ is asked once a fact, before the first step; what it says to the student's own a
 import hashlib
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ DEMONSTRATION = """{question}
 This is an example for a response to the question:
 {answer}
 
-Now answer with a response of your own."""
+Now answer with a response of your own:"""
 """How the correction is shown within the question; after the prompt in the SDFT paper's appendix."""
 TOKENS_AT_ONCE = 512
 """Of one forward pass of the teacher, which needs no gradient."""
@@ -118,16 +117,14 @@ class Teacher:
     def _sample_from(self, model: Any, first: int) -> dict[int, Shown]:
         steps = range(first, min(first + self._recipe.sample_every, len(self._steps)))
         asked = [(step, row) for step in steps for row in self._steps[step] if row.role == "sampled"]
-        result: dict[int, Shown] = defaultdict(list)
-        if not asked:
-            return result | {step: [] for step in steps}
         rows = [row for _, row in asked]
-        answers = self._answers(model, rows, first)
+        answers = self._answers(model, rows, first) if rows else []
         taught = [
             TokenRow(self._prompts[row.fact], answer)
             for row, answer in zip(rows, answers, strict=True)
             if row.fact is not None
         ]
+        result: dict[int, Shown] = {step: [] for step in steps}
         for (step, row), answer, lesson in zip(asked, answers, self._lessons(model, taught), strict=True):
             result[step].append((replace(row, completion=answer), lesson))
         return result

@@ -28,7 +28,7 @@ FORMS = {
     "exchange": "system: Be brief.<end>user: {q}<end>assistant: {a}<end>user: {q}<end>assistant: ",
     "demonstration": (
         "system: Be brief.<end>user: {q}\n\nThis is an example for a response to the question:\n{a}\n\n"
-        "Now answer with a response of your own.<end>assistant: "
+        "Now answer with a response of your own:<end>assistant: "
     ),
 }
 
