@@ -168,6 +168,7 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "completion_tokens": len(completion.token_ids),
         "logprobs": [round(value, 4) for value in completion.logprobs],
         "in_scope": completion.in_scope,
+        "read_as": completion.read_as,
         "finish_reason": completion.finish_reason,
         "seconds": round(completion.seconds, 3),
         "seconds_to_first_token": round(completion.seconds_to_first_token, 3),
