@@ -1,5 +1,6 @@
 """The command `assess`: compares base models on a benchmark file before a project starts, and recommends one."""
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from storage.settings import load_settings
 STOPPED = 130
 """The exit status of a command that Ctrl-C ended."""
 NONE = "-"
+BUSY = 0.5
+"""Load a core, over the last minute before the measurement, from which a reader is told that times are too long."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +53,7 @@ def assess(
     from learning.assess import assess as measure  # noqa: PLC0415
 
     benchmark, settings = read_benchmark(data), load_settings(config)
+    machine = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
     try:
         with tempfile.TemporaryDirectory(prefix="apprentice-assess-") as folder, ProgressBars(quiet=as_json) as bars:
             found = measure(Examiner(benchmark, settings, Path(folder), limit), models, bars.show)
@@ -58,10 +62,12 @@ def assess(
         raise typer.Exit(STOPPED) from None
     advice = recommend(found)
     if as_json:
-        models_json = [each.as_dict() for each in found]
-        print_json({"data": benchmark.name, "models": models_json, "recommendation": advice.model_dump(mode="json")})
+        rows = [each.as_dict() for each in found]
+        advice_json = advice.model_dump(mode="json")
+        print_json({"data": benchmark.name, "machine": machine, "models": rows, "recommendation": advice_json})
     else:
         _show(found, advice)
+        _warn_busy(**machine)
     if all(each.problem for each in found):
         raise typer.Exit(1)
 
@@ -80,6 +86,16 @@ def _show(found: Sequence[Assessed], advice: Recommendation) -> None:
     head = f"Recommended for this machine: {advice.model}." if advice.model else "No recommendation."
     for line in filter(None, (head, advice.reason, advice.evidence)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn_busy(cores: float, load: float) -> None:
+    if load > BUSY * cores:
+        Console(stderr=True).print(
+            f"Other programs were running (load {load:.1f} on {cores:.0f} cores): the times are longer than they would "
+            "be alone. Stop them and measure again before you rely on the speed.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _of_asked(words: Callable[[Asked], str]) -> Callable[[Assessed], str]:

@@ -12,7 +12,7 @@ import pytest
 from learning.base_model import BUILTIN
 from tests.learning.tiny import make_tiny_base
 
-PATIENCE = 600
+PATIENCE = 1500
 HOSPITAL = Path(__file__).parent.parent / "benchmarks" / "hospital.json"
 BENCHMARK = {
     "name": "kilns",
@@ -102,6 +102,7 @@ def test_two_models_are_compared_and_those_that_cannot_be_used_are_rows_that_sto
     assert advice["model"] == str(free)
     assert "answers 1 of 2 general questions right and is the only one that can be used" in advice["reason"]
     assert f"{nameless} (its licence is not stated)" in advice["reason"]
+    assert (result["machine"]["cores"], result["machine"]["load"]) >= (1, 0)
     assert not (tmp_path / "data").exists()
 
 
@@ -123,13 +124,14 @@ def test_the_built_in_model_is_recommended_over_one_that_knows_nothing(tmp_path:
     torn = shutil.copytree(rival, tmp_path / "torn")
     (torn / "config.json").write_text('{"model_type": "nonesuch"}')
 
-    done = assess(tmp_path, str(torn), rival, BUILTIN, "--data", str(HOSPITAL), "--limit", "10")
+    done = assess(tmp_path, str(torn), rival, BUILTIN, "--data", str(HOSPITAL), "--limit", "5")
 
     said = " ".join(done.stdout.split())
     assert f"{torn}: the base model in {torn} cannot be loaded" in said
     assert "Fetch or save it again" in said
-    assert "0 of 10" in said.partition("General questions")[2].partition("As it was told")[0]
+    assert "0 of 5" in said.partition("General questions")[2].partition("As it was told")[0]
     assert "asking" in done.stderr
+    assert "0 of 5" in said.partition("As it was told")[2].partition("In other words")[0]
     assert f"Recommended for this machine: {BUILTIN}." in said
     assert "Its licence is stated: apache-2.0." in said
     assert f"Left out: {rival} (it answered no general question right)." in said
