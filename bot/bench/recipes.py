@@ -5,6 +5,7 @@ Each variant is taught and asked as `apprentice bench learning` does, in an inst
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,35 @@ from storage.settings import Settings
 Changes = Mapping[str, Any]
 """Values of a recipe, and by section those in it."""
 
+
+@dataclass(frozen=True)
+class Idea:
+    """What a recipe says with and without it."""
+
+    done: Changes
+    undone: Changes
+
+
 BARE: Changes = {
     "wordings": {"original_share": 1.0, "first_weight": 1.0},
     "optimizer": {"b_ratio": 1.0},
     "replay": {"rows_per_step": 0},
-    "scope": {"enabled": False},
+    "scope": {"enabled": False, "reading": False},
 }
 """No idea at all: each fact in the words of its question, as often as the default recipe shows it."""
-IDEAS: Mapping[str, Changes] = {
-    "other wordings": {"wordings": {"original_share": 0.0}},
-    "first tokens count more": {"wordings": {"first_weight": 3.0}},
-    "B matrices faster": {"optimizer": {"b_ratio": 4.0}},
-    "scope": {"scope": {"enabled": True}},
-    "replay": {"replay": {"rows_per_step": 6, "weight": 3.0}},
-    "preference pairs": {
-        "method": "combined",
-        "preferences": {
-            "pairs_per_step": 2, "per_pair": 5, "weight": 0.2, "chosen_weight": 0.2, "label_smoothing": "measured",
-        },
-    },
+PAIRS: Changes = {
+    "pairs_per_step": 2, "per_pair": 5, "weight": 0.2, "chosen_weight": 0.2, "label_smoothing": "measured",
 }  # fmt: skip
+IDEAS: Mapping[str, Idea] = {
+    "other wordings": Idea({"wordings": {"original_share": 0.0}}, {"wordings": {"original_share": 1.0}}),
+    "first tokens count more": Idea({"wordings": {"first_weight": 3.0}}, {"wordings": {"first_weight": 1.0}}),
+    "B matrices faster": Idea({"optimizer": {"b_ratio": 4.0}}, {"optimizer": {"b_ratio": 1.0}}),
+    "scope": Idea({"scope": {"enabled": True}}, {"scope": {"enabled": False}}),
+    "scope and reading": Idea({"scope": {"enabled": True, "reading": True}}, {"scope": {"reading": False}}),
+    "replay": Idea({"replay": {"rows_per_step": 6, "weight": 3.0}}, {"replay": {"rows_per_step": 0}}),
+    "preference pairs": Idea({"method": "combined", "preferences": PAIRS}, {"method": "sft"}),
+    "self-distillation": Idea({"distillation": {"weight": 1.0}}, {"distillation": {"weight": 0.0}}),
+}
 
 
 def variants() -> Iterator[tuple[str, Recipe]]:
@@ -46,14 +56,14 @@ def variants() -> Iterator[tuple[str, Recipe]]:
     default = load_recipe("default")
     bare = _changed(default, BARE)
     yield "none", bare
-    for name, changes in IDEAS.items():
-        yield f"only {name}", _changed(bare, changes)
+    for name, idea in IDEAS.items():
+        yield f"only {name}", _changed(bare, idea.done)
     yield "default", default
-    for name, changes in IDEAS.items():
-        if _changed(default, changes) == default:
-            yield f"default without {name}", _changed(default, _bare(changes))
+    for name, idea in IDEAS.items():
+        if _changed(default, idea.done) == default:
+            yield f"default without {name.removeprefix('scope and ')}", _changed(default, idea.undone)
         else:
-            yield f"default with {name}", _changed(default, changes)
+            yield f"default with {name}", _changed(default, idea.done)
 
 
 def chosen(names: Sequence[str]) -> dict[str, Recipe]:
@@ -112,11 +122,6 @@ def _changed(recipe: Recipe, changes: Changes) -> Recipe:
     for part, value in changes.items():
         content[part] = {**content[part], **value} if isinstance(value, Mapping) else value
     return Recipe(**content)
-
-
-def _bare(changes: Changes) -> Changes:
-    """Return what the changed keys are in BARE."""
-    return {section: {key: BARE[section][key] for key in values} for section, values in changes.items()}
 
 
 def _toml(recipe: Recipe) -> str:
