@@ -166,3 +166,4 @@ def _marked(answer: Answered) -> str:
 
 def _quiet_logs() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a run longer than a minute is no news to a visitor

@@ -1,6 +1,6 @@
 // Renders Block Kit. `act(action)` is called when somebody uses an element; inputs are read with `values`.
 
-import { el } from "./dom.js";
+import { el, thumb } from "./dom.js";
 import { emoji, markdown, object } from "./text.js";
 
 export function renderBlocks(blocks, context) {
@@ -64,16 +64,22 @@ function button(element, send) {
 }
 
 function feedback(element, send, voted) {
-  const one = (choice, face) => el("button", {
-    class: "button icon", "aria-label": choice.accessibility_label ?? choice.text.text, title: choice.text.text,
-    "aria-pressed": String(voted?.get(element.action_id + choice.value) ?? false),
-    onclick: async (event) => {
-      for (const other of event.target.parentElement.children) { other.classList.remove("on"); other.setAttribute("aria-pressed", "false"); }
-      event.target.classList.add("on"); event.target.setAttribute("aria-pressed", "true");
-      await send({ value: choice.value, text: choice.text });
-    },
-  }, face);
-  return el("span", { class: "actions" }, one(element.positive_button, "👍"), one(element.negative_button, "👎"));
+  const one = (choice, turned) => {
+    const on = Boolean(voted?.(element.action_id + choice.value));
+    const press = ({ currentTarget }) => {
+      for (const each of currentTarget.parentElement.children) mark(each, each === currentTarget);
+      return send({ value: choice.value, text: choice.text });
+    };
+    const node = el("button", { class: "button icon", "aria-label": choice.accessibility_label ?? choice.text.text, title: choice.text.text, onclick: press }, thumb(turned));
+    mark(node, on);
+    return node;
+  };
+  return el("span", { class: "actions" }, one(element.positive_button, false), one(element.negative_button, true));
+}
+
+function mark(node, on) {
+  node.classList.toggle("on", on);
+  node.setAttribute("aria-pressed", String(on));
 }
 
 function input(block, { errors }) {

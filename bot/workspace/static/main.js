@@ -114,8 +114,9 @@ function drawAll() {
 function drawMembers() {
   $("team").textContent = state.team.name;
   const people = [...state.users.values()].filter((user) => !user.is_bot);
-  $("member").replaceChildren(...people.map((user) => el("option", { value: user.id }, user.title ? `${user.real_name} (${user.title})` : user.real_name)));
+  $("member").replaceChildren(...people.map((user) => el("option", { value: user.id }, user.real_name)));
   $("member").value = state.me;
+  $("role").textContent = state.users.get(state.me)?.title ?? "";
 }
 
 function drawSidebar() {
@@ -186,15 +187,19 @@ function drawHome() {
 
 function drawConversation(jump = false) {
   const root = $("messages");
-  const top = state.messages.filter((message) => !message.thread_ts || message.thread_ts === message.ts || message.ephemeral);
+  const top = state.messages.filter((message) => !message.thread_ts || message.thread_ts === message.ts || unseen(message));
   keepingPlace(root, jump, () => {
     root.replaceChildren(...(top.length ? drawMessages(top, app) : [el("div", { class: "empty" }, "No messages yet. Write the first one.")]), ...statusLine(null));
   });
   drawThread(jump);
 }
 
+// What only this member sees is in its thread; while that is closed, it is shown among the channel's messages.
+const unseen = (message) => message.ephemeral && message.thread_ts !== state.thread;
+
 function openThread(ts) {
   state.thread = ts;
+  drawConversation();
   drawThread(true);
 }
 
@@ -207,7 +212,7 @@ function drawThread(jump) {
   if (root.dataset.ts !== state.thread) {
     root.dataset.ts = state.thread;
     list = el("div", { class: "replies", role: "log", "aria-live": "polite" });
-    root.replaceChildren(el("header", {}, "Thread", el("button", { class: "quiet", "aria-label": "Close the thread", onclick: () => { state.thread = null; drawThread(); } }, "✕")),
+    root.replaceChildren(el("header", {}, "Thread", el("button", { class: "quiet", "aria-label": "Close the thread", onclick: () => { state.thread = null; drawConversation(); } }, "✕")),
       list, makeComposer({ label: "Reply…", candidates, send: sendAs(state.me, state.channel, state.thread) }));
   }
   keepingPlace(list, jump, () => list.replaceChildren(...drawMessages(messages, app, { inThread: true }), ...statusLine(state.thread)));

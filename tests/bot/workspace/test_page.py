@@ -80,6 +80,13 @@ async def test_a_vote_and_a_form_with_an_error_go_through_the_app(page: Page, to
     async with town.running(app):
         await page.get_by_role("button", name="Good").click()
         await expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+        await town.people.send("UBOB", "C1", "something else")  # the messages are drawn again
+        await expect(page.locator("article", has_text="something else")).to_be_visible()
+        await expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+        await page.get_by_label("Choose who you are").select_option("UBOB")
+        await expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "false")
+        await page.get_by_label("Choose who you are").select_option("UADA")
+        await expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
         await page.get_by_role("button", name="Open").click()
         form = page.get_by_role("dialog", name="Form")
         await form.get_by_label("Answer").fill("no")
@@ -90,6 +97,22 @@ async def test_a_vote_and_a_form_with_an_error_go_through_the_app(page: Page, to
         await form.get_by_role("button", name="Save").click()
         await expect(form).to_have_count(0)
     assert (votes, saved) == (["up"], ["yes"])
+
+
+async def test_what_only_one_person_sees_is_shown_once_with_its_thread_open_or_closed(page: Page, town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    await town.client().chat_postMessage(channel="C1", thread_ts=ts, text="an answer")
+    await town.client().chat_postEphemeral(channel="C1", user="UADA", thread_ts=ts, text="between us")
+    whisper = page.locator("article", has_text="between us").locator("visible=true")
+    await expect(whisper).to_have_count(1)
+
+    await page.get_by_role("button", name="1 reply").click()
+    thread = page.get_by_label("Thread", exact=True)
+    await expect(thread.locator("article", has_text="between us")).to_be_visible()
+    await expect(whisper).to_have_count(1)
+
+    await page.get_by_role("button", name="Close the thread").click()
+    await expect(whisper).to_have_count(1)
 
 
 async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
