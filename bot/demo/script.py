@@ -18,8 +18,8 @@ from storage.feedback import list_feedback
 from storage.people import names_of
 from storage.proposals import decisions_on
 
-ANSWER_SECONDS = 180
-"""How long the story waits for one answer; on two cores twenty questions at once take about a minute."""
+ANSWER_SECONDS = 600
+"""How long the story waits for one thing; on two idle cores twenty questions at once take about a minute."""
 
 Found = TypeVar("Found")
 OnStep = Callable[[str, int, int], None]
@@ -187,7 +187,7 @@ async def _wait(look: Callable[[], Found | None], problem: str) -> Found:
     deadline = time.monotonic() + ANSWER_SECONDS
     while (found := look()) is None:
         if time.monotonic() > deadline:
-            raise StoryError(f"{problem} within {ANSWER_SECONDS} s.")
+            raise StoryError(f"{problem} within {ANSWER_SECONDS} s. Try again when this machine is less busy.")
         await asyncio.sleep(0.05)
     return found
 
