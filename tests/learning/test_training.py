@@ -177,7 +177,9 @@ def quick(**changes: object) -> Recipe:
     return Recipe.model_validate(content | changes)
 
 
-@pytest.mark.parametrize("method", ["dpo", "kto", "combined"])
+@pytest.mark.parametrize(
+    "method", [*(pytest.param(each, marks=pytest.mark.slow) for each in ("dpo", "kto")), "combined"]
+)
 def test_every_method_trains_and_resumes_to_the_same_adapter(
     make_job: Callable[..., TrainingJob], tmp_path: Path, method: str
 ) -> None:
@@ -192,7 +194,7 @@ def test_every_method_trains_and_resumes_to_the_same_adapter(
     assert folder_digest(resumed.adapter_folder) == folder_digest(undisturbed.adapter_folder)
 
 
-@pytest.mark.parametrize("sampled_share", [0.0, 0.5])
+@pytest.mark.parametrize("sampled_share", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_what_is_distilled_resumes_to_the_same_adapter_with_the_students_own_answers(
     make_job: Callable[..., TrainingJob], tmp_path: Path, sampled_share: float
 ) -> None:
