@@ -109,8 +109,8 @@ def test_all_sides_learn_the_same_from_the_same_rows_while_they_are_timed(
 
     sides = json.loads(out.read_text())[method]
     ours, defaults, tuned = (sides[side] for side in ("ours", "trl_defaults", "trl_tuned"))
-    # Where the CPU computes in bfloat16, ours does, and the tuned flags do not.
-    same = 2e-3 if detect(training=True).dtype_name == "float32" else 0.15
+    # Where the CPU computes in bfloat16, ours does in SFT, and the tuned flags do not.
+    same = 2e-3 if method == "dpo" or detect(training=True).dtype_name == "float32" else 0.05
     assert ours["losses"] == pytest.approx(tuned["losses"], rel=same)
     # TRL's defaults compute in bfloat16, and take fewer steps here, which changes their learning rate.
     assert ours["losses"][0] == pytest.approx(defaults["losses"][0], rel=2e-2)
