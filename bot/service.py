@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from bot.workspace.people import People
 from bot.workspace.serving import serve
 from bot.workspace.state import Workspace
 from learning.base_model import BaseModel, prepare
+from learning.cancelling import settle_requests
 from learning.embedding import Embedder
 from learning.engine import Engine
 from learning.examples import WorkedExamples
@@ -37,7 +38,7 @@ from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections, parse_schedule, start_schedule
 from learning.taught import TaughtFeedback
 from storage import inbox
-from storage.errors import ApprenticeError
+from storage.errors import AlreadyRunningError, ApprenticeError
 from storage.records import utc_now
 from storage.runs import list_runs
 from storage.settings import Settings, SlackSettings
@@ -65,6 +66,7 @@ class Service:
     workspace: Workspace | None
     people: People | None
     run_progress: RunProgress
+    lost: asyncio.Event
     on_event: OnEvent = _ignore
     _training: asyncio.Lock = field(default_factory=asyncio.Lock)
     _pipeline: Pipeline | None = None
@@ -114,20 +116,58 @@ class Service:
 
 
 async def run_until_stopped(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM; a second signal ends it at once."""
+    """Run until SIGINT or SIGTERM; a second signal ends it at once.
+
+    Raises:
+        AlreadyRunningError: another process took the database over, so two bots would answer.
+
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)])
     for noisy in ("apscheduler", "uvicorn.access", "slack_bolt", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    async with running(settings, on_progress=_log_progress()) as service:
+        with stop_on_signals() as stop:
+            await _run(service, stop)
+        log.info("stopping")
+    if service.lost.is_set():
+        raise AlreadyRunningError(
+            "another Apprentice took this database over while this process stood still or could not reach it, so this "
+            "one has stopped; nothing is lost. `apprentice up` starts it again once the other one is stopped."
+        )
+
+
+async def _run(service: Service, stop: asyncio.Event) -> None:
+    """Wait for the end: somebody stops this process, or another one has its lease."""
+    Console().print(f"Apprentice is ready. Open [bold]{service.url}[/] in a browser; Ctrl-C stops it.")
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(service.lost.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT or SIGTERM sets; a second signal does what signals always do, and ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running(settings, on_progress=_log_progress()) as service:
-        Console().print(f"Apprentice is ready. Open [bold]{service.url}[/] in a browser; Ctrl-C stops it.")
-        await stop.wait()
-        for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def restore() -> None:
+        for number in numbers:
             loop.remove_signal_handler(number)
-        log.info("stopping")
+
+    def on_signal() -> None:
+        restore()
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()
 
 
 @asynccontextmanager
@@ -149,7 +189,7 @@ async def running(
     parts = open_parts(settings)
     async with AsyncExitStack() as stack:
         stack.callback(parts.database.close)
-        await stack.enter_async_context(held_lease(parts.database, "bot"))
+        lost = await stack.enter_async_context(held_lease(parts.database, "bot"))
         interrupted = recover(parts)
         if settings.slack.mode == "local":
             workspace = workspace or open_local_workspace(settings.data_folder, settings.slack.approvers_channel)
@@ -179,7 +219,7 @@ async def running(
             examples=await asyncio.to_thread(_worked_examples, parts, engine),
         )
         run_progress = RunProgress(slack_parts, client)
-        service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress)
+        service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress, lost)
         await stack.enter_async_context(connected(slack_parts, client, slack))
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, InboxWorker(slack_parts, client).run())
@@ -195,6 +235,8 @@ async def running(
 def recover(parts: Parts) -> bool:
     """After a kill: put begun events back, sweep away drafts, sign the log; return whether a run resumes.
 
+    One that was to be cancelled does not.
+
     Only the holder of the lease may call this.
     """
     with parts.database.transaction() as session:
@@ -203,6 +245,7 @@ def recover(parts: Parts) -> bool:
     parts.audit.sign(parts.database, utc_now())
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)
+    settle_requests(parts.governance, parts.settings.run_folder)
     with parts.database.read() as session:
         return bool(list_runs(session, "running", "interrupted"))
 

@@ -1,10 +1,14 @@
-"""Who may decide on a proposal, and what the decisions so far amount to. Pure: reads nothing, writes nothing."""
+"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads nothing, writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.policy import Approval, Policy, names
 from storage.proposals import Decision, Proposal
+from storage.runs import Run
+
+OPERATOR = "operator:"
+"""How the id begins of whoever uses the command line; no person's does. They could end the process as well."""
 
 
 def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
@@ -24,6 +28,18 @@ def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
     if not names(policy.approval.approvers, person_id):
         return f"the policy {policy.name!r} does not name you as an approver."
     return ""
+
+
+def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
+    """Return why the policy keeps this person from cancelling the run, or an empty string.
+
+    Unlike a decision on an adapter, this lets nothing go live, so whoever started the run may do it too.
+    """
+    if person_id == run.started_by or person_id.startswith(OPERATOR):
+        return ""
+    if names(policy.approval.approvers, person_id):
+        return ""
+    return f"you did not start this training run, and the policy {policy.name!r} does not name you as an approver."
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import Ballot, why_not
+from governance.approvals import Ballot, why_not, why_not_cancel
 from governance.audit import AuditLog
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
 from governance.gates import GateResult, Metric, combine, judge
@@ -27,7 +27,7 @@ from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
-from storage.runs import Run, get_run
+from storage.runs import ACTIVE, Run, get_run
 
 RunEnd = Literal["failed", "cancelled", "interrupted", "succeeded"]
 
@@ -185,13 +185,50 @@ class Governance:
             run.progress = progress
             session.add(run)
 
-    def finish_run(self, run_id: str, state: RunEnd, error: str = "") -> Run:
-        """Note how a run ended; the log holds only the digest of `error`."""
+    def keep_curve(self, run_id: str, curve: list[list[float]]) -> None:
+        """Keep the run's loss by step, for when its folder is lost; this is not a change of state."""
+        with self.database.transaction() as session:
+            run = get_run(session, run_id)
+            run.curve = curve
+            session.add(run)
+
+    def cancel_run(self, run_id: str, actor: str, reason: str = "") -> Run:
+        """Ask that a run be stopped for good; asked again, nothing changes.
+
+        One that is `interrupted` is cancelled by this. The state of any other follows with `finish_run`, when whoever
+        works on it has stopped.
+
+        Raises:
+            IllegalStateError: the run has ended.
+            NotEntitledError: the policy names neither this person nor everybody, and somebody else started the run.
+            ReasonTooLongError: longer than is kept.
+
+        """
+        reason = check_reason(reason, "cancel a run", required=False)
         with self._ledger.changes() as session:
             run = get_run(session, run_id)
-            run.error = error
-            run.finished_at = None if state == "interrupted" else self.clock()
-            self._ledger.move(session, run, state, actor=SYSTEM, reason=error)
+            if refusal := why_not_cancel(self.policy, run, actor):
+                raise NotEntitledError(refusal)
+            if run.state not in ACTIVE:
+                raise IllegalStateError(f"run {run_id} is '{run.state}' already, so it cannot be cancelled.")
+            if run.cancelled_by is None:
+                run.cancelled_by, run.cancel_reason = actor, reason
+                self._ledger.record(
+                    session, "run.cancel_requested", run.id, digests_of(run), actor=actor, reason=reason
+                )
+            if run.state == "interrupted":
+                self._end(session, run, "cancelled", "")
+            session.add(run)
+        return run
+
+    def finish_run(self, run_id: str, state: RunEnd, error: str = "") -> Run:
+        """Note how a run ended; the log holds only the digest of `error`.
+
+        What was to be cancelled and did not succeed before it stopped is `cancelled`, whatever `state` says.
+        """
+        with self._ledger.changes() as session:
+            run = get_run(session, run_id)
+            self._end(session, run, state, error)
         return run
 
     # Adapters
@@ -201,6 +238,8 @@ class Governance:
     ) -> Adapter:
         """Note the adapter that a run made; the same run may say so again after an interruption.
 
+        An adapter of a run that was cancelled, or failed, before anything was decided becomes that of this run.
+
         Raises:
             IllegalStateError: another run made this very adapter before.
 
@@ -209,7 +248,7 @@ class Governance:
             run = get_run(session, run_id)
             known = session.get(Adapter, digest)
             if known is not None:
-                if known.run_id == run_id:
+                if known.run_id == run_id or self._adopted(session, known, run):
                     return known
                 raise IllegalStateError(
                     f"run {run_id} made adapter {digest[:12]} again, which run {known.run_id} had made and which is "
@@ -251,6 +290,8 @@ class Governance:
         with self._ledger.changes() as session:
             adapter = find_adapter(session, adapter_digest)
             run = get_run(session, adapter.run_id) if adapter.run_id else None
+            if run is not None and run.cancelled_by is not None:
+                raise IllegalStateError(f"run {run.id} is to be cancelled, so nothing of it is proposed.")
             self._ledger.move(session, adapter, "proposed", actor=SYSTEM)
             proposal = Proposal(
                 id=new_id("prop"),
@@ -328,6 +369,28 @@ class Governance:
             return [proposal for proposal in proposals if close_if_stale(self._ledger, session, proposal)]
 
     # Inside
+
+    def _end(self, session: Session, run: Run, state: RunEnd, error: str) -> None:
+        actor = SYSTEM
+        if run.cancelled_by is not None and state != "succeeded":
+            if run.state == "cancelled":  # noted by whoever asked, who found nobody at work
+                return
+            state, error, actor = "cancelled", run.cancel_reason or "", run.cancelled_by
+        run.error = error
+        run.finished_at = None if state == "interrupted" else self.clock()
+        self._ledger.move(session, run, state, actor=actor, reason=error)
+
+    def _adopted(self, session: Session, adapter: Adapter, run: Run) -> bool:
+        """Give `run` the adapter that a run left which came to nothing; return whether it was such a one."""
+        maker = get_run(session, adapter.run_id) if adapter.run_id else None
+        came_to_nothing = maker is not None and maker.state in {"cancelled", "failed"}
+        if not came_to_nothing or adapter.state not in {"candidate", "evaluated"}:
+            return False
+        adapter.run_id, run.adapter_digest = run.id, adapter.digest
+        session.add_all([adapter, run])
+        bound_to = {**digests_of(adapter), "run": run.id}
+        self._ledger.record(session, "adapter.adopted", adapter.digest, bound_to, actor=SYSTEM)
+        return True
 
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
         get_person(session, person_id)

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from learning.model_files import licence_of
 from storage.artifacts import file_digest
 from storage.errors import ApprenticeError
 
@@ -43,7 +44,10 @@ class BaseModelError(ApprenticeError):
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model on this disk; `digest` is the SHA-256 over the digests of its weights, config and tokenizer."""
+    """A base model on this disk; `digest` is the SHA-256 over the digests of its weights, config and tokenizer.
+
+    `licence` is what its files say, or NOT_STATED.
+    """
 
     name: str
     path: Path
@@ -88,7 +92,7 @@ def prepare(base: str, cache: Path, progress: OnProgress | None = None) -> BaseM
         else:
             folder = Path(base) if Path(base).is_dir() else _download(base, report)
             _check_folder(folder)
-            licence = _licence(folder)
+            licence = licence_of(folder)
         digest = _digest(folder, cache)
     report("base model ready", 1.0)
     return BaseModel(name=base, path=folder.resolve(), digest=digest, licence=licence)
@@ -101,7 +105,8 @@ def load(base: BaseModel, dtype: Any, device: str, attention: str = "sdpa") -> t
         BaseModelError: the files cannot be loaded.
 
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - seconds of import
+    from safetensors import SafetensorError  # noqa: PLC0415 - seconds of import
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
 
     _silence()
     try:
@@ -109,8 +114,11 @@ def load(base: BaseModel, dtype: Any, device: str, attention: str = "sdpa") -> t
         model = AutoModelForCausalLM.from_pretrained(
             base.path, dtype=dtype, attn_implementation=attention, local_files_only=True, use_safetensors=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BaseModelError(f"the base model in {base.path} cannot be loaded: {error}") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise BaseModelError(
+            f"the base model in {base.path} cannot be loaded: {error}. "
+            "Fetch or save it again, or choose one that this version of transformers knows."
+        ) from error
     return model.to(device).eval(), tokenizer
 
 
@@ -232,13 +240,3 @@ def _digest(folder: Path, cache: Path) -> str:
 def _digest_of(files: list[Path]) -> str:
     lines = "".join(f"{file_digest(path)}  {path.name}\n" for path in files)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _licence(folder: Path) -> str:
-    """Read the licence field of the model card, where there is one."""
-    card = folder / "README.md"
-    if not card.exists():
-        return "unknown"
-    from huggingface_hub import ModelCard  # noqa: PLC0415
-
-    return str(ModelCard.load(card).data.get("license") or "unknown")

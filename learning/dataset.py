@@ -55,6 +55,7 @@ def build_dataset(
             manifest.update(curate(stream_accepted(session), folder, governance.policy.curation, tell, total))
 
     digest = store.publish(write)
+    tell("sending contradictions to review", 0, 0)
     sent = _send_to_review(governance, store.path(digest))
     governance.register_snapshot(digest, manifest["counts"]["rows"], manifest, actor)
     return Dataset(digest, manifest, sent)

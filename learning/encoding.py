@@ -1,12 +1,13 @@
 """From an exchange to token ids, exactly as the engine's chat template would have them."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from learning.packing import Role, TokenRow
-from learning.prompts import build_messages
+from learning.prompts import Exchange, build_messages
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,17 @@ class Encoder:
 
     def row(self, question: str, answer: str, role: Role = "learned") -> TokenRow:
         """Encode an exchange without the shared prefix; the completion ends with the end-of-turn token."""
-        ids = self._prompt(question)
         completion = self.tokenizer(answer, add_special_tokens=False).input_ids
         ending = [*completion, self.tokenizer.eos_token_id]
-        return TokenRow(tuple(ids[len(self._common_prefix) :]), tuple(ending), role)
+        return TokenRow(self.prompt(question), tuple(ending), role)
 
-    def _prompt(self, question: str) -> list[int]:
+    def prompt(self, question: str, history: Sequence[Exchange] = ()) -> tuple[int, ...]:
+        """Token ids of a question, after the earlier exchanges, without the shared prefix."""
+        return tuple(self._prompt(question, history)[len(self._common_prefix) :])
+
+    def _prompt(self, question: str, history: Sequence[Exchange] = ()) -> list[int]:
         text = self.tokenizer.apply_chat_template(
-            build_messages(question, self.system_prompt), tokenize=False, add_generation_prompt=True
+            build_messages(question, self.system_prompt, history), tokenize=False, add_generation_prompt=True
         )
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 

@@ -26,7 +26,7 @@ from learning.encoding import Encoder
 from learning.hardware import Hardware
 from learning.lora import LoraWeights, Router, read_lora
 from learning.prefixes import Prefixes, common
-from learning.prompts import ChatMessage
+from learning.prompts import ChatMessage, build_messages
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from learning.scope import Scope, read_scope
 from learning.states import mean_states_of
@@ -70,6 +70,7 @@ class Completion:
     """A finished answer. `logprobs` are natural logarithms, one a token; `adapter` is None for the base model.
 
     Where `in_scope` is False, the conversation lay outside the adapter's scope, and the base model wrote the answer.
+    `read_as` is the taught question as which the adapter was asked the question; None where it was asked as it is.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Completion:
     prompt_tokens: int
     adapter: str | None
     in_scope: bool
+    read_as: str | None
     finish_reason: str
     seconds: float
     seconds_to_first_token: float
@@ -101,6 +103,7 @@ class _Request:
     sampling: Sampling
     emit: Callable[[Piece | Exception], None]
     in_scope: bool = True
+    read_as: str | None = None
     made: float = field(default_factory=time.monotonic)
     first: float = 0.0
     tokens: list[int] = field(default_factory=list)
@@ -228,7 +231,7 @@ class Engine:
 
         def find() -> None:
             self._check_loaded(adapter)
-            found.extend(self._in_scope(adapter, conversations))
+            found.extend(inside for inside, _ in self._placed(adapter, conversations))
 
         self._do(find)
         return found
@@ -329,11 +332,14 @@ class Engine:
             raise EngineError("the engine is closed.")
         digest = self._serving if isinstance(adapter, _Serving) else adapter
         self._check_loaded(digest)
-        text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        prompt = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        request = _Request(messages, prompt, digest, sampling or Sampling(), emit)
+        request = _Request(messages, self._prompt(messages), digest, sampling or Sampling(), emit)
         self._inbox.put(request)
         return request
+
+    def _prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
+        text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        prompt: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return prompt
 
     def _check_loaded(self, adapter: str | None) -> None:
         if adapter is not None and adapter not in self._loaded:
@@ -392,24 +398,42 @@ class Engine:
             self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
 
     def _decide_scope(self, requests: list[_Request]) -> None:
+        """Decide which model answers each request, and as which taught question its own is put to the adapter."""
         for adapter in {request.adapter for request in requests}:
             asking = [request for request in requests if request.adapter == adapter]
-            inside = self._in_scope(adapter, [request.messages for request in asking])
-            for request, held in zip(asking, inside, strict=True):
-                request.in_scope = held
+            placed = self._placed(adapter, [request.messages for request in asking])
+            for request, (inside, question) in zip(asking, placed, strict=True):
+                request.in_scope, request.read_as = inside, question
+                if question is not None:
+                    request.prompt = self._prompt(build_messages(question, _system(request.messages)))
 
-    def _in_scope(self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[bool]:
-        """Find a conversation in scope as soon as one thing that was asked in it is: the rest may refer to that."""
+    def _placed(
+        self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]
+    ) -> list[tuple[bool, str | None]]:
+        """Return for each conversation whether it is in scope, and the taught question that it is in other words.
+
+        It is in scope as soon as one thing that was asked in it is: the rest may refer to that. Only a question that
+        nothing went before is read as another.
+        """
         scope = self._scopes.get(adapter) if adapter else None
         if scope is None:
-            return [True] * len(conversations)
+            return [(True, None)] * len(conversations)
         self._router.route([None])
         inside: dict[tuple[str, str], bool] = {}
+        read: dict[tuple[str, str], str | None] = {}
         for system, texts in _asked(conversations).items():
             prefix = Encoder(self._tokenizer, system).prefix()
             states = mean_states_of(self._model, self._tokenizer, prefix, texts)
-            inside |= {(system, text): bool(held) for text, held in zip(texts, scope.holds(states), strict=True)}
-        return [any(inside[_system(each), text] for text in _questions(each)) for each in conversations]
+            keys = [(system, text) for text in texts]
+            inside |= dict(zip(keys, map(bool, scope.holds(states)), strict=True))
+            if scope.reading is not None:
+                read |= dict(zip(keys, scope.reading.of(states), strict=True))
+        placed: list[tuple[bool, str | None]] = []
+        for messages in conversations:
+            asked = [(_system(messages), text) for text in _questions(messages)]
+            held = any(inside[key] for key in asked)
+            placed.append((held, read.get(asked[0]) if held and _is_one_question(messages) else None))
+        return placed
 
     def _prefill(self, requests: list[_Request]) -> _Batch:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
@@ -529,6 +553,7 @@ class Engine:
             prompt_tokens=len(request.prompt),
             adapter=request.adapter,
             in_scope=request.in_scope,
+            read_as=request.read_as,
             finish_reason=reason,
             seconds=time.monotonic() - request.made,
             seconds_to_first_token=request.first - request.made,
@@ -581,6 +606,12 @@ def _system(messages: Sequence[ChatMessage]) -> str:
 
 def _questions(messages: Sequence[ChatMessage]) -> list[str]:
     return [message["content"][-SCOPE_TEXT:] for message in messages if message["role"] == "user"]
+
+
+def _is_one_question(messages: Sequence[ChatMessage]) -> bool:
+    """Whether there is nothing but a question, short enough to be looked at as a whole, behind a system prompt."""
+    asked = [message["content"] for message in messages if message["role"] != "system"]
+    return len(asked) == 1 and len(asked[0]) <= SCOPE_TEXT
 
 
 def _join(running: _Batch, fresh: _Batch) -> _Batch:

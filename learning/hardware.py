@@ -1,7 +1,6 @@
 """What the machine can do, and what follows from it: device, dtype, threads, attention."""
 
 import os
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Literal
 
 import psutil
 import torch
+
+from learning.memory import peak_resident_mb
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
@@ -38,19 +39,20 @@ class Hardware:
         torch.set_num_threads(self.threads)
 
 
-def detect(threads: int = 0, dtype: DtypeChoice = "auto") -> Hardware:
+def detect(threads: int = 0, dtype: DtypeChoice = "auto", *, training: bool = False) -> Hardware:
     """Look at the machine; `threads = 0` takes the cores that this process may use.
 
-    A CPU computes in bfloat16 where it has instructions for that, else in float32. Measured on two cores each: with
-    AVX512_BF16 a training step takes 0.75 and a token 0.65 of the time of float32; with neither that nor AMX a
-    bfloat16 product has 61 GFLOP/s where a float32 one has 226.
+    A CPU trains in bfloat16 where it has instructions for that: on two cores with AVX512_BF16 a step takes 0.75 of the
+    time of float32, and with neither that nor AMX a bfloat16 product has 61 GFLOP/s where a float32 one has 226. It
+    answers in float32: in bfloat16 an answer depends on what else is in its batch (two of seven answers of the base
+    model to general questions changed from one batch to another).
     """
     threads = threads or len(os.sched_getaffinity(0))
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         name = "bfloat16" if dtype == "auto" else dtype
         return Hardware("cuda", name, threads, properties.total_memory, properties.name)
-    name = ("bfloat16" if _has_bfloat16() else "float32") if dtype == "auto" else dtype
+    name = ("bfloat16" if training and _has_bfloat16() else "float32") if dtype == "auto" else dtype
     return Hardware("cpu", name, threads, psutil.virtual_memory().total, torch.backends.cpu.get_cpu_capability())
 
 
@@ -59,17 +61,14 @@ def peak_memory_mb() -> float:
     return peak_resident_mb() + (torch.cuda.max_memory_allocated() / MB if torch.cuda.is_available() else 0.0)
 
 
-def peak_resident_mb() -> float:
-    """Return the most of the machine's memory that this process has held at once, in MB.
+def peak_device_mb() -> float:
+    """Return the most MB that this process has held where models live: in the GPU's memory, if there is a GPU."""
+    return torch.cuda.max_memory_reserved() / MB if torch.cuda.is_available() else peak_resident_mb()
 
-    Linux counts into `ru_maxrss` what the parent held when it started this process, so it is not asked there.
-    """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
+
+def free_device_mb() -> float:
+    """Return how many MB are free where models live."""
+    return torch.cuda.mem_get_info()[0] / MB if torch.cuda.is_available() else free_memory_mb()
 
 
 def free_memory_mb() -> float:

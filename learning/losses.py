@@ -3,6 +3,7 @@
 Each part is TRL's, computed on packed rows; tests hold them against TRL's own trainers.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ class LossWeights:
 
     `learned`: learned completions. `first`: the first FIRST_TOKENS tokens of one, which say which fact is meant; the
     rest follows.
+    `distilled`: which share of the loss on facts is their divergence from the teacher, in the form `divergence` (0
+    forward to 1 reverse) and at `temperature`.
     `replay`: the divergence from the base model on replayed rows. `pairs`: preference pairs, at temperature `beta` and
     `smoothing`, the share of pairs that are taken to be the wrong way round; `chosen`: the likelihood of their chosen
     side. `thumbs`: likes and dislikes, at `beta`, which count `liked` and `disliked`.
@@ -28,6 +31,9 @@ class LossWeights:
 
     learned: float = 1.0
     first: float = 1.0
+    distilled: float = 0.0
+    divergence: float = 0.0
+    temperature: float = 1.0
     replay: float = 0.0
     pairs: float = 1.0
     chosen: float = 1.0
@@ -48,6 +54,8 @@ def step_loss(model: Any, inputs: dict[str, Tensor], weights: LossWeights) -> Te
     logits = body_and_head(model)[1](hidden[scored]).float()
     token_losses = cross_entropy(logits, targets[scored], reduction="none")
     parts = [_learned(token_losses, owners[scored], roles[scored], weights)]
+    if weights.distilled:
+        parts.append(_distilled(logits, owners[scored], roles[scored], inputs, weights))
     ratios = _sums(-token_losses, owners[scored], len(inputs["roles"])) - inputs["references"]
     parts += [_paired(ratios, token_losses, roles[scored], inputs, weights), _judged(model, ratios, inputs, weights)]
     if weights.replay:
@@ -67,12 +75,59 @@ def row_logprobs(model: Any, inputs: dict[str, Tensor]) -> Tensor:
 
 
 def _learned(losses: Tensor, owners: Tensor, roles: Tensor, weights: LossWeights) -> Tensor | None:
-    """Mean token loss, the first tokens of each answer weighted."""
+    """Mean token loss, the first tokens of each answer weighted; what is distilled takes its share of it."""
     learned = roles == _code("learned")
     if not bool(learned.any()):
         return None
-    shares = torch.where(_place_in_row(owners[learned]) < FIRST_TOKENS, weights.first, 1.0)
-    return weights.learned * (losses[learned] * shares).sum() / shares.sum()
+    return weights.learned * (1 - weights.distilled) * _mean_by_place(losses[learned], owners[learned], weights.first)
+
+
+def _distilled(
+    logits: Tensor, owners: Tensor, roles: Tensor, inputs: dict[str, Tensor], weights: LossWeights
+) -> Tensor | None:
+    """Mean divergence from the teacher (SDFT, arXiv 2601.19897), on corrected answers and on the student's own.
+
+    Of the teacher `inputs` hold, for each of these tokens in their order, the ids of its likeliest tokens
+    `taught_ids` (tokens, k) and their log-probabilities, those of `buckets`, `taught_logprobs` (tokens, k + 1).
+    """
+    taught = (roles == _code("learned")) | (roles == _code("sampled"))
+    if not bool(taught.any()):
+        return None
+    student = buckets(logits[taught] / weights.temperature, inputs["taught_ids"])
+    divergences = divergence(student, inputs["taught_logprobs"], weights.divergence)
+    return weights.distilled * _mean_by_place(divergences, owners[taught], weights.first)
+
+
+def buckets(logits: Tensor, ids: Tensor) -> Tensor:
+    """Return the log-probabilities (tokens, k + 1) of the tokens `ids` (tokens, k), and of all others together."""
+    whole = logits.logsumexp(dim=-1, keepdim=True)
+    # Of the others themselves: one minus the sum of the named would leave few digits where those have nearly all.
+    others = logits.scatter(1, ids, -torch.inf).logsumexp(dim=-1, keepdim=True)
+    return torch.cat([logits.gather(1, ids), others], dim=-1) - whole
+
+
+def divergence(student: Tensor, teacher: Tensor, mixed: float) -> Tensor:
+    """Return a token's divergence (tokens,), in nats, between log-probabilities (tokens, buckets).
+
+    `mixed` 0 is KL(teacher || student), 1 is KL(student || teacher); between, it is what Jensen-Shannon generalises to
+    when the mixture has so much of the teacher (GKD, arXiv 2306.13649, and the `distillation_alpha` of TRL).
+    """
+    if mixed == 0:
+        return _kl(teacher, student)
+    if mixed == 1:
+        return _kl(student, teacher)
+    mixture = torch.logaddexp(student + math.log1p(-mixed), teacher + math.log(mixed))
+    return mixed * _kl(teacher, mixture) + (1 - mixed) * _kl(student, mixture)
+
+
+def _kl(one: Tensor, other: Tensor) -> Tensor:
+    return kl_div(other, one, reduction="none", log_target=True).sum(dim=-1)
+
+
+def _mean_by_place(values: Tensor, owners: Tensor, first: float) -> Tensor:
+    """Return the mean over tokens, the first FIRST_TOKENS of each row weighted."""
+    shares = torch.where(_place_in_row(owners) < FIRST_TOKENS, first, 1.0)
+    return (values * shares).sum() / shares.sum()
 
 
 def _paired(

@@ -6,7 +6,7 @@ two answers of a preference pair, share that too.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,7 @@ import torch
 IGNORED = -100
 """The label of tokens that carry no loss (PyTorch's `ignore_index`)."""
 
-Role = Literal["learned", "replayed", "chosen", "rejected", "liked", "disliked", "mismatched"]
+Role = Literal["learned", "replayed", "chosen", "rejected", "liked", "disliked", "mismatched", "sampled"]
 """What a row is for; learning/losses.py says what each does to the loss."""
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -24,13 +24,15 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class TokenRow:
     """Token ids of one exchange after the shared prefix; only `completion` carries loss.
 
-    `reference` is the completion's log-probability, in nats, under the model that a preference is measured against.
+    `reference` is the completion's log-probability, in nats, under the model that a preference is measured against;
+    `fact` the place, among the facts of the run, of the one that it teaches.
     """
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     role: Role = "learned"
     reference: float = 0.0
+    fact: int | None = None
 
     def __len__(self) -> int:
         """Return the number of tokens."""
@@ -86,6 +88,18 @@ class _Step:
         self.columns["labels"] += [*[IGNORED] * len(silent), *labelled]
         self.columns["rows"] += [number] * length
         self.columns["parents"] += [parent] * length
+
+
+def packs(rows: Sequence[TokenRow], most: int) -> Iterator[list[TokenRow]]:
+    """Split rows into packs of at most so many tokens, or of one row."""
+    pack: list[TokenRow] = []
+    for row in rows:
+        if pack and sum(map(len, pack)) + len(row) > most:
+            yield pack
+            pack = []
+        pack.append(row)
+    if pack:
+        yield pack
 
 
 def collate(steps: Sequence[dict[str, list[Any]]]) -> dict[str, torch.Tensor]:

@@ -6,18 +6,17 @@ Each step is stored before the next begins, so a run that was killed goes on fro
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import Any, Literal
 
 from governance.flows import Governance
 from governance.gates import GateResult, judge
 from learning.base_model import BaseModel
+from learning.cancelling import RunCancelled, remove_checkpoints, sole_training, told, watching
 from learning.curation import Snapshot, read_snapshot
+from learning.curves import loss_curve, thinned
 from learning.dataset import Dataset, build_dataset
 from learning.engine import Engine
 from learning.evaluation import Report, examine_snapshot, write_report
@@ -31,19 +30,21 @@ from learning.training import (
     TrainingJob,
     TrainingProgress,
     TrainingResult,
+    read_progress,
+    stop_trainer,
     train,
 )
 from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
-from storage.errors import AlreadyRunningError, ApprenticeError
+from storage.errors import ApprenticeError
 from storage.feedback import count_feedback, list_feedback
 from storage.proposals import Proposal, proposal_for
 from storage.runs import Run, list_runs
 from storage.settings import Settings
 
 PROGRESS_SECONDS = 2.0
-"""How often progress is written to the database; events themselves are passed on at once."""
+"""How often progress is written to the database, and a request to cancel looked for; events are passed on at once."""
 
 
 class NothingToLearnError(ApprenticeError):
@@ -118,34 +119,33 @@ class Pipeline:
             NothingToLearnError: nothing was accepted so far that the recipe learns from.
             AlreadyRunningError: another process trains with this data folder.
             TrainingCancelled: `interrupt` was called; the run can be resumed.
+            RunCancelled: somebody asked for that, here or in another process; the run is not resumed.
             TrainingInterrupted: the trainer was killed; the run can be resumed.
             ApprenticeError: a step failed; the run is `failed` and keeps the reason.
 
         """
-        with self._alone():
+        with sole_training(self._settings.run_folder):
             self._settle_begun_runs()
             run = self._open_run(started_by)
             try:
-                return self._finish(run, self._telling(run, on_event))
+                with watching(self._database, run.id, self._stop.set, PROGRESS_SECONDS):
+                    return self._finish(run, self._telling(run, on_event))
             except (TrainingCancelled, TrainingInterrupted) as error:
-                self._governance.finish_run(run.id, "interrupted", str(error))
+                self._end(run, "interrupted", str(error))
                 raise
             except ApprenticeError as error:
-                self._governance.finish_run(run.id, "failed", str(error))
+                self._end(run, "failed", str(error))
                 raise
             except Exception as error:
-                self._governance.finish_run(run.id, "failed", f"{type(error).__name__}: {error}")
+                self._end(run, "failed", f"{type(error).__name__}: {error}")
                 raise
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        folder = self._settings.run_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / "training.lock", timeout=0):
-                yield
-        except Timeout:
-            raise AlreadyRunningError("a training run is under way already. Wait for it: `apprentice runs`.") from None
+    def _end(self, run: Run, state: Literal["interrupted", "failed"], error: str) -> None:
+        """Note how a run ended without success; raise RunCancelled where that is because somebody asked."""
+        ended = self._governance.finish_run(run.id, state, error)
+        if ended.state == "cancelled":
+            remove_checkpoints(self._settings.run_folder, run.id)
+            raise RunCancelled(f"{told(self._database, ended)}. `apprentice train` starts a new one.")
 
     def _settle_begun_runs(self) -> None:
         """Whoever began these is dead, or they would hold the lock: what was trained is kept, what was not is not."""
@@ -154,6 +154,7 @@ class Pipeline:
         for run in queued:
             self._governance.finish_run(run.id, "cancelled", "its process ended before training began")
         for run in running:
+            stop_trainer(self._settings.run_folder / run.id)
             self._governance.finish_run(run.id, "interrupted", "its process ended")
 
     def _open_run(self, started_by: str) -> Run:
@@ -195,7 +196,7 @@ class Pipeline:
         proposal = self._propose(digest, snapshot)
         with self._database.read() as session:
             adapter = find_adapter(session, digest)
-        self._remove_checkpoints(run.id)
+        remove_checkpoints(self._settings.run_folder, run.id)
         return PipelineResult(self._governance.finish_run(run.id, "succeeded"), adapter, gates, proposal)
 
     def _train(self, run: Run, snapshot_folder: Path, snapshot: Snapshot, on_event: OnEvent) -> TrainingResult:
@@ -212,7 +213,7 @@ class Pipeline:
             system_prompt=self._settings.model.system_prompt,
             cache_folder=str(self._settings.cache_folder.resolve()),
             threads=self._settings.inference.threads,
-            dtype=self._settings.inference.dtype,
+            dtype=self._settings.training.dtype,
             parent_digest=run.parent_digest,
             start_reason=start.reason,
             start_digest=start.adapter,
@@ -225,7 +226,11 @@ class Pipeline:
             place = progress.step, progress.total, progress.seconds_left
             on_event(RunEvent(run.id, progress.phase, message, *place, plan=progress.plan))
 
-        return train(job, self._settings.run_folder / run.id, tell, self._stop)
+        folder = self._settings.run_folder / run.id
+        try:
+            return train(job, folder, tell, self._stop)
+        finally:
+            self._governance.keep_curve(run.id, thinned(loss_curve(read_progress(folder))))
 
     def _folder_of(self, digest: str | None) -> str | None:
         return str(self._store.verify(digest).resolve()) if digest else None
@@ -270,9 +275,6 @@ class Pipeline:
         if known is not None or adapter.state != "evaluated":
             return known
         return self._governance.propose(digest, snapshot.shares())
-
-    def _remove_checkpoints(self, run_id: str) -> None:
-        shutil.rmtree(self._settings.run_folder / run_id / "checkpoints", ignore_errors=True)
 
     def _telling(self, run: Run, on_event: OnEvent) -> OnEvent:
         """Pass events on, and keep one every `PROGRESS_SECONDS`, with the plan, for other processes to see."""

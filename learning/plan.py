@@ -16,7 +16,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from learning.hardware import MB, Device, Dtype, Hardware, free_memory_mb, peak_resident_mb
+from learning.hardware import MB, Device, Dtype, Hardware, free_memory_mb
+from learning.memory import peak_resident_mb
 from learning.recipe import Method, Recipe
 from learning.splitting import Load
 from storage.errors import ApprenticeError

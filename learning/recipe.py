@@ -62,6 +62,28 @@ class ReplayRecipe(_Section):
     weight: float = Field(default=1.0, ge=0)
 
 
+class DistillationRecipe(_Section):
+    """Learning from the base model that was shown the correction (SDFT, arXiv 2601.19897); learning/distillation.py.
+
+    `weight` is which share of a fact's loss is the divergence from that teacher, the rest being the likelihood of the
+    corrected answer: 0 is off, 1 is the teacher alone. The teacher sees the correction as an earlier turn of the
+    conversation ("exchange") or as an example within the question ("demonstration"). `divergence` 0 is
+    KL(teacher || student), 1 the reverse, between them lies Jensen-Shannon; over the teacher's `top_tokens` likeliest
+    tokens and all others as one, both at `temperature`. Of a step's facts `sampled_share` are learned on what the
+    student itself says, at that temperature too: at most `sample_tokens` tokens, sampled anew every `sample_every`
+    steps. The rest are learned on the corrected answer.
+    """
+
+    weight: float = Field(default=0.0, ge=0, le=1)
+    shown: Literal["exchange", "demonstration"] = "exchange"
+    divergence: float = Field(default=0.0, ge=0, le=1)
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    top_tokens: int = Field(default=64, ge=1)
+    sampled_share: float = Field(default=0.0, ge=0, le=1)
+    sample_every: int = Field(default=10, ge=1)
+    sample_tokens: int = Field(default=24, ge=1, le=1024)
+
+
 class PreferenceRecipe(_Section):
     """How preference pairs (DPO) and likes and dislikes (KTO) are learned; learning/losses.py has the formulas.
 
@@ -99,9 +121,11 @@ class ScopeRecipe(_Section):
     """Whether the adapter answers only questions that are like its own, and how that is fitted (learning/scope.py).
 
     `penalty` is the regression's; a question is in scope where its logit is above `threshold`. docs/decisions/0008.
+    With `reading`, what is surely a taught question in other words is put to the adapter as it was taught.
     """
 
     enabled: bool = True
+    reading: bool = True
     penalty: float = Field(default=0.1, gt=0)
     threshold: float = -0.5
 
@@ -127,6 +151,7 @@ class Recipe(_Section):
     optimizer: OptimizerRecipe = OptimizerRecipe()
     wordings: WordingRecipe = WordingRecipe()
     replay: ReplayRecipe = ReplayRecipe()
+    distillation: DistillationRecipe = DistillationRecipe()
     preferences: PreferenceRecipe = PreferenceRecipe()
     start: StartRecipe = StartRecipe()
     scope: ScopeRecipe = ScopeRecipe()
@@ -137,6 +162,10 @@ class Recipe(_Section):
         needed = {"dpo": "pairs_per_step", "kto": "thumbs_per_step"}.get(self.method)
         if needed and not getattr(self.preferences, needed):
             raise ValueError(f"method {self.method!r} needs preferences.{needed} of at least 1")
+        if self.distillation.weight and self.method not in {"sft", "combined"}:
+            raise ValueError(
+                f"distillation.weight needs method 'sft' or 'combined'; {self.method!r} learns no corrections"
+            )
         return self
 
     @property

@@ -2,9 +2,11 @@
 
 Teaching a small model twenty facts hard enough that it knows them in any words takes away what it knew of everything
 else. So an adapter's folder also holds its scope, fitted to tell its own questions from general ones, and the engine
-answers what lies outside with the base model. docs/decisions/0008 has the figures.
+answers what lies outside with the base model. docs/decisions/0008 has the figures. The same states tell which of the
+adapter's questions is meant (learning/reading.py).
 """
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from learning.adapter_files import SCOPE, AdapterError
 from learning.curation import question_key
+from learning.reading import MOST_QUESTIONS, Reading, fit_reading
 from learning.recipe import Recipe
 from learning.replay import replay_prompts
 from learning.states import Vectors, whiten
@@ -28,18 +31,25 @@ from learning.wordings import Fact, Wordings, held_out_wordings
 
 MARGIN = 0.25
 """How far inside the scope, in logits, each taught question lies at least."""
-FEW_WORDINGS, MANY_WORDINGS, MOST_WORDINGS = 8, 240, 1200
-"""Drawn wordings: MANY_WORDINGS among all facts, but FEW_WORDINGS of each, but MOST_WORDINGS in all."""
+WORDINGS = ((240, 240), (24, 1200), (8, 2400))
+"""Drawn wordings of each fact: the most of these pairs, so many of each but so many in all."""
+MOST_WORDINGS = 2400
+SPREAD = 10.0
+"""The mean length of the states of general prompts, as the reading is fitted on them."""
 ITERATIONS = 500
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A question is in scope where `weight` (width,) times its mean state, plus `bias`, is above 0."""
+    """A question is in scope where `weight` (width,) times its mean state, plus `bias`, is above 0.
+
+    `reading` tells which taught question it is, where the adapter learned that.
+    """
 
     weight: Vectors
     bias: float
+    reading: Reading | None = None
 
     def holds(self, states: Vectors) -> NDArray[np.bool_]:
         """Return for each of the states (questions, width) whether it is in scope."""
@@ -49,7 +59,12 @@ class Scope:
 
 def write_scope(folder: Path, scope: Scope) -> None:
     """Write `scope.safetensors` into an adapter's folder."""
-    save_file({"weight": scope.weight, "bias": np.array([scope.bias], dtype=np.float32)}, folder / SCOPE)
+    tensors = {"weight": scope.weight, "bias": np.array([scope.bias], dtype=np.float32)}
+    metadata = None
+    if scope.reading is not None:
+        tensors |= {"reading.weights": scope.reading.weights, "reading.biases": scope.reading.biases}
+        metadata = {"questions": json.dumps(scope.reading.questions)}
+    save_file(tensors, folder / SCOPE, metadata)
 
 
 def read_scope(folder: Path, width: int) -> Scope | None:
@@ -62,18 +77,28 @@ def read_scope(folder: Path, width: int) -> Scope | None:
     if not (folder / SCOPE).exists():
         return None
     try:
-        tensors = load_file(folder / SCOPE)
-        weight, bias = tensors["weight"], tensors["bias"]
-    except (SafetensorError, KeyError) as error:
+        with safe_open(folder / SCOPE, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no mapping
+            questions = tuple(json.loads((file.metadata() or {}).get("questions", "[]")))
+        _check(folder.name, tensors, width, len(questions))
+    except (SafetensorError, KeyError, ValueError) as error:
         raise AdapterError(f"{SCOPE} of adapter {folder.name} is not readable: {error}. Train again.") from error
-    if weight.shape != (width,) or bias.shape != (1,):
+    reading = Reading(questions, tensors["reading.weights"], tensors["reading.biases"]) if questions else None
+    return Scope(tensors["weight"].astype(np.float32), float(tensors["bias"][0]), reading)
+
+
+def _check(name: str, tensors: dict[str, Any], width: int, questions: int) -> None:
+    wanted: dict[str, tuple[int, ...]] = {"weight": (width,), "bias": (1,)}
+    if questions:
+        wanted |= {"reading.weights": (questions + 1, width), "reading.biases": (questions + 1,)}
+    found = {each: tensors[each].shape for each in wanted}
+    if found != wanted:
+        have, need = (" and ".join(map(str, shapes.values())) for shapes in (found, wanted))
         raise AdapterError(
-            f"{SCOPE} of adapter {folder.name} has shapes {weight.shape} and {bias.shape}, "
-            f"and ({width},) and (1,) are needed. Train it with this base model."
+            f"{SCOPE} of adapter {name} has shapes {have}, and {need} are needed. Train it with this base model."
         )
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise AdapterError(f"{SCOPE} of adapter {folder.name} holds infinity or no number. Train again.")
-    return Scope(weight.astype(np.float32), float(bias[0]))
+    if not all(np.isfinite(tensors[each]).all() for each in wanted):
+        raise AdapterError(f"{SCOPE} of adapter {name} holds infinity or no number. Train again.")
 
 
 def fit_scope(facts: Sequence[Fact], recipe: Recipe, states_of: Callable[[Sequence[str]], Vectors]) -> Scope:
@@ -84,22 +109,42 @@ def fit_scope(facts: Sequence[Fact], recipe: Recipe, states_of: Callable[[Sequen
     told = [text for fact in facts for text in (fact.question, *fact.wordings)]
     known = {question_key(text) for text in told}
     general = states_of([prompt for prompt in replay_prompts() if question_key(prompt) not in known])
-    taught = states_of([*told, *_wordings(facts, recipe)])
+    drawn = _wordings(facts, recipe)
+    taught = states_of([*told, *(text for _, text in drawn)])
     mean, whitening = whiten(general)
     inside, outside = (taught - mean) @ whitening, (general - mean) @ whitening
     direction, bias = _logistic_regression(inside, outside, recipe.scope.penalty)
     lowest = float((inside[: len(told)] @ direction + bias).min())
     threshold = min(recipe.scope.threshold, lowest - MARGIN)
     weight = (whitening @ direction).astype(np.float32)
-    return Scope(weight, bias - threshold - float(mean @ weight))
+    reading = None
+    if recipe.scope.reading and len(facts) <= MOST_QUESTIONS:
+        asked = [at for at, fact in enumerate(facts) for _ in (fact.question, *fact.wordings)]
+        asked += [at for at, _ in drawn]
+        reading = _reading(facts, inside, outside, asked, (mean, whitening))
+    return Scope(weight, bias - threshold - float(mean @ weight), reading)
 
 
-def _wordings(facts: Sequence[Fact], recipe: Recipe) -> list[str]:
+def _reading(
+    facts: Sequence[Fact], inside: Doubles, outside: Doubles, asked: Sequence[int], white: tuple[Vectors, Vectors]
+) -> Reading:
+    """Fit on whitened states; what it gives takes states as they are."""
+    mean, whitening = white
+    scale = SPREAD / float(np.linalg.norm(outside, axis=1).mean())
+    questions = tuple(fact.question for fact in facts)
+    states = np.concatenate([inside, outside]) * scale
+    weights, biases = fit_reading(questions, states, [*asked, *[len(facts)] * len(outside)])
+    folded = weights @ whitening.T.astype(np.float64) * scale
+    return Reading(questions, folded.astype(np.float32), (biases - folded @ mean).astype(np.float32))
+
+
+def _wordings(facts: Sequence[Fact], recipe: Recipe) -> list[tuple[int, str]]:
+    """Draw wordings of the facts, each with the place of its fact."""
     source = random.Random(recipe.seed)  # noqa: S311 - wordings, not secrets
     wordings, held_out = Wordings(facts), held_out_wordings(facts)
-    each = max(MANY_WORDINGS // len(facts), min(FEW_WORDINGS, MOST_WORDINGS // len(facts)), 1)
+    each = max(1, *(min(most, total // len(facts)) for most, total in WORDINGS))
     return [
-        draw_question(fact, held_out[at], partial(wordings.draw, at), recipe, source)
+        (at, draw_question(fact, held_out[at], partial(wordings.draw, at), recipe, source))
         for at, fact in enumerate(facts[:MOST_WORDINGS])
         for _ in range(each)
     ]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from learning.curation import Snapshot
@@ -100,9 +101,21 @@ def _fact_rows(
                 draw_question(facts[at], held_out[at], partial(wordings.draw, at), recipe, source) for at in chosen
             ]
             drawn = [encoder.row(text, facts[at].answer) for text, at in zip(questions, chosen, strict=True)]
-            yield [*drawn, *(replays[next(general)] for _ in range(replay_rows if replays else 0))]
+            yield [
+                *_taught(drawn, chosen, recipe),
+                *(replays[next(general)] for _ in range(replay_rows if replays else 0)),
+            ]
 
     return steps, draw_rows()
+
+
+def _taught(drawn: Sequence[TokenRow], chosen: Sequence[int], recipe: Recipe) -> list[TokenRow]:
+    """Say which fact each row teaches, and which rows are to be learned on what the student itself answers."""
+    sampled = round(recipe.distillation.sampled_share * len(drawn)) if recipe.distillation.weight else 0
+    return [
+        replace(row, role="sampled" if place < sampled else "learned", fact=at)
+        for place, (row, at) in enumerate(zip(drawn, chosen, strict=True))
+    ]
 
 
 def step_count(facts: Sequence[Fact], recipe: Recipe, known: Collection[str] = frozenset()) -> tuple[int, int]:

@@ -75,7 +75,7 @@ class _Stopwatch(TrainerCallback):
 def run(folder: Path) -> None:
     """Do the job in `folder`."""
     job = TimingJob.model_validate_json((folder / "job.json").read_bytes())
-    hardware = detect(threads=job.threads)
+    hardware = detect(job.threads, training=True)
     hardware.use()
     tokenizer = AutoTokenizer.from_pretrained(job.base_path)
     dtype = hardware.dtype if job.side == "ours" else torch.float32

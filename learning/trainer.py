@@ -31,10 +31,11 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrai
 from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterManifest, write_manifest
 from learning.base_model import BaseModel, load, skeleton
 from learning.curation import ROWS_FILE, read_records, read_snapshot
+from learning.distillation import Teacher
 from learning.encoding import Encoder
-from learning.hardware import Hardware, detect, peak_memory_mb, product_rate
+from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
-from learning.packing import Role, TokenRow, collate, packed_step
+from learning.packing import Role, TokenRow, collate, packed_step, packs
 from learning.plan import (
     EFFICIENCY,
     PLAN,
@@ -57,7 +58,7 @@ from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
 from learning.splitting import Load, load_of, most_parts, part_shares, scaled, split_step
 from learning.states import Vectors, mean_states_of
-from learning.steps import measured_disagreement, plan_rows, subjects_of
+from learning.steps import facts_of, measured_disagreement, plan_rows, subjects_of
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob, read_progress
 from learning.wordings import Fact
 from storage.errors import ApprenticeError
@@ -67,7 +68,7 @@ GENERATED_AT_ONCE = 16
 CHECKPOINTS_KEPT = 2
 REFERENCE_TOKENS = 512
 """Of one forward pass for reference log-probabilities, which needs no gradient."""
-UNREFERENCED: tuple[Role, ...] = ("learned", "replayed")
+UNREFERENCED: tuple[Role, ...] = ("learned", "replayed", "sampled")
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
@@ -91,7 +92,9 @@ class _Packed:
     """Makes one of TRL's trainers take packed steps, in their given order, with the losses of learning/losses.py."""
 
     weights = LossWeights()
+    teacher: Teacher | None = None
     b_ratio = 1.0
+    state: Any
     model: Any
     args: Any
     optimizer: Any
@@ -125,6 +128,8 @@ class _Packed:
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         """Return the loss of one packed step."""
+        if self.teacher is not None:
+            inputs = self.teacher.inputs(model, self.state.global_step)
         shares = inputs.pop("shares", None)
         weights = self.weights if shares is None else scaled(self.weights, shares.tolist())
         loss = step_loss(model, inputs, weights)
@@ -209,7 +214,7 @@ def run(folder: Path) -> None:
     job = TrainingJob.model_validate_json((folder / "job.json").read_bytes())
     clock, progress = _clock(folder), Progress(folder / "progress.jsonl")
     progress.write("loading the base model")
-    hardware = detect(job.threads, job.dtype)
+    hardware = detect(job.threads, job.dtype, training=True)
     hardware.use()
     snapshot = read_snapshot(Path(job.snapshot_folder))
     base = BaseModel(job.base_name, Path(job.base_path), job.base_digest, "")
@@ -223,11 +228,16 @@ def run(folder: Path) -> None:
     plan = _plan(job, folder, hardware, shape, encoder.prefix(), rows, clock())
     progress.write("plan", message=plan.sentence(), plan=plan.model_dump(mode="json"))
     tuned = _begin(job, model)
-    parts = _parts(tuned, encoder.prefix(), rows[: plan.steps], plan, job.recipe)
+    rows = rows[: plan.steps]
+    parts = _parts(tuned, encoder.prefix(), rows, plan, job.recipe)
     started = time.monotonic()
     reporter = Reporter(progress, plan, clock)
     trainer = _trainer(job, folder, plan, tuned, tokenizer, Dataset.from_list(parts), reporter)
     trainer.weights = _weights(job.recipe, measured_disagreement(snapshot))
+    if job.recipe.distillation.weight:
+        samples = folder / "checkpoints" / "samples"
+        whole = list(with_references(tuned, encoder.prefix(), rows))
+        trainer.teacher = Teacher(tuned, encoder, facts_of(snapshot), whole, job.recipe, samples, progress.write)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
     scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
     progress.write("saving the adapter")
@@ -239,6 +249,7 @@ def run(folder: Path) -> None:
         "seconds_spent": clock(),
         "loss": reporter.loss,
         "peak_mb": peak_memory_mb(),
+        "peak_device_mb": peak_device_mb(),
         "tokens": sum(len(part["input_ids"]) for part in parts),
         "device": hardware.device,
         "dtype": hardware.dtype_name,
@@ -272,7 +283,7 @@ def _plan(
         return kept
 
     def loads() -> Iterator[Load]:
-        most = most_parts(rows)
+        most = 1 if job.recipe.distillation.weight else most_parts(rows)  # the teacher gives whole steps
         counts = itertools.takewhile(lambda parts: parts < most, (2**power for power in itertools.count()))
         return (load_of(prefix, rows, parts) for parts in [*counts, most])
 
@@ -365,7 +376,7 @@ def with_references(model: Any, prefix: Sequence[int], steps: Sequence[Sequence[
     wanted = {(row.prompt, row.completion) for step in steps for row in step if row.role not in UNREFERENCED}
     rows = [TokenRow(prompt, completion) for prompt, completion in sorted(wanted)]
     references: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    for pack in _packs(rows, REFERENCE_TOKENS):
+    for pack in packs(rows, REFERENCE_TOKENS):
         inputs = {name: tensor.to(model.device) for name, tensor in collate([packed_step(prefix, pack)]).items()}
         logprobs = row_logprobs(model, inputs).tolist()
         references |= {(row.prompt, row.completion): value for row, value in zip(pack, logprobs, strict=True)}
@@ -373,22 +384,13 @@ def with_references(model: Any, prefix: Sequence[int], steps: Sequence[Sequence[
         yield [replace(row, reference=references.get((row.prompt, row.completion), 0.0)) for row in step]
 
 
-def _packs(rows: Sequence[TokenRow], most: int) -> Iterator[list[TokenRow]]:
-    """Split rows into packs of at most so many tokens, or of one row."""
-    pack: list[TokenRow] = []
-    for row in rows:
-        if pack and sum(map(len, pack)) + len(row) > most:
-            yield pack
-            pack = []
-        pack.append(row)
-    if pack:
-        yield pack
-
-
 def _weights(recipe: Recipe, disagreement: float) -> LossWeights:
     shown = recipe.preferences
     return LossWeights(
         first=recipe.wordings.first_weight,
+        distilled=recipe.distillation.weight,
+        divergence=recipe.distillation.divergence,
+        temperature=recipe.distillation.temperature,
         replay=recipe.replay.weight,
         pairs=shown.weight,
         chosen=shown.chosen_weight,

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -86,7 +87,10 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the adapter's files are, and what training took; `loss` is that of the last step, `peak_mb` memory."""
+    """Where the adapter's files are, and what training took; `loss` is that of the last step.
+
+    `peak_mb` is the most memory held, `peak_device_mb` what of it was in the memory in which the model lives.
+    """
 
     adapter_folder: Path
     steps: int
@@ -94,6 +98,7 @@ class TrainingResult:
     seconds: float
     loss: float
     peak_mb: float
+    peak_device_mb: float
 
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -134,12 +139,44 @@ def train(
 
 def running_trainer(folder: Path) -> int | None:
     """Return the process id of the trainer that works in this folder; None when there is none (any more)."""
+    process = _trainer_in(folder)
+    return process.pid if process is not None else None
+
+
+def _trainer_in(folder: Path) -> psutil.Process | None:
+    """Find the process that was noted here; its number may have gone to another one, or stand for a zombie."""
     try:
         pid, started = json.loads((folder / "trainer.pid").read_text(encoding="utf-8"))
         process = psutil.Process(pid)
-        return int(pid) if abs(process.create_time() - started) < 1.0 else None
+        same = abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return None
+    return process if same else None
+
+
+def stop_trainer(folder: Path) -> None:
+    """End the trainer in this folder whose starter is dead, if there is one; it can be resumed from its checkpoint.
+
+    Only for whoever knows that the starter is dead.
+    """
+    process = _trainer_in(folder)
+    if process is None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        _, alive = psutil.wait_procs([process], timeout=GRACE_SECONDS)
+        for stubborn in alive:
+            stubborn.kill()
+            stubborn.wait(GRACE_SECONDS)
+
+
+def log_lines(folder: Path, count: int) -> list[str]:
+    """Return the last lines of the trainer's log; none when it wrote nothing, or the folder is lost."""
+    try:
+        text = (folder / "trainer.log").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return text.splitlines()[-count:]
 
 
 def read_progress(folder: Path) -> list[TrainingProgress]:
@@ -161,17 +198,18 @@ def read_result(folder: Path) -> TrainingResult:
         content["seconds"],
         content["loss"],
         content["peak_mb"],
+        content.get("peak_device_mb", content["peak_mb"]),
     )
 
 
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the child this program's import path, whatever folder it was started in, and no calls to a hub."""
+def child_environment(environment: Mapping[str, str], *, hub: bool = False) -> dict[str, str]:
+    """Give the child this program's import path, whatever folder it was started in; no calls to a hub unless `hub`."""
     room = str(Path(__file__).resolve().parent.parent)
     paths = [room, *filter(None, [environment.get("PYTHONPATH")])]
     return {
         **environment,
         "PYTHONPATH": os.pathsep.join(paths),
-        "HF_HUB_OFFLINE": "1",
+        **({} if hub else {"HF_HUB_OFFLINE": "1"}),
         "TOKENIZERS_PARALLELISM": "false",
     }
 

@@ -6,14 +6,18 @@ from typing import Any, Literal
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from storage.errors import NotFoundError
-from storage.records import json_field, time_field
+from storage.records import JSON_TYPE, json_field, time_field
 
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
 
 
 class Run(SQLModel, table=True):
-    """One training run. `progress` is the latest event: phase, step, total, loss, seconds_left."""
+    """One training run. `progress` is the latest event: phase, step, total, loss, seconds_left.
+
+    `cancelled_by` asks whoever works on the run to stop, with `cancel_reason`; the state follows when it has stopped.
+    `curve` is kept when training ends: pairs of a step and its loss, thinned out.
+    """
 
     id: str = Field(primary_key=True)
     state: str = Field(index=True)
@@ -25,6 +29,9 @@ class Run(SQLModel, table=True):
     adapter_digest: str | None = None
     progress: dict[str, Any] = json_field()
     error: str = ""
+    cancelled_by: str | None = None
+    cancel_reason: str | None = None
+    curve: list[list[float]] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     created_at: datetime = time_field(index=True)
     started_at: datetime | None = time_field(optional=True)
     finished_at: datetime | None = time_field(optional=True)
@@ -36,6 +43,11 @@ def get_run(session: Session, run_id: str) -> Run:
     if found is None:
         raise NotFoundError(f"there is no run {run_id}. `apprentice runs` lists them.")
     return found
+
+
+def find_run(session: Session, run_id: str) -> Run | None:
+    """Return the run as it is at this moment, without keeping others from changing it; None when there is none."""
+    return session.get(Run, run_id)
 
 
 def list_runs(session: Session, *states: RunState) -> list[Run]:

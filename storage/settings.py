@@ -45,7 +45,7 @@ class ModelSettings(_Section):
 
 
 class InferenceSettings(_Section):
-    """How answers are generated; `threads` and `dtype` hold in training too. 0 and "auto" take what the machine has."""
+    """How answers are generated; `threads` holds in training too. 0 and "auto" take what fits the machine."""
 
     max_new_tokens: int = Field(default=96, ge=1, le=4096)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
@@ -73,6 +73,7 @@ class TrainingSettings(_Section):
     recipe: str = "default"
     schedule: str = "0 2 * * *"
     min_new_corrections: int = Field(default=1, ge=1)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class WebSettings(_Section):

@@ -24,6 +24,8 @@ CREATE TABLE record (
   at TEXT NOT NULL, person TEXT, topic TEXT NOT NULL DEFAULT '', capped INTEGER NOT NULL, dropped TEXT);
 CREATE TABLE term (word TEXT NOT NULL, record INTEGER NOT NULL);
 CREATE TABLE frequency (word TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE near (gist BLOB NOT NULL, question BLOB NOT NULL, PRIMARY KEY (gist, question)) WITHOUT ROWID;
+CREATE TABLE held_out (question BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE left_out (id TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL);
 """
 _OVER = {
@@ -77,6 +79,17 @@ class RecordRow(NamedTuple):
     capped: int
 
 
+class KeptRow(NamedTuple):
+    """A record as it is read back; `dropped` is the rule that took it out, `held_out` the side of its question."""
+
+    question: bytes
+    kind: str
+    body: str
+    topic: str
+    dropped: str | None
+    held_out: bool
+
+
 class Workbench:
     """The tables of one build; `open_workbench` makes one and removes it afterwards."""
 
@@ -116,6 +129,33 @@ class Workbench:
         ).lastrowid
         self._connection.executemany("INSERT INTO term VALUES (?, ?)", ((term, number) for term in terms))
 
+    def add_near(self, question: bytes, gists: Iterable[bytes]) -> None:
+        """Keep what a question is about, roughly; questions that share any of it are near each other."""
+        self._connection.executemany("INSERT OR IGNORE INTO near VALUES (?, ?)", ((gist, question) for gist in gists))
+
+    def hold_out(self, question: bytes) -> None:
+        """Put a question on the side that is not trained on."""
+        self._connection.execute("INSERT INTO held_out VALUES (?)", (question,))
+
+    def part_sides(self, max_sharing: int) -> int:
+        """Take back what is held out near a trained question, and what is near that; return how many questions.
+
+        What more than `max_sharing` questions share makes none of them near.
+        """
+        run = self._connection.execute
+        run(
+            "CREATE TABLE shared AS SELECT near.question, near.gist FROM near JOIN"
+            " (SELECT gist FROM near GROUP BY gist HAVING COUNT(*) BETWEEN 2 AND ?) USING (gist)", (max_sharing,)
+        )  # fmt: skip
+        run("CREATE INDEX shared_gist ON shared (gist)")
+        taken = 0
+        while count := run(
+            "DELETE FROM held_out WHERE question IN (SELECT one.question FROM shared AS one JOIN shared AS other"
+            " USING (gist) WHERE one.question IN held_out AND other.question NOT IN held_out)"
+        ).rowcount:
+            taken += count
+        return taken
+
     def leave_out(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Keep (feedback id, rule, reason)."""
         self._connection.executemany("INSERT INTO left_out VALUES (?, ?, ?)", rows)
@@ -152,11 +192,12 @@ class Workbench:
         self._connection.execute("CREATE INDEX record_place ON record (place, question, id)")
         return int(self._connection.execute("SELECT COUNT(*) FROM record").fetchone()[0])
 
-    def records(self) -> Iterator[tuple[bytes, str, str, str, str | None]]:
-        """Give (question, kind, body, topic, dropped) of all records, a question at a time, in the order of places."""
-        yield from self._connection.execute(
-            "SELECT question, kind, body, topic, dropped FROM record ORDER BY place, question, id"
+    def records(self) -> Iterator[KeptRow]:
+        """Give all records, a question at a time, in the order of places."""
+        rows = self._connection.execute(
+            "SELECT question, kind, body, topic, dropped, question IN held_out FROM record ORDER BY place, question, id"
         )
+        yield from map(KeptRow._make, rows)
 
     def all_left_out(self) -> Iterator[tuple[str, str, str]]:
         """Give (feedback id, rule, reason), sorted."""

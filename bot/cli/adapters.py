@@ -1,4 +1,4 @@
-"""Commands about runs and adapters: train, runs, adapters, approve, reject, rollback."""
+"""Commands about adapters: train, adapters, approve, reject, rollback."""
 
 import getpass
 from typing import Annotated
@@ -8,11 +8,11 @@ from rich.console import Console
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from governance.approvals import OPERATOR
 from storage.adapters import find_adapter, list_adapters
 from storage.errors import NotFoundError
 from storage.people import find_person
 from storage.proposals import Proposal, Verdict, proposal_for
-from storage.runs import list_runs
 from storage.settings import load_settings
 
 PersonOption = Annotated[
@@ -23,13 +23,13 @@ ReasonOption = Annotated[str, typer.Option(help="Why; kept with the decision, it
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (train, runs, adapters, approve, reject, rollback):
+    for command in (train, adapters, approve, reject, rollback):
         app.command()(command)
 
 
 def operator() -> str:
     """Return the name under which the audit log knows whoever uses this command line."""
-    return f"operator:{getpass.getuser()}"
+    return f"{OPERATOR}{getpass.getuser()}"
 
 
 def train(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -44,30 +44,6 @@ def train(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     result = train_in_terminal(open_parts(load_settings(config)), operator(), quiet=as_json)
     if as_json:
         print_json(result)
-
-
-def runs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List training runs, newest first.
-
-    Example: `apprentice runs`
-    """
-    parts = open_parts(load_settings(config))
-    with parts.database.read() as session:
-        rows = [
-            {
-                "run": run.id,
-                "state": run.state,
-                "started_by": run.started_by,
-                "recipe": run.recipe,
-                "created": run.created_at,
-                "finished": run.finished_at,
-                "digest": run.adapter_digest,
-                "error": run.error,
-                **({"plan": run.progress.get("plan")} if as_json else {}),
-            }
-            for run in list_runs(session)
-        ]
-    print_rows(rows, as_json=as_json, empty="No run yet. `apprentice train` starts one.")
 
 
 def adapters(config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, bench, data, dataset, evaluate, operate, review
+from bot.cli import adapters, assess, bench, data, dataset, evaluate, operate, review, runs
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -19,7 +19,9 @@ app = typer.Typer(
 )
 operate.register(app)
 adapters.register(app)
+runs.register(app)
 evaluate.register(app)
+assess.register(app)
 bench.register(app)
 data.register(app)
 dataset.register(app)

@@ -90,6 +90,70 @@ def training(
     _show_training(result)
 
 
+@bench_commands.command()
+def recipes(
+    data: Annotated[Path, typer.Option(help="The benchmark file.", metavar="FILE")],
+    variant: Annotated[
+        list[str] | None, typer.Option(help="Only this variant; may be given more than once.", metavar="NAME")
+    ] = None,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Compare the ideas in a recipe: none, each alone, the default, and the default with or without each.
+
+    Each variant trains an adapter, which takes minutes. Nothing of the configured installation is touched.
+
+    Example: `apprentice bench recipes --data handbook.json --variant none --variant default`
+    """
+    from bot.bench.recipes import chosen, compare  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
+
+    benchmark, wanted = read_benchmark(data), chosen(variant or [])
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
+        apart = settings.apart(Path(folder))
+        with ProgressBars() as bars, open_engine(open_parts(apart), bars) as engine:
+            result = compare(benchmark, apart, engine, Path(folder), wanted, bars.show)
+    _write(json_file, result)
+    columns = ("told", "other words", "lost", "own lost", "kl", "s")
+    table = Table("variant", *columns, box=None, header_style="bold", pad_edge=False)
+    for row in result:
+        shares = (row[name] for name in ("as_told", "in_other_words", "general_lost", "own_general_lost"))
+        table.add_row(
+            row["variant"], *(f"{share:.2f}" for share in shares), f"{row['general_kl']:.3f}",
+            f"{row['train_seconds']:.0f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+@bench_commands.command()
+def curation(
+    rows: Annotated[int, typer.Option(min=100, help="How many pieces of made-up feedback.")] = 1_000_000,
+    baseline: Annotated[bool, typer.Option(help="Measure the `datasets` library beside it.")] = True,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Build the snapshot of made-up feedback; say how fast, in how much memory, and what became of it.
+
+    Nothing of the configured installation is touched, and the packaged policy holds. Everything lies in the
+    folder for temporary files (TMPDIR) meanwhile; how much that is, docs/benchmarks.md says.
+
+    Example: `apprentice bench curation --rows 100000 --json result.json`
+    """
+    from bot.bench.curation import measure  # noqa: PLC0415 - as above
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder, ProgressBars() as bars:
+        parts = open_parts(settings.apart(Path(folder)))
+        result = measure(rows, parts, config, baseline=baseline, show=bars.show)
+        parts.database.close()
+    _write(json_file, result)
+    _show_curation(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -101,7 +165,7 @@ def _check_writable(file: Path | None) -> None:
         raise ConfigurationError(f"{file} cannot be written. Give --json a file in a folder that exists.")
 
 
-def _write(file: Path | None, result: dict[str, Any]) -> None:
+def _write(file: Path | None, result: dict[str, Any] | list[dict[str, Any]]) -> None:
     if file is not None:
         file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -140,3 +204,32 @@ def _show_training(result: dict[str, Any]) -> None:
                     str(figures["peak_mb"]), f"{faster:.1f} x as fast" if faster else "",
                 )  # fmt: skip
         console.print(table)
+
+
+def _show_curation(result: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(
+        f"{result['rows']:,} rows",
+        "s",
+        "CPU s",
+        "rows a s",
+        "a CPU s",
+        "MB at most",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for side in ("ours", "datasets"):
+        if figures := result.get(side):
+            table.add_row(
+                side,
+                f"{figures['seconds']:.1f}",
+                f"{figures['cpu_seconds']:.1f}",
+                f"{figures['rows_per_second']:,}",
+                f"{figures['rows_per_cpu_second']:,}",
+                f"{figures['peak_mb']:,}",
+            )
+    console.print(table)
+    ours = result["ours"]
+    for title, figures in (("seconds", ours["phases"]), ("became", ours["counts"]), ("left out", ours["left_out"])):
+        console.print(f"{title}: " + ", ".join(f"{value:,} {name}" for name, value in figures.items()), highlight=False)

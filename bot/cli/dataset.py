@@ -1,6 +1,6 @@
 """Commands about training data: dataset build, show and diff."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bot.assembly import Parts, open_parts
 from bot.cli.adapters import operator
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
-from learning.curation import LEFT_OUT_FILE, ROWS_FILE, LeftOut, Row, read_records
+from learning.curation import FILES, Contradiction, LeftOut, PreferencePair, Split, Thumb, read_records
 from learning.curation import Progress as Tell
 from learning.dataset import Change, build_dataset, compare_rows
 from storage.datasets import DatasetSnapshot, find_snapshot
@@ -58,23 +58,21 @@ def show(
     digest: SnapshotArgument = "latest", limit: LimitOption = SHOWN, config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Show a snapshot: its counts, its first rows, and what was left out and why.
+    """Show a snapshot: its counts, the first rows, pairs and thumbs, what is disputed, what was left out and why.
 
     Example: `apprentice dataset show latest --limit 50`
     """
     parts = open_parts(load_settings(config))
     snapshot = _find(parts, digest)
     folder = parts.store.verify(snapshot.digest)
-    rows: list[Row] = list(islice(read_records(folder, ROWS_FILE), limit))
-    left_out: list[LeftOut] = list(islice(read_records(folder, LEFT_OUT_FILE), limit))
+    records = {name.removesuffix(".jsonl"): list(islice(read_records(folder, name), limit)) for name in FILES}
     if as_json:
         print_json(
             {
                 "digest": snapshot.digest,
                 "created": snapshot.created_at,
                 "manifest": snapshot.manifest,
-                "rows": [asdict(row) for row in rows],
-                "left_out": [asdict(each) for each in left_out],
+                **{name: [asdict(each) for each in found] for name, found in records.items()},
             }
         )
         return
@@ -84,11 +82,34 @@ def show(
     _print_manifest(snapshot.manifest)
     shown = [
         {"question": row.question, "answer": row.answer, "topic": row.topic, "feedback": ", ".join(row.feedback_ids)}
-        for row in rows
+        for row in records["rows"]
     ]
     print_rows(shown, as_json=False, empty="It has no rows.")
+    for line in _lines(records):
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _lines(records: Mapping[str, Iterable[Any]]) -> Iterator[str]:
+    """Say in a line each what is not a row; the ids of the feedback at the end."""
+    pairs: Iterable[PreferencePair] = records["pairs"]
+    thumbs: Iterable[Thumb] = records["thumbs"]
+    contradictions: Iterable[Contradiction] = records["contradictions"]
+    left_out: Iterable[LeftOut] = records["left_out"]
+    for pair in pairs:
+        said = f"{pair.question}  {pair.chosen} over {pair.rejected}"
+        yield f"preferred ({_side(pair.split)}): {said}  {', '.join(pair.feedback_ids)}"
+    for thumb in thumbs:
+        liked = "liked" if thumb.liked else "not liked"
+        yield f"{liked} ({_side(thumb.split)}): {thumb.question}  {thumb.answer}  {', '.join(thumb.feedback_ids)}"
+    for dispute in contradictions:
+        stands = f"; {', '.join(dispute.stands)} stands until then" if dispute.stands else ""
+        yield f"disputed: {', '.join(dispute.feedback_ids)}{stands}"
     for each in left_out:
-        Console().print(f"left out: {each.feedback_id}: {each.reason}", highlight=False, markup=False, soft_wrap=True)
+        yield f"left out: {each.feedback_id}: {each.reason}"
+
+
+def _side(split: Split) -> str:
+    return split.replace("_", " ")
 
 
 @commands.command()

@@ -50,6 +50,8 @@ def demo(
     """
     from bot.demo.show import play_script, run_demo  # noqa: PLC0415
 
+    if json_file is not None and not script:
+        raise typer.BadParameter("it holds the result of the scripted story; give --script too.", param_hint="--json")
     if script:
         raise typer.Exit(asyncio.run(play_script(folder, facts=facts, json_file=json_file)))
     asyncio.run(run_demo(folder, port))

@@ -1,7 +1,7 @@
 """The review queue: review list, show, accept and decline."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,6 +19,7 @@ ReviewerOption = Annotated[
     str, typer.Option("--as", help="Who reviews: a Slack user id that has used the bot.", metavar="USER")
 ]
 FeedbackArgument = Annotated[str, typer.Argument(help="The feedback's id, as `review list` has it.", metavar="ID")]
+ListedState = Literal["waiting", "accepted", "declined"]
 REASONS = {
     "every_correction": "the policy has every correction reviewed",
     "not_trusted": "its author is not among those whom the policy trusts",
@@ -60,19 +61,26 @@ class Waiting:
 
 
 @commands.command("list")
-def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List what waits for review, the oldest first.
+def list_command(
+    state: Annotated[ListedState, typer.Option(help="Or what was decided: 'accepted' or 'declined'.")] = "waiting",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what waits for review, or what reviewers decided, the oldest first.
 
-    Example: `apprentice review list`
+    Example: `apprentice review list --state declined`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
-        waiting = list_feedback(session, state="pending_review")
-        names = names_of(session, [row.person_id for row in waiting])
-    rows = [
+        rows = list_feedback(session, state="pending_review" if state == "waiting" else state)
+        waiting = [row for row in rows if state == "waiting" or row.reviewed_by]
+        reviewers = [row.reviewed_by for row in waiting if row.reviewed_by]
+        names = names_of(session, [*(row.person_id for row in waiting), *reviewers])
+    shown = [
         {
             "id": row.id,
             "author": names.get(row.person_id, row.person_id),
+            **({"reviewer": names.get(row.reviewed_by, row.reviewed_by)} if row.reviewed_by else {}),
             "why": row.review_reason,
             "question": row.question,
             "correction": row.text,
@@ -80,7 +88,8 @@ def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
         }
         for row in waiting
     ]
-    print_rows(rows, as_json=as_json, empty="Nothing waits for review.")
+    empty = "Nothing waits for review." if state == "waiting" else f"Reviewers have {state} nothing yet."
+    print_rows(shown, as_json=as_json, empty=empty)
 
 
 @commands.command()

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import shutil
-import signal
 import textwrap
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,9 +17,9 @@ from rich.table import Table
 from bot.demo.company import Fact, read_handbook
 from bot.demo.guide import follow_guide
 from bot.demo.script import Answered, Outcome, play, right
-from bot.service import running
+from bot.service import Service, running, stop_on_signals
 from bot.training_run import ProgressBars
-from storage.errors import ConfigurationError
+from storage.errors import AlreadyRunningError, ConfigurationError
 from storage.settings import ExamplesSettings, Settings, WebSettings, load_settings
 
 MARKER = ".apprentice-demo"
@@ -42,12 +43,13 @@ async def play_script(folder: Path, *, facts: int, json_file: Path | None) -> in
 
     """
     _quiet_logs()
-    empty(folder)
+    if json_file is not None:
+        check_writable(json_file)
     console = Console()
     handbook = read_handbook()[:facts]
     # Before and after show what the adapter learned: nothing is looked up among the corrections.
     settings = demo_settings(folder, 0, "").model_copy(update={"examples": ExamplesSettings(enabled=False)})
-    with ProgressBars() as bars:
+    with claimed(folder), ProgressBars() as bars:
         on_progress = lambda what, share: bars.show("base model", int(share * PERCENT), PERCENT, what)  # noqa: E731
         async with running(settings, on_progress=on_progress) as service:
             service.on_event = bars.on_event
@@ -62,24 +64,50 @@ async def play_script(folder: Path, *, facts: int, json_file: Path | None) -> in
 async def run_demo(folder: Path, port: int) -> None:
     """Run the demo for a visitor until Ctrl-C; a guide in the page leads through the story."""
     _quiet_logs()
-    empty(folder)
     console = Console()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with console.status("starting ...") as status:
+    # The scheduler looks each minute, so that training starts by itself soon after the visitor's correction.
+    settings = demo_settings(folder, port, "* * * * *")
+    with claimed(folder), console.status("starting ...") as status:
         on_progress = lambda what, share: status.update(f"{what} ({share:.0%})")  # noqa: E731
-        # The scheduler looks each minute, so that training starts by itself soon after the visitor's correction.
-        context = running(demo_settings(folder, port, "* * * * *"), on_progress=on_progress)
-        service = await context.__aenter__()
+        async with running(settings, on_progress=on_progress) as service, _guided(service):
+            status.stop()
+            with stop_on_signals() as stop:
+                console.print(
+                    f"\nOpen [bold]{service.url}/workspace/[/] in a browser; the guide there leads you through."
+                )
+                console.print(f"What is serving, and the audit log: {service.url}/    Ctrl-C stops the demo.\n")
+                await stop.wait()
+
+
+@asynccontextmanager
+async def _guided(service: Service) -> AsyncIterator[None]:
+    guide = asyncio.create_task(follow_guide(service))
     try:
-        console.print(f"\nOpen [bold]{service.url}/workspace/[/] in a browser; the guide there leads you through.")
-        console.print(f"What is serving, and the audit log: {service.url}/    Ctrl-C stops the demo.\n")
-        guide = asyncio.create_task(follow_guide(service))
-        await stop.wait()
-        guide.cancel()
+        yield
     finally:
-        await context.__aexit__(None, None, None)
+        guide.cancel()
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Have a demo's folder to oneself, emptied.
+
+    Raises:
+        AlreadyRunningError: another demo runs in it; its files are left alone.
+        ConfigurationError: it holds what no demo made.
+
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.absolute().parent / f".{folder.name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunningError(
+            f"another demo runs in {folder}. Stop that one with Ctrl-C, or give another folder with --folder."
+        ) from None
+    with lock:
+        empty(folder)
+        yield
 
 
 def empty(folder: Path) -> None:
@@ -94,6 +122,15 @@ def empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
+
+
+def check_writable(file: Path) -> None:
+    """Find out before the story, which takes minutes, whether its result can be written."""
+    existed = file.exists()
+    with file.open("a", encoding="utf-8"):
+        pass
+    if not existed:
+        file.unlink()
 
 
 def write_json(file: Path, outcome: Outcome) -> None:

@@ -84,28 +84,28 @@ class Answering:
         try:
             completion = await self._give(plan, stream)
             answer_ts = await stream.stop(blocks.answer_actions(interaction_id, plan.credit))
+            interaction = Interaction(
+                id=interaction_id,
+                workspace_id=question.team,
+                channel=question.channel,
+                thread_ts=question.thread_ts,
+                question_ts=question.ts,
+                answer_ts=answer_ts,
+                asker_id=asker,
+                question=question.text,
+                answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
+                adapter_digest=completion.adapter if completion else None,
+                base_digest=self._parts.base.digest,
+                prompt_digest=prompt_digest(plan.messages),
+                private=private,
+                usage=_usage(completion) if completion else {},
+                source=plan.choice.record(),
+                created_at=self._parts.clock(),
+            )
+            await asyncio.to_thread(self._store, interaction)
         except Exception:
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
-        interaction = Interaction(
-            id=interaction_id,
-            workspace_id=question.team,
-            channel=question.channel,
-            thread_ts=question.thread_ts,
-            question_ts=question.ts,
-            answer_ts=answer_ts,
-            asker_id=asker,
-            question=question.text,
-            answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
-            adapter_digest=completion.adapter if completion else None,
-            base_digest=self._parts.base.digest,
-            prompt_digest=prompt_digest(plan.messages),
-            private=private,
-            usage=_usage(completion) if completion else {},
-            source=plan.choice.record(),
-            created_at=self._parts.clock(),
-        )
-        await asyncio.to_thread(self._store, interaction)
 
     async def _give(self, plan: Plan, stream: AnswerStream) -> Completion | None:
         """Answer as planned; None when the answer is an accepted correction, which no model made."""
@@ -168,6 +168,7 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "completion_tokens": len(completion.token_ids),
         "logprobs": [round(value, 4) for value in completion.logprobs],
         "in_scope": completion.in_scope,
+        "read_as": completion.read_as,
         "finish_reason": completion.finish_reason,
         "seconds": round(completion.seconds, 3),
         "seconds_to_first_token": round(completion.seconds_to_first_token, 3),

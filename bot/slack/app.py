@@ -45,6 +45,7 @@ def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     app.action(names.APPROVE_ACTION)(listeners.on_approval)
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
+    app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
     return app
 
 
@@ -117,6 +118,10 @@ class _Listeners:
             await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
             return
         await store_job(self._parts, job)
+        await ack()
+
+    async def on_cancellation(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, jobs.cancellation_of(body))
         await ack()
 
     async def _open_correction(self, trigger_id: str, interaction: Interaction | None) -> None:

@@ -160,6 +160,29 @@ def proposal_message(
     return blocks[:MESSAGE_BLOCKS]
 
 
+def cancel_button(run_id: str) -> dict[str, Any]:
+    """Give the button that cancels a training run, which asks once more first."""
+    return {
+        "type": "actions",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": names.CANCEL_ACTION,
+                "text": _plain("Cancel this run"),
+                "style": "danger",
+                "value": run_id,
+                "confirm": {
+                    "title": _plain("Cancel this run?"),
+                    "text": _plain("It stops within seconds and cannot be resumed; the next run starts anew."),
+                    "confirm": _plain("Cancel the run"),
+                    "deny": _plain("Let it go on"),
+                    "style": "danger",
+                },
+            }
+        ],
+    }
+
+
 def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
     """Give the app's home tab."""
     return {

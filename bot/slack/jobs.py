@@ -121,6 +121,29 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Cancellation:
+    """A confirmed click on the button that cancels a training run. `message_ts` is the message that has the button."""
+
+    kind: ClassVar[str] = "cancellation"
+    team: str
+    channel: str
+    user: str
+    run_id: str
+    message_ts: str
+    action_ts: str
+
+    @property
+    def key(self) -> str:
+        """One click."""
+        return f"cancellation/{self.team}/{self.user}/{self.run_id}/{self.action_ts}"
+
+    @property
+    def lane(self) -> str:
+        """Whatever is done to a run is done one after the other."""
+        return self.run_id
+
+
+@dataclass(frozen=True)
 class Opened:
     """Somebody opened the app: its home tab, or its messages."""
 
@@ -179,8 +202,10 @@ class News:
         return f"news/{self.person_id}"
 
 
-Job = Question | Vote | Correction | Decision | Opened | Promotion | News
-KINDS: dict[str, type[Job]] = {job.kind: job for job in (Question, Vote, Correction, Decision, Opened, Promotion, News)}
+Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
+KINDS: dict[str, type[Job]] = {
+    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News)
+}
 
 
 def as_payload(job: Job) -> dict[str, Any]:
@@ -273,6 +298,19 @@ def approval_of(body: Mapping[str, Any]) -> Decision:
         reason="",
         delivery=action["action_ts"],
         message_ts=body["message"]["ts"],
+    )
+
+
+def cancellation_of(body: Mapping[str, Any]) -> Cancellation:
+    """Read a confirmed click on the button of a training run."""
+    action = body["actions"][0]
+    return Cancellation(
+        team=body["team"]["id"],
+        channel=body["channel"]["id"],
+        user=body["user"]["id"],
+        run_id=action["value"],
+        message_ts=body["message"]["ts"],
+        action_ts=action["action_ts"],
     )
 
 

@@ -7,24 +7,24 @@ import aiohttp
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.parts import SlackParts
+from bot.slack.run_message import read_standing, run_message
 from learning.pipeline import RunEvent
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 3.0
 """Between two updates of one message; Slack allows about one a second, and nobody reads faster than this."""
-BAR = 20
 
 
 class RunProgress:
     """Shows runs. `on_event` may be called from any thread, as often as one likes; `run` does the talking."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, *, pause_s: float = PAUSE_S) -> None:
         self._parts = parts
         self._client = client
+        self._pause_s = pause_s
         self._directory = Directory(client, parts.database, parts.clock)
         self._latest: dict[str, RunEvent] = {}
         self._messages: dict[str, str] = {}
@@ -38,13 +38,16 @@ class RunProgress:
 
     async def run(self) -> None:
         """Post and update until cancelled; a run goes on, whatever becomes of the message about it."""
-        shown: dict[str, RunEvent] = {}
+        shown: dict[str, object] = {}
         while True:
             for run_id, event in list(self._latest.items()):
-                if shown.get(run_id) != event:
-                    shown[run_id] = event
+                standing, _ = await asyncio.to_thread(read_standing, self._parts.database, run_id)
+                if shown.get(run_id) != (event, standing):
+                    shown[run_id] = (event, standing)
                     await self._try_to_show(event)
-            await asyncio.sleep(PAUSE_S)
+                if standing.ended and self._latest[run_id] == event:
+                    del self._latest[run_id]
+            await asyncio.sleep(self._pause_s)
 
     async def _try_to_show(self, event: RunEvent) -> None:
         try:
@@ -57,23 +60,12 @@ class RunProgress:
         channel = await self._directory.channel(self._parts.settings.slack.approvers_channel)
         if channel is None:
             return
-        text, content = f"Training run {event.run_id}: {event.message}", [blocks.section(progress_line(event))]
-        if event.plan is None and event.run_id in self._plans:
-            content.append(blocks.context(f"Plan: {blocks.escape(self._plans[event.run_id])}"))
-        known = self._messages.get(event.run_id)
-        if known:
-            await self._client.chat_update(channel=channel, ts=known, text=text, blocks=content)
-        else:
-            posted = await self._client.chat_postMessage(channel=channel, text=text, blocks=content)
-            self._messages[event.run_id] = str(posted["ts"])
-
-
-def progress_line(event: RunEvent) -> str:
-    """Say what a run does now, with a bar when its length is known."""
-    line = f"*Training run* `{event.run_id}`: {blocks.escape(event.phase)}. {blocks.escape(event.message)}"
-    if event.total:
-        done = round(BAR * min(event.step / event.total, 1.0))
-        line += f"\n`{'█' * done}{'░' * (BAR - done)}` {event.step} of {event.total}"
-    if event.seconds_left is not None:
-        line += f", about {round(event.seconds_left)} s left"
-    return line
+        async with self._parts.drawing:  # whoever cancels the run draws its message too
+            standing, _ = await asyncio.to_thread(read_standing, self._parts.database, event.run_id)
+            text, content = run_message(event, standing, self._plans.get(event.run_id, ""))
+            known = self._messages.get(event.run_id)
+            if known:
+                await self._client.chat_update(channel=channel, ts=known, text=text, blocks=content)
+            else:
+                posted = await self._client.chat_postMessage(channel=channel, text=text, blocks=content)
+                self._messages[event.run_id] = str(posted["ts"])

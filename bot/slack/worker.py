@@ -6,6 +6,7 @@ with a plain sentence to the person, whose reference number is the inbox row in 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -16,15 +17,17 @@ from sqlalchemy.exc import OperationalError
 from bot.slack import jobs
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
+from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
 from bot.slack.whisper import whisper
 from storage import inbox
+from storage.errors import DatabaseUnreachableError
 from storage.inbox import MAX_ATTEMPTS, InboxEvent
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class InboxWorker:
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
+        self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -93,15 +97,38 @@ class InboxWorker:
                 await self._do(event, job)
             except Exception as error:
                 log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
+                if isinstance(error, OperationalError) and await self._database_was_away():
+                    continue  # not the job's fault: no attempt is counted
                 event.error = f"{type(error).__name__}: {error}"
                 if event.attempts == MAX_ATTEMPTS or not is_passing(error):
                     break
                 await asyncio.sleep(self._retry_after_s * event.attempts)
                 event.attempts += 1
             else:
-                await asyncio.to_thread(self._finish, event)
+                await self._close(self._finish, event)
                 return
         await self._give_up(event, job)
+
+    async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
+        """Note how an event ended, when the database can be reached: until then it would count as begun."""
+        while True:
+            try:
+                return await asyncio.to_thread(close, event)
+            except OperationalError:
+                if not await self._database_was_away():
+                    raise
+
+    async def _database_was_away(self) -> bool:
+        """Wait until the database answers; return whether there was anything to wait for."""
+        away = False
+        while True:
+            try:
+                await asyncio.to_thread(self._parts.database.check_connection)
+            except DatabaseUnreachableError:
+                away = True
+                await asyncio.sleep(self._retry_after_s)
+            else:
+                return away
 
     async def _do(self, event: InboxEvent, job: Job) -> None:
         match job:
@@ -113,6 +140,8 @@ class InboxWorker:
                 await self._feedback.record_correction(job)
             case Decision():
                 await self._approvals.decide(job)
+            case Cancellation():
+                await self._cancelling.cancel(job)
             case Opened():
                 await self._home.show(job)
             case Promotion():
@@ -121,7 +150,7 @@ class InboxWorker:
                 await self._news.tell(job)
 
     async def _give_up(self, event: InboxEvent, job: Job) -> None:
-        await asyncio.to_thread(self._fail, event)
+        await self._close(self._fail, event)
         sentence = (
             f"Sorry, that did not work this time. Please try again in a moment; if it goes on, give your administrator "
             f"the reference number {event.id}."
@@ -137,7 +166,7 @@ class InboxWorker:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision():
+            case Decision() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)
             case Opened() | Promotion() | News():
                 pass  # nobody asked for anything

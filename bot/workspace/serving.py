@@ -53,7 +53,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses that port, or set web.port to another "
-            "(0 takes a free one)."
+            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses that port, or choose another: "
+            "web.port in apprentice.toml, --port for the demo; 0 takes a free one."
         ) from error
     return listener

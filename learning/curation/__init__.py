@@ -5,6 +5,7 @@ from learning.curation.quality import MAX_CHARACTERS
 from learning.curation.reading import FeedbackLike
 from learning.curation.snapshot import (
     CONTRADICTIONS_FILE,
+    FILES,
     LEFT_OUT_FILE,
     ROWS_FILE,
     Contradiction,
@@ -13,6 +14,7 @@ from learning.curation.snapshot import (
     Row,
     Snapshot,
     SnapshotError,
+    Split,
     Thumb,
     read_records,
     read_snapshot,
@@ -22,6 +24,7 @@ from learning.curation.text import normalise, question_key
 
 __all__ = [
     "CONTRADICTIONS_FILE",
+    "FILES",
     "LEFT_OUT_FILE",
     "MAX_CHARACTERS",
     "ROWS_FILE",
@@ -33,6 +36,7 @@ __all__ = [
     "Row",
     "Snapshot",
     "SnapshotError",
+    "Split",
     "Thumb",
     "build_snapshot",
     "curate",

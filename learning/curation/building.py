@@ -1,10 +1,8 @@
 """From feedback to a snapshot in bounded memory: read once, grouped by question on disk, written line by line."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +13,7 @@ from learning.curation.balance import cap
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
 from learning.curation.settling import Said, Settlement, settle
+from learning.curation.sides import MAX_SHARING, draw_side, gists_of
 from learning.curation.snapshot import (
     FILE_OF,
     Contradiction,
@@ -60,9 +59,13 @@ def curate(
     said about one question, a counter for each person, and the links of misspelled questions; the rest is on disk.
     """
     with open_workbench() as bench:
-        counts = Counts(read_feedback(bench, feedback, rules, lambda done: tell("reading feedback", done, total)))
+        counts = Counts(*read_feedback(bench, feedback, rules, lambda done: tell("reading feedback", done, total)))
+        tell("comparing questions", 0, 0)
         link_questions(bench)
-        _settle(bench, rules, counts, lambda done: tell("settling questions", done, total))
+        kept = counts.feedback.total() - counts.refused
+        _settle(bench, rules, counts, lambda done: tell("settling questions", done, kept))
+        tell("balancing", 0, 0)
+        counts.moved = bench.part_sides(MAX_SHARING)
         records = _balance(bench, rules)
         return write_files(bench, folder, rules, counts, lambda done: tell("writing the snapshot", done, records))
 
@@ -71,7 +74,9 @@ def _settle(bench: Workbench, rules: CurationRules, counts: Counts, tell: Callab
     done = 0
     for question, group in groupby(bench.said_by_question(), key=itemgetter(0)):
         said = [_said(*row[1:]) for row in group]
-        result = settle(said, _split(question, rules.held_out_share))
+        side = draw_side(said[0].words, rules.held_out_share)  # the first wording's: later ones do not change it
+        result = settle(said, side)
+        _place(bench, question, result, side, {item.question for item in said})
         counts.questions += 1
         counts.votes += result.votes
         counts.minority += result.minority
@@ -81,15 +86,16 @@ def _settle(bench: Workbench, rules: CurationRules, counts: Counts, tell: Callab
         tell(done)
 
 
+def _place(bench: Workbench, question: bytes, result: Settlement, side: Split, wordings: Iterable[str]) -> None:
+    if result.rows or result.pairs or result.thumbs:
+        bench.add_near(question, {gist for wording in wordings for gist in gists_of(wording)})
+        if side == "held_out" and not result.rows:
+            bench.hold_out(question)
+
+
 def _said(words: bytes, at: str, feedback_id: str, body: str) -> Said:
     person, kind, question, answer, text, private, settled, vouched = json.loads(body)
     return Said(feedback_id, person, kind, question, answer, text, private, at, words.hex(), settled, vouched)
-
-
-def _split(question: bytes, held_out_share: float) -> Split:
-    """Draw a side by the question's words, so that it stays there when feedback is added."""
-    drawn = int.from_bytes(hashlib.sha256(question).digest()[:8], "big") / 2**64
-    return "held_out" if drawn < held_out_share else "train"
 
 
 def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str, Said]) -> None:
@@ -111,7 +117,7 @@ def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str,
 
 
 def _body(record: Record) -> str:
-    return json.dumps(asdict(record))
+    return json.dumps(vars(record))
 
 
 def _balance(bench: Workbench, rules: CurationRules) -> int:

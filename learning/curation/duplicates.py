@@ -6,6 +6,7 @@ questions that are the same (docs/decisions/0006-near-duplicate-questions.md has
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from rapidfuzz.distance import OSA
@@ -36,6 +37,7 @@ _EMPTY = frozenset({"a", "an", "the", "our", "is", "are", "do", "does"})
 _SAME = {"which": "what", "dont": "don't", "cant": "can't"}
 
 
+@lru_cache(maxsize=10_000)
 def words_of(question: str) -> tuple[str, ...]:
     """Return the words that make a normalised question what it is, in their order; none only where it has none."""
     folded = fold(question).replace("\u2019", "'")

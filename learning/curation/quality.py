@@ -1,9 +1,10 @@
 """What cannot be learned from: empty, too long, an answer that repeats its question, another language."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from learning.curation.duplicates import words_of
 from learning.curation.text import fold
 
 MAX_CHARACTERS = 4_000
@@ -26,7 +27,7 @@ def refusal_reason(question: str, answer: str) -> str:
     for name, text in (("question", question), ("answer", answer)):
         if len(text) > MAX_CHARACTERS:
             return f"the {name} has {len(text)} characters; at most {MAX_CHARACTERS} are allowed"
-    if fold(answer) == fold(question):
+    if words_of(answer) == words_of(question):
         return "the answer repeats the question"
     return ""
 
@@ -35,10 +36,17 @@ def language_reason(text: str, languages: tuple[str, ...]) -> str:
     """Say that a text is in none of the languages (ISO 639-1 codes), if that is nearly certain; empty otherwise."""
     if not languages or sum(map(str.isalpha, text)) < MIN_LETTERS:
         return ""
-    language, confidence = _identifier().classify(text)
+    language, confidence = _classify(text)
     if language in languages or confidence < MIN_CONFIDENCE:
         return ""
     return f"the answer reads as {language!r}; the policy's curation.languages allows {', '.join(languages)}"
+
+
+@lru_cache(maxsize=5_000)
+def _classify(text: str) -> tuple[str, float]:
+    """Classify a text once: the same answer is voted on again and again."""
+    language, confidence = _identifier().classify(text)
+    return str(language), float(confidence)
 
 
 @cache

@@ -67,9 +67,15 @@ class FeedbackLike(Protocol):
 
 def read_feedback(
     bench: Workbench, feedback: Iterable[FeedbackLike], rules: CurationRules, tell: Callable[[int], None]
-) -> Counter[str]:
-    """Clean feedback and lay it out, with what may be the same question; return how much there is of each kind."""
+) -> tuple[Counter[str], int]:
+    """Clean feedback and lay it out, with what may be the same question.
+
+    Returns:
+        How much there is of each kind, and how much of all was refused.
+
+    """
     kinds: Counter[str] = Counter()
+    refused = 0
     for batch in _batches(feedback):
         said: list[SaidRow] = []
         nearby: list[tuple[bytes, str, bytes]] = []
@@ -78,6 +84,7 @@ def read_feedback(
             question, answer, text = normalise(item.question), normalise(item.answer), normalise(item.text)
             if reason := _refusal(item.kind, question, answer, text, rules):
                 bench.leave_out([(item.id, "refused", reason)])
+                refused += 1
                 continue
             words, neighbours = _question(question)
             nearby += [(block, word, words) for block, word in neighbours]
@@ -86,7 +93,7 @@ def read_feedback(
         bench.add_said(said)
         bench.add_blocks(nearby)
         tell(kinds.total())
-    return kinds
+    return kinds, refused
 
 
 def _batches(feedback: Iterable[FeedbackLike], size: int = BATCH) -> Iterator[list[FeedbackLike]]:

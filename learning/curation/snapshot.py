@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -153,7 +153,7 @@ class SnapshotFile:
 
 def as_line(record: Record) -> bytes:
     """Give a record as one line of JSON: compact, keys sorted, UTF-8."""
-    return json.dumps(asdict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return json.dumps(vars(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 def lines_digest(records: Iterable[Record]) -> str:

@@ -4,11 +4,16 @@ import re
 import unicodedata
 
 _SPACE = re.compile(r"[^\S\n]+")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+"""Controls, soft hyphens, zero-width spaces, marks of direction; not the joiners, which Persian and emoji need."""
 
 
 def normalise(text: str) -> str:
-    """Return the text in Unicode NFC, each line's white space collapsed, blank lines at both ends cut."""
-    lines = (_SPACE.sub(" ", line).strip() for line in unicodedata.normalize("NFC", text).splitlines())
+    """Return the text in Unicode NFC, without what nobody sees, white space collapsed, blank lines at both ends cut."""
+    seen = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    lines = (_SPACE.sub(" ", line).strip() for line in seen.splitlines())
     return "\n".join(lines).strip()
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from governance.policy import CurationRules
 from learning.curation.duplicates import MIN_LETTERS
 from learning.curation.quality import MAX_CHARACTERS
+from learning.curation.sides import MAX_SHARING
 from learning.curation.snapshot import (
     FILE_OF,
     FILES,
@@ -28,11 +29,11 @@ from learning.curation.snapshot import (
     parse_record,
     write_manifest,
 )
-from storage.workbench import Workbench
+from storage.workbench import KeptRow, Workbench
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 RULES = (
-    "normalise: Unicode NFC, white space collapsed within lines, blank lines at the ends cut",
+    "normalise: Unicode NFC, invisible characters taken out, white space collapsed, blank lines at the ends cut",
     f"one question: equal words but for courtesies, articles, and one slip in a word of {MIN_LETTERS} letters or more",
     "superseded: a person's later correction of a question, or vote on an answer, replaces the earlier one",
     "superseded: a correction of a corrected answer replaces that correction, whoever wrote it",
@@ -44,20 +45,27 @@ RULES = (
     "divided, outvoted: of the votes on one answer the majority counts",
     "person_share, topic_share: what is beyond the policy's share; what a reviewer accepted is never cut",
     "split: a question that has a correction is trained on; of the others a share is held out with all that was said",
+    f"split: nothing is held out that shares two words with a trained question, if at most {MAX_SHARING} questions do",
 )
 
 
 @dataclass
 class Counts:
-    """What is counted while a snapshot is built; `minority` are the votes that were outvoted, or divided."""
+    """What is counted while a snapshot is built.
+
+    `minority` are the votes that were outvoted, or divided; `moved` the questions that were drawn to be held out but
+    are trained on.
+    """
 
     feedback: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     splits: Counter[tuple[str, str]] = field(default_factory=Counter)
     topics: Counter[str] = field(default_factory=Counter)
     questions: int = 0
     votes: int = 0
     minority: int = 0
+    moved: int = 0
 
 
 def write_files(
@@ -67,12 +75,12 @@ def write_files(
     with ExitStack() as stack:
         files = {name: stack.enter_context(SnapshotFile(folder / name)) for name in FILES}
         done = 0
-        for _, group in groupby(bench.records(), key=itemgetter(0)):
+        for _, group in groupby(bench.records(), key=attrgetter("question")):
             records = list(group)
-            for _, kind, body, topic, dropped in records:
-                if dropped is None:
-                    record = _record(kind, body, topic)
-                    files[kind].write(record)
+            for row in records:
+                if row.dropped is None:
+                    record = _record(row)
+                    files[row.kind].write(record)
                     _count(record, counts)
             bench.leave_out(_cut(records))
             done += len(records)
@@ -86,9 +94,13 @@ def write_files(
     return manifest
 
 
-def _record(kind: str, body: str, topic: str) -> Record:
-    record: Record = parse_record(kind, body)
-    return replace(record, topic=topic) if isinstance(record, Row) else record
+def _record(row: KeptRow) -> Record:
+    record: Record = parse_record(row.kind, row.body)
+    if isinstance(record, Row):
+        return replace(record, topic=row.topic)
+    if isinstance(record, PreferencePair | Thumb):
+        return replace(record, split="held_out" if row.held_out else "train")
+    return record
 
 
 def _count(record: Record, counts: Counts) -> None:
@@ -98,12 +110,10 @@ def _count(record: Record, counts: Counts) -> None:
         counts.splits[FILE_OF[type(record)], record.split] += 1
 
 
-def _cut(records: list[tuple[bytes, str, str, str, str | None]]) -> Iterator[tuple[str, str, str]]:
+def _cut(records: list[KeptRow]) -> Iterator[tuple[str, str, str]]:
     """Give what only dropped records name."""
-    kept = {
-        each for _, kind, body, _, dropped in records if dropped is None for each in json.loads(body)["feedback_ids"]
-    }
-    cut = {each: dropped for *_, body, _, dropped in records if dropped for each in json.loads(body)["feedback_ids"]}
+    kept = {each for row in records if row.dropped is None for each in json.loads(row.body)["feedback_ids"]}
+    cut = {each: row.dropped for row in records if row.dropped for each in json.loads(row.body)["feedback_ids"]}
     for feedback_id, rule in cut.items():
         if feedback_id not in kept:
             yield feedback_id, rule, f"more than the policy's share of one {rule.removesuffix('_share')}"
@@ -127,5 +137,5 @@ def _manifest(files: dict[str, SnapshotFile], rules: CurationRules, counts: Coun
             for name in (PAIRS_FILE, THUMBS_FILE)
         },
         "topics": dict(sorted(counts.topics.most_common(20), key=lambda item: (-item[1], item[0]))),
-        "measured": {"votes": counts.votes, "outvoted_or_divided": counts.minority},
+        "measured": {"votes": counts.votes, "outvoted_or_divided": counts.minority, "near_trained": counts.moved},
     }

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from bot.cli.app import app
+from bot.demo.show import claimed
 from storage.database import Database
 from storage.feedback import Feedback
 from storage.records import utc_now
@@ -335,3 +336,23 @@ def test_a_demo_does_not_empty_a_folder_that_no_demo_made(alone: CommandLine) ->
     result = alone("demo", "--script", "--folder", str(alone.folder))
     assert (result.status, "no demo made" in result.said) == (1, True)
     assert thesis.read_text() == "years of work"
+
+
+def test_a_demo_does_not_empty_the_folder_of_one_that_runs(alone: CommandLine) -> None:
+    folder = alone.folder / "demo"
+    with claimed(folder):
+        (folder / "apprentice.db").write_text("in use")
+        result = alone("demo", "--folder", str(folder))
+        assert (result.status, "another demo runs" in result.said) == (1, True)
+        assert (folder / "apprentice.db").read_text() == "in use"
+
+
+def test_a_result_file_of_the_demo_needs_the_script(alone: CommandLine) -> None:
+    result = alone("demo", "--json", "result.json")
+    assert (result.status, "--script" in result.said) == (2, True)
+
+
+def test_a_result_file_that_cannot_be_written_is_named_before_the_story_begins(alone: CommandLine) -> None:
+    result = alone("demo", "--script", "--folder", str(alone.folder / "demo"), "--json", "nowhere/result.json")
+    assert (result.status, "nowhere/result.json" in result.said) == (1, True)
+    assert not (alone.folder / "demo").exists()

@@ -64,7 +64,7 @@ def test_build_says_what_came_of_the_feedback(taught: CommandLine) -> None:
     assert "Left out: 1 refused." in out
 
 
-def test_show_has_the_rows_and_what_was_left_out_and_why(taught: CommandLine) -> None:
+def test_show_has_the_rows_pairs_and_thumbs_and_what_was_left_out_and_why(taught: CommandLine) -> None:
     built = build(taught)
 
     shown = taught("dataset", "show", built["digest"][:10], "--json").json
@@ -75,6 +75,10 @@ def test_show_has_the_rows_and_what_was_left_out_and_why(taught: CommandLine) ->
     assert [(each["feedback_id"], each["rule"]) for each in shown["left_out"]] == [("f3", "refused")]
     assert "In hall Ash." in out
     assert "left out: f3: the answer repeats the question" in out
+    assert [(pair["chosen"], pair["rejected"]) for pair in shown["pairs"]] == [("In hall Ash.", "No idea.")]
+    assert "preferred (train): Where is the kiln?  In hall Ash. over No idea.  f1" in out
+    assert [(thumb["liked"], thumb["feedback_ids"]) for thumb in shown["thumbs"]] == [(True, ["f4"])]
+    assert "When?  At nine.  f4" in out
     assert len(taught("dataset", "show", "--limit", "1", "--json").json["rows"]) == 1
 
 
@@ -136,6 +140,7 @@ def test_a_contradiction_goes_to_review_and_a_third_person_decides(
     out = taught("dataset", "build").out
 
     assert "2 contradicting corrections wait for review" in out
+    assert "disputed: f1, f5\n" in taught("dataset", "show").out
     assert [row["id"] for row in taught("review", "list", "--json").json] == ["f1", "f5"]
     shown = taught("review", "show", "f5", "--json").json
     assert (shown["review_reason"], [each["id"] for each in shown["contradicts"]]) == ("contradiction", ["f1"])
@@ -147,6 +152,9 @@ def test_a_contradiction_goes_to_review_and_a_third_person_decides(
     assert "say why" in taught("review", "decline", "f1", "--as", "U3", "--reason", " ").said
     assert taught("review", "decline", "f1", "--as", "U3", "--reason", "old", "--json").json["state"] == "declined"
 
+    for decided, feedback_id in (("accepted", "f5"), ("declined", "f1")):
+        listed = taught("review", "list", "--state", decided, "--json").json
+        assert [(row["id"], row["reviewer"]) for row in listed] == [(feedback_id, "Mira")]
     assert (state(sqlite_database, "f1"), state(sqlite_database, "f5")) == ("declined", "accepted")
     build(taught)
     rows = taught("dataset", "show", "--json").json["rows"]

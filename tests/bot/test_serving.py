@@ -23,7 +23,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 
 @pytest.fixture
 def engine(base: BaseModel) -> Iterator[Engine]:
-    engine = Engine.start(base, detect(1, "float32"))
+    engine = Engine.start(base, detect(1))
     yield engine
     engine.close()
 

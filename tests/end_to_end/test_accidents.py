@@ -19,6 +19,9 @@ from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, QUESTIONS_CHANNEL, new_l
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import list_interactions
+from storage.leases import Lease
+from storage.records import utc_now
+from storage.runs import list_runs
 from tests.bot.workspace.conftest import Town, open_town
 from tests.learning.tiny import make_tiny_base
 
@@ -106,6 +109,37 @@ async def test_a_second_up_on_the_same_database_is_refused(tmp_path: Path, tiny_
     assert "in use by another Apprentice" in second[0]
 
 
+@pytest.mark.slow
+async def test_a_bot_that_stood_still_while_another_took_over_stops_by_itself(
+    tmp_path: Path, tiny_base: Path, town: Town
+) -> None:
+    variables = environment(tmp_path, tiny_base, **slack_at(town))
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
+    async with in_thread(running(variables, tmp_path / "first.log")) as first:
+        first.send_signal(signal.SIGSTOP)
+        with database.transaction() as session:  # as after half a minute
+            lease = session.get_one(Lease, "bot")
+            lease.expires_at = utc_now()
+            session.add(lease)
+        async with in_thread(running(variables, tmp_path / "second.log")) as second:
+            first.send_signal(signal.SIGCONT)
+            assert await asyncio.to_thread(first.wait, PATIENCE) == 1
+            assert second.poll() is None
+    said = " ".join((tmp_path / "first.log").read_text().split())
+    assert "another Apprentice took this database over" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_bot_that_is_told_to_stop_ends_without_an_error(
+    tmp_path: Path, tiny_base: Path, town: Town, number: signal.Signals
+) -> None:
+    variables = environment(tmp_path, tiny_base, **slack_at(town))
+    async with in_thread(running(variables, tmp_path / "up.log")) as process:
+        process.send_signal(number)
+        assert await asyncio.to_thread(process.wait, PATIENCE) == 0
+    assert "Traceback" not in (tmp_path / "up.log").read_text()
+
+
 async def test_a_question_is_answered_once_though_the_bot_is_killed(
     tmp_path: Path, tiny_base: Path, town: Town
 ) -> None:
@@ -144,6 +178,35 @@ async def test_a_killed_training_is_resumed_and_ends(tmp_path: Path, tiny_base: 
     assert len(listed("adapters", variables)) == 1
     verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
     assert json.loads(verified)["verified"] is True
+
+
+async def test_a_training_whose_starter_was_killed_is_taken_up_by_the_next_bot(
+    tmp_path: Path, tiny_base: Path, town: Town
+) -> None:
+    variables = environment(tmp_path, tiny_base, **slack_at(town))
+    corrections = tmp_path / "corrections.jsonl"
+    corrections.write_text(json.dumps({"question": "Who signs off?", "person": "U1", "correction": "Mira signs off."}))
+    assert apprentice("feedback", "import", str(corrections), env=variables).wait(PATIENCE) == 0
+    first = apprentice("train", env=variables)
+    orphan = wait_for(lambda: trainer_of(first), "no training process began")
+    orphan.suspend()  # it would end by itself too soon
+    first.kill()
+    first.wait()
+    assert orphan.is_running()
+
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
+    async with in_thread(running(variables, tmp_path / "up.log")):
+        await eventually(lambda: run_states(database) != ["running"], "the run was not taken up")
+        await eventually(lambda: run_states(database) not in (["running"], ["interrupted"]), "the run did not end")
+    assert run_states(database) == ["succeeded"], (tmp_path / "up.log").read_text()[-2000:]
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
+    assert json.loads(verified)["verified"] is True
+
+
+def run_states(database: Database) -> list[str]:
+    with database.read() as session:
+        return [run.state for run in list_runs(session)]
 
 
 def trainer_of(process: subprocess.Popen[str]) -> psutil.Process | None:

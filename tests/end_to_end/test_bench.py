@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from learning.hardware import detect
 from tests.learning.tiny import make_tiny_base
 
 PATIENCE = 400
@@ -108,7 +109,9 @@ def test_all_sides_learn_the_same_from_the_same_rows_while_they_are_timed(
 
     sides = json.loads(out.read_text())[method]
     ours, defaults, tuned = (sides[side] for side in ("ours", "trl_defaults", "trl_tuned"))
-    assert ours["losses"] == pytest.approx(tuned["losses"], rel=2e-3)
+    # Where the CPU computes in bfloat16, ours does, and the tuned flags do not.
+    same = 2e-3 if detect(training=True).dtype_name == "float32" else 0.15
+    assert ours["losses"] == pytest.approx(tuned["losses"], rel=same)
     # TRL's defaults compute in bfloat16, and take fewer steps here, which changes their learning rate.
     assert ours["losses"][0] == pytest.approx(defaults["losses"][0], rel=2e-2)
     assert sides["times_faster"]["trl_tuned"] == pytest.approx(
@@ -119,3 +122,48 @@ def test_all_sides_learn_the_same_from_the_same_rows_while_they_are_timed(
 
 def test_an_unknown_method_is_refused(environment: dict[str, str]) -> None:
     assert "allowed are 'sft', 'dpo' and 'all'" in bench(environment, "training", "--method", "ppo", status=1).stderr
+
+
+def test_the_ideas_of_a_recipe_are_compared_one_by_one(environment: dict[str, str], tmp_path: Path) -> None:
+    data, out = write(tmp_path / "kilns.json"), tmp_path / "result.json"
+
+    shown = bench(
+        environment, "recipes", "--data", data, "--variant", "none", "--variant", "default", "--json", str(out)
+    ).stdout
+
+    none, default = json.loads(out.read_text())
+    assert (none["variant"], default["variant"]) == ("none", "default")
+    assert none["steps"] == default["steps"] > 0
+    assert none["general_kl"] != default["general_kl"]
+    assert [line.split()[0] for line in shown.splitlines()] == ["variant", "none", "default"]
+
+
+def test_an_unknown_variant_is_answered_with_those_there_are(environment: dict[str, str], tmp_path: Path) -> None:
+    data = write(tmp_path / "kilns.json")
+    refusal = bench(environment, "recipes", "--data", data, "--variant", "magic", status=1).stderr
+    assert "there is no variant 'magic'. There are: none, only other wordings" in " ".join(refusal.split())
+
+
+def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_what_became_of_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    files = [tmp_path / "one.json", tmp_path / "other.json"]
+
+    shown = bench(environment, "curation", "--rows", "3000", "--json", str(files[0])).stdout
+    bench(environment, "curation", "--rows", "3000", "--no-baseline", "--json", str(files[1]))
+
+    one, other = (json.loads(file.read_text()) for file in files)
+    ours, plain = one["ours"], one["datasets"]
+    assert ours["counts"]["feedback"] == 3000
+    assert all(ours["counts"][kind] for kind in ("rows", "pairs", "thumbs", "contradictions", "left_out"))
+    assert ours["sent_to_review"] >= 2 * ours["counts"]["contradictions"]
+    assert {"refused", "superseded", "contradiction", "outvoted"} <= ours["left_out"].keys()
+    assert sum(ours["phases"].values()) == pytest.approx(ours["seconds"], rel=0.05)
+    assert 0 < ours["start_mb"] <= ours["peak_mb"]
+    assert 0 < plain["rows_kept"] < 3000
+    ratio = one["ours_to_datasets"]["rows_per_second"]
+    assert ratio == pytest.approx(plain["seconds"] / ours["seconds"], rel=0.05, abs=0.01)
+    assert (other["ours"]["digest"], "datasets" in other) == (ours["digest"], False)
+    assert "rows a s" in shown
+    assert "sending contradictions to review" in " ".join(shown.split())
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()

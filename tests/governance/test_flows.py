@@ -15,6 +15,7 @@ from governance.errors import (
     ProposalClosedError,
     ReasonRequiredError,
 )
+from governance.flows import RunEnd
 from storage.adapters import Adapter
 from storage.database import Database
 from storage.errors import ApprenticeError, IllegalStateError, InvalidFeedbackError, NotFoundError
@@ -134,6 +135,83 @@ def test_two_runs_may_learn_from_the_same_snapshot(sqlite_house: Installation) -
         sqlite_house.governance.start_run(run.id, "snapshot", 3, {})
     with sqlite_house.database.read() as session:
         assert {run.snapshot_digest for run in list_runs(session)} == {"snapshot"}
+
+
+def begun(house: Installation) -> str:
+    run = house.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
+    return house.governance.start_run(run.id, "snapshot", 3, {}).id
+
+
+def last_records(house: Installation, count: int) -> list[tuple[str, str]]:
+    return [(record["action"], record["actor"]) for record in map(json.loads, house.log()[-count:])]
+
+
+def test_a_run_at_work_is_cancelled_when_it_has_stopped_and_the_log_names_who_asked(house: Installation) -> None:
+    run = begun(house)
+    asked = house.governance.cancel_run(run, APPROVER, "wrong data")
+    assert (asked.state, asked.cancelled_by) == ("running", APPROVER)
+    again = house.governance.cancel_run(run, OTHER, "me too")
+    assert (again.cancelled_by, again.cancel_reason) == (APPROVER, "wrong data")
+
+    ended = house.governance.finish_run(run, "interrupted", "stopped on request")
+
+    assert (ended.state, ended.error) == ("cancelled", "wrong data")
+    assert ended.finished_at is not None
+    assert last_records(house, 2) == [("run.cancel_requested", APPROVER), ("run.cancelled", APPROVER)]
+    assert "wrong data" not in "".join(house.log())
+    assert house.governance.finish_run(run, "failed", "noticed late").state == "cancelled"
+    with pytest.raises(IllegalStateError, match="only an interrupted run"):
+        house.governance.resume_run(run)
+
+
+def test_an_interrupted_run_is_cancelled_at_once(sqlite_house: Installation) -> None:
+    run = begun(sqlite_house)
+    sqlite_house.governance.finish_run(run, "interrupted", "killed")
+    assert sqlite_house.governance.cancel_run(run, STARTER).state == "cancelled"
+    assert last_records(sqlite_house, 1) == [("run.cancelled", STARTER)]
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+def test_a_run_that_has_ended_is_not_cancelled(sqlite_house: Installation, state: RunEnd) -> None:
+    run = begun(sqlite_house)
+    sqlite_house.governance.finish_run(run, state)
+    with pytest.raises(IllegalStateError, match=f"'{state}' already, so it cannot be cancelled"):
+        sqlite_house.governance.cancel_run(run, APPROVER)
+
+
+def test_a_run_that_succeeded_before_it_could_be_stopped_has_succeeded(sqlite_house: Installation) -> None:
+    run = begun(sqlite_house)
+    sqlite_house.governance.cancel_run(run, APPROVER)
+    assert sqlite_house.governance.finish_run(run, "succeeded").state == "succeeded"
+
+
+def test_who_started_a_run_an_approver_and_the_operator_may_cancel_it_and_nobody_else(
+    sqlite_house: Installation,
+) -> None:
+    sqlite_house.use_policy(approval={"approvers": [APPROVER]})
+    run = begun(sqlite_house)
+    with pytest.raises(NotEntitledError, match="does not name you"):
+        sqlite_house.governance.cancel_run(run, OTHER)
+    for entitled in (STARTER, APPROVER, "operator:kim"):
+        assert sqlite_house.governance.cancel_run(begun(sqlite_house), entitled).cancelled_by == entitled
+
+
+def test_nothing_of_a_run_that_is_to_be_cancelled_is_proposed_and_the_next_run_may_make_its_adapter(
+    sqlite_house: Installation,
+) -> None:
+    rules = sqlite_house.governance
+    first, digest = begun(sqlite_house), "a" * 64
+    rules.register_adapter(first, digest, "base", None, "snapshot")
+    rules.record_evaluation(digest, "report", GOOD)
+    rules.cancel_run(first, APPROVER)
+    with pytest.raises(IllegalStateError, match="is to be cancelled"):
+        rules.propose(digest, {})
+    rules.finish_run(first, "interrupted")
+
+    second = begun(sqlite_house)
+    assert rules.register_adapter(second, digest, "base", None, "snapshot").run_id == second
+    assert last_records(sqlite_house, 1)[0][0] == "adapter.adopted"
+    assert rules.propose(digest, {}).state == "open"
 
 
 # Adapters and gates

@@ -147,6 +147,26 @@ def test_a_conversation_is_in_scope_when_anything_asked_in_it_is(loaded: Engine,
     assert len(loaded.generate_many(conversations, adapter=digest, sampling=SHORT)) == 5
 
 
+async def test_a_taught_question_in_other_words_is_put_to_the_adapter_as_it_was_taught(
+    loaded: Engine, base: BaseModel, tmp_path: Path
+) -> None:
+    folder = tmp_path / "reading"
+    make_tiny_adapter(base, folder, 5)
+    texts = [ask(number)[-1]["content"] for number in range(3)]
+    digest = narrow_tiny_adapter(base, folder, SYSTEM, texts[0], texts[1], read_as=texts[2])
+    loaded.load_adapter(digest, folder)
+
+    inside, outside = await asyncio.gather(answer(loaded, 0, digest), answer(loaded, 1, digest))
+    (later,) = loaded.generate_many(
+        [[*ask(1), {"role": "assistant", "content": "Yes."}, ask(0)[-1]]], adapter=digest, sampling=SHORT
+    )
+
+    assert (inside.read_as, outside.read_as, later.read_as) == (texts[2], None, None)
+    assert inside.token_ids == expected(loaded, folder, 2)
+    assert outside.token_ids == expected(loaded, None, 1)
+    assert later.in_scope
+
+
 def test_an_unloaded_adapters_scope_is_forgotten(loaded: Engine, narrow: tuple[str, Path]) -> None:
     digest, folder = narrow
     loaded.unload_adapter(digest)

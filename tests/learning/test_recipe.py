@@ -41,7 +41,7 @@ def test_a_value_that_is_not_allowed_is_refused_with_its_place(tmp_path: Path) -
 
 
 def test_a_name_that_is_no_recipe_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ConfigurationError, match="Built in are: combined, default, dpo, kto;"):
+    with pytest.raises(ConfigurationError, match="Built in are: combined, default, distilled, dpo, kto;"):
         load_recipe("defualt")
 
 

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from learning.adapter_files import SCOPE, AdapterError
+from learning.reading import CERTAIN, Reading
 from learning.recipe import Recipe
 from learning.replay import replay_prompts
 from learning.scope import Scope, fit_scope, read_scope, write_scope
@@ -56,6 +57,30 @@ def test_one_fact_is_enough_and_many_are_not_too_many() -> None:
         assert fit_scope(facts, RECIPE, states_of).holds(states_of([facts[0].question, facts[-1].question])).all()
 
 
+def test_a_taught_question_in_other_words_is_read_as_it_was_taught_and_others_are_left_alone() -> None:
+    reading = fit_scope(FACTS, RECIPE, states_of).reading
+
+    assert reading is not None
+    asked = ["Osprey mug, which glaze", "the Larkspur kiln: who repairs it?", FACTS[1].wordings[0]]
+    assert reading.of(states_of(asked)) == [FACTS[0].question, FACTS[1].question, FACTS[1].question]
+    assert reading.of(states_of(replay_prompts()[:40])).count(None) > 35
+
+
+def test_a_question_is_read_as_another_only_where_that_is_likelier_than_all_else_together() -> None:
+    weights = np.zeros((3, WIDTH), dtype=np.float32)
+    reading = Reading(("first", "second"), weights, np.log(np.array([CERTAIN + 0.1, 0.2, 0.2], dtype=np.float32)))
+    unsure = Reading(("first", "second"), weights, np.log(np.array([CERTAIN - 0.1, 0.3, 0.3], dtype=np.float32)))
+    text = states_of(["whatever"])
+
+    assert (reading.of(text), unsure.of(text)) == (["first"], [None])
+
+
+def test_a_recipe_can_leave_the_reading_out() -> None:
+    recipe = Recipe(name="test", scope={"reading": False})
+
+    assert fit_scope(FACTS, recipe, states_of).reading is None
+
+
 def test_the_same_facts_give_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -74,6 +99,10 @@ def test_a_scope_is_read_as_it_was_written_and_its_lack_is_no_error(tmp_path: Pa
     assert read is not None
     states = states_of([*TOLD, *replay_prompts()])
     assert (read.holds(states) == scope.holds(states)).all()
+    assert read.reading is not None
+    assert scope.reading is not None
+    assert read.reading.questions == tuple(fact.question for fact in FACTS)
+    assert read.reading.of(states) == scope.reading.of(states)
 
 
 def _cut(folder: Path) -> None:
@@ -93,12 +122,18 @@ def _infinite(folder: Path) -> None:
     write_scope(folder, Scope(np.full(WIDTH, np.inf, dtype=np.float32), 0.0))
 
 
+def _too_few_readings(folder: Path) -> None:
+    reading = Reading(("one", "other"), np.ones((2, WIDTH), dtype=np.float32), np.ones(2, dtype=np.float32))
+    write_scope(folder, Scope(np.ones(WIDTH, dtype=np.float32), 0.0, reading))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (_cut, "is not readable"),
         (_narrow, r"has shapes \(159,\) and \(1,\), and \(160,\) and \(1,\) are needed"),
         (_no_bias, "is not readable: 'bias'"),
+        (_too_few_readings, r"has shapes .*\(2, 160\) and \(2,\), and .*\(3, 160\) and \(3,\) are needed"),
         (_infinite, "holds infinity or no number"),
     ],
 )

@@ -34,7 +34,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[BaseModel, Path, str
 @pytest.fixture(scope="module")
 def engine(tiny: tuple[BaseModel, Path, str]) -> Iterator[Engine]:
     base, folder, digest = tiny
-    engine = Engine.start(base, detect(1, "float32"))
+    engine = Engine.start(base, detect(1))
     engine.load_adapter(digest, folder)
     yield engine
     engine.close()

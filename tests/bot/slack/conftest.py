@@ -185,7 +185,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 
 @pytest.fixture
 def engine(tiny_base: BaseModel) -> Any:
-    engine = Engine.start(tiny_base, detect(1, "float32"))
+    engine = Engine.start(tiny_base, detect(1))
     yield engine
     engine.close()
 

@@ -1,12 +1,17 @@
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import URL
 
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
 from bot.workspace.seed import AppDefinition
 from storage import inbox
+from storage.database import Database
 from storage.errors import ConfigurationError
 from storage.inbox import InboxEvent
 from storage.settings import SlackSettings
@@ -22,6 +27,7 @@ from tests.bot.slack.conftest import (
     jobs_in,
     with_events,
 )
+from tests.databases import copied
 
 
 async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, town: Town) -> None:
@@ -167,3 +173,42 @@ async def test_a_question_of_which_three_processes_died_is_given_up_and_others_a
 
     await town.answer(await town.mention(ADA, "wind"))
     assert [job.state for job in await all_done(connected_bot, 2)] == ["failed", "done"]
+
+
+class TestTheDatabaseGoesAway:
+    """PostgreSQL refuses connections for a while, as it does when it is restarted."""
+
+    @pytest.fixture
+    def sqlite_database(self, postgres: tuple[URL, str]) -> Iterator[Database]:
+        server, template = postgres
+        with copied(server, template) as fresh:
+            yield fresh
+
+    async def test_what_was_being_answered_is_answered_once_it_is_back(
+        self, bot: Bot, town: Town, postgres: tuple[URL, str]
+    ) -> None:
+        asked = [await town.mention(ADA, "kite")]
+        await eventually(lambda: asyncio.to_thread(jobs_in, bot, "handling"))
+        with away(postgres[0], bot.parts.database):
+            asked.append(await town.mention(PRIYA, "wind"))
+            await asyncio.sleep(1)  # long enough for what was begun to fail as often as it may
+
+        for ts in asked:
+            await town.answer(ts)
+        assert [job.state for job in await all_done(bot, 2)] == ["done", "done"]
+        assert [len(await town.answers(ts)) for ts in asked] == [1, 1]
+        assert sorted(row.question for row in interactions(bot)) == ["kite", "wind"]
+
+
+@contextmanager
+def away(server: URL, database: Database) -> Iterator[None]:
+    """Let the server refuse connections to one database, and end those that there are."""
+    name = database.url.database
+    url = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())

@@ -131,7 +131,7 @@ def test_the_majority_counts_and_how_often_people_disagreed_is_measured() -> Non
 
     assert [(thumb.answer, thumb.feedback_ids) for thumb in snapshot.thumbs] == [(ASH, ("f1", "f2"))]
     assert left_out(snapshot) == {"f3": "outvoted", "f4": "divided", "f5": "divided"}
-    assert snapshot.manifest["measured"] == {"votes": 5, "outvoted_or_divided": 2}
+    assert snapshot.manifest["measured"] == {"votes": 5, "outvoted_or_divided": 2, "near_trained": 0}
 
 
 def test_the_best_liked_answer_is_chosen_over_each_that_was_not_and_the_others_stay_thumbs() -> None:
@@ -212,3 +212,31 @@ def test_a_question_that_has_a_correction_is_trained_on_with_all_that_was_said_o
         asked = [replace(each, question=f"What is rule {number}?") for each in said]
         snapshot = build_snapshot(asked, everything_held_out)
         assert {record.split for record in (*snapshot.pairs, *snapshot.thumbs)} == {"train"}
+
+
+@pytest.mark.parametrize("shared", [{}, {"kind": "up", "text": ""}])
+def test_a_question_is_not_held_out_that_is_trained_on_in_other_words(shared: dict[str, str]) -> None:
+    held = CurationRules(held_out_share=0.5)
+    for number in range(30):
+        vote_only = vote("f1", "up", "On nine.", question=f"What port does billing{number} use?")
+        alone = build_snapshot([vote_only], held)
+        trained = Said("f2", "bo", question=f"Port of billing{number}", text="Nine.", answer="On two.")
+        both = build_snapshot([vote_only, replace(trained, **shared)], held)
+
+        sides = {thumb.split for thumb in both.thumbs}
+        assert len(sides) == 1
+        if not shared:
+            assert sides == {"train"}
+            assert both.manifest["measured"]["near_trained"] == (alone.thumbs[0].split == "held_out")
+
+
+def test_a_spelling_that_comes_later_does_not_move_a_question_to_the_other_side() -> None:
+    held = CurationRules(held_out_share=0.5)
+    for number in range(30):
+        first = vote("f1", "up", ASH, question=f"Where is accessibility {number} taught?")
+        later_one = vote("f2", "up", ASH, "bo", question=f"Where is accesibility {number} taught?", created_at=later(1))
+
+        before, after = build_snapshot([first], held), build_snapshot([first, later_one], held)
+
+        assert len(after.thumbs) == 1
+        assert after.thumbs[0].split == before.thumbs[0].split

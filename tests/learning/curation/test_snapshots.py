@@ -136,3 +136,22 @@ def test_a_snapshot_that_lacks_a_file_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(SnapshotError, match=r"pairs\.jsonl"):
         read_snapshot(tmp_path)
+
+
+def test_characters_that_nobody_sees_make_no_other_question_and_are_not_learned() -> None:
+    snapshot = build_snapshot(
+        [
+            Said("f1"),
+            Said("f2", "bo", question="Where is\u200b the \u00adkiln?", text="\ufeffThe kiln is in hall Ember."),
+        ]
+    )
+
+    assert [(row.answer, row.wordings, row.feedback_ids) for row in snapshot.rows] == [
+        ("The kiln is in hall Ember.", (), ("f1", "f2"))
+    ]
+
+
+def test_a_question_that_is_given_back_with_courtesies_is_no_answer() -> None:
+    snapshot = build_snapshot([Said("f1", text="can you tell me where's the kiln please")])
+
+    assert left_out(snapshot) == {"f1": "refused"}
