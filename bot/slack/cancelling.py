@@ -12,7 +12,7 @@ from bot.slack.jobs import Cancellation
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import NOT_CHANGEABLE
 from bot.slack.refusals import error_code
-from bot.slack.run_message import event_of, read_standing, run_message
+from bot.slack.run_message import event_of, plan_of, read_standing, run_message
 from bot.slack.whisper import whisper
 from learning.cancelling import cancel
 from storage.errors import ApprenticeError
@@ -51,7 +51,7 @@ class CancelDesk:
             standing, progress = await asyncio.to_thread(read_standing, self._parts.database, job.run_id)
             if standing.cancellable:
                 return
-            text, content = run_message(event_of(job.run_id, progress), standing)
+            text, content = run_message(event_of(job.run_id, progress), standing, plan_of(progress))
             try:
                 await self._client.chat_update(channel=job.channel, ts=job.message_ts, text=text, blocks=content)
             except SlackApiError as error:

@@ -1,10 +1,14 @@
 """A training run's message: what the run does now, or how it ended; a button to cancel it while that is possible."""
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
+from pydantic import ValidationError
+
 from bot.slack import blocks
 from learning.pipeline import RunEvent
+from learning.plan import Plan
 from storage.database import Database
 from storage.people import names_of
 from storage.runs import ACTIVE, find_run
@@ -48,8 +52,15 @@ def read_standing(database: Database, run_id: str) -> tuple[Standing, dict[str, 
 def event_of(run_id: str, progress: dict[str, Any]) -> RunEvent:
     """Give back the event that was kept with a run; another version may have kept other figures of it."""
     known = {field.name for field in fields(RunEvent)}
-    kept = {name: value for name, value in progress.items() if name in known}
+    kept = {name: value for name, value in progress.items() if name in known and name != "plan"}
     return RunEvent(**{"phase": "", "message": "", **kept, "run_id": run_id})
+
+
+def plan_of(progress: dict[str, Any]) -> str:
+    """Return the plan that was kept with a run, in words; empty when there is none, or one of another version."""
+    with suppress(ValidationError):
+        return Plan.model_validate(progress.get("plan")).sentence()
+    return ""
 
 
 def run_message(event: RunEvent, standing: Standing, plan: str = "") -> tuple[str, blocks.Blocks]:

@@ -57,6 +57,15 @@ def test_a_run_is_shown_with_progress_curve_log_and_files(apprentice: CommandLin
     assert content["seconds"] >= 0
 
 
+def test_the_plan_of_a_run_is_in_the_list_for_scripts(apprentice: CommandLine, house: Installation, run: str) -> None:
+    house.governance.note_progress(run, {"phase": "training", "plan": {"steps": 8}})
+
+    (listed,) = apprentice("runs", "--json").json
+
+    assert listed["plan"] == {"steps": 8}
+    assert "plan" not in apprentice("runs").out
+
+
 def test_the_curve_of_a_run_is_there_when_its_folder_is_lost(
     apprentice: CommandLine, house: Installation, run: str
 ) -> None:

@@ -22,6 +22,20 @@ async def test_a_run_is_one_message_that_is_brought_up_to_date(bot: Bot, town: T
     assert "9 of 10" in str(message["blocks"])
 
 
+async def test_the_plan_of_a_run_stays_in_its_message_while_it_trains(bot: Bot, town: Town) -> None:
+    progress = RunProgress(bot.parts, bot.client)
+    for event in (
+        RunEvent("run_1", "plan", "24 steps, 2,000 MB <at most>", plan={"steps": 24}),
+        RunEvent("run_1", "training", "loss 2.00", step=1, total=24),
+    ):
+        progress.on_event(event)
+        await progress.show(event)
+
+    (message,) = await town.history(MARCUS, APPROVALS)
+    assert "1 of 24" in str(message["blocks"])
+    assert "Plan: 24 steps, 2,000 MB &lt;at most&gt;" in str(message["blocks"])
+
+
 def test_a_phase_of_unknown_length_has_no_bar() -> None:
     assert progress_line(RunEvent("run_1", "curation", "reading feedback")) == (
         "*Training run* `run_1`: curation. reading feedback"
