@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -577,6 +578,18 @@ def _cancel_on_signal() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def _end_with_parent() -> None:
+    """Stop, as on SIGTERM, soon after the process that started this one is gone: nobody would take the adapter."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main(arguments: Sequence[str], do: Callable[[Path], None] = run) -> int:
     """Run the job and return the exit code: 0 done, CANCELLED_CODE on SIGTERM, FAILED_CODE with error.json."""
     folder = Path(arguments[0])
@@ -599,4 +612,5 @@ def main(arguments: Sequence[str], do: Callable[[Path], None] = run) -> int:
 
 
 if __name__ == "__main__":
+    _end_with_parent()
     sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,8 @@ from storage.runs import list_runs
 from tests.bot.workspace.conftest import Town, open_town
 from tests.learning.tiny import make_tiny_base
 
-PATIENCE = 90
+PATIENCE = 240
+"""Seconds; it takes as long only on a machine that is busy with other things."""
 Found = TypeVar("Found")
 
 
@@ -180,6 +181,8 @@ async def test_a_killed_training_is_resumed_and_ends(tmp_path: Path, tiny_base: 
     assert json.loads(verified)["verified"] is True
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_a_training_whose_starter_was_killed_is_taken_up_by_the_next_bot(
     tmp_path: Path, tiny_base: Path, town: Town
 ) -> None:
@@ -190,18 +193,22 @@ async def test_a_training_whose_starter_was_killed_is_taken_up_by_the_next_bot(
     first = apprentice("train", env=variables)
     orphan = wait_for(lambda: trainer_of(first), "no training process began")
     orphan.suspend()  # it would end by itself too soon
-    first.kill()
-    first.wait()
-    assert orphan.is_running()
+    try:
+        first.kill()
+        first.wait()
+        assert orphan.is_running()
 
-    database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
-    async with in_thread(running(variables, tmp_path / "up.log")):
-        await eventually(lambda: run_states(database) != ["running"], "the run was not taken up")
-        await eventually(lambda: run_states(database) not in (["running"], ["interrupted"]), "the run did not end")
-    assert run_states(database) == ["succeeded"], (tmp_path / "up.log").read_text()[-2000:]
-    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
-    verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
-    assert json.loads(verified)["verified"] is True
+        database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
+        async with in_thread(running(variables, tmp_path / "up.log")):
+            await eventually(lambda: run_states(database) != ["running"], "the run was not taken up")
+            await eventually(lambda: run_states(database) not in (["running"], ["interrupted"]), "the run did not end")
+        assert run_states(database) == ["succeeded"], (tmp_path / "up.log").read_text()[-2000:]
+        assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+        verified, _ = apprentice("audit", "verify", "--json", env=variables).communicate(timeout=PATIENCE)
+        assert json.loads(verified)["verified"] is True
+    finally:
+        with suppress(psutil.Error):
+            orphan.kill()  # where the test failed it is still there, suspended
 
 
 def run_states(database: Database) -> list[str]:

@@ -2,7 +2,10 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -255,6 +258,30 @@ def test_a_killed_training_resumes_to_the_adapter_of_an_undisturbed_one(
     resumed = train(make_job(40), tmp_path / "killed", ignore)
 
     assert folder_digest(resumed.adapter_folder) == folder_digest(undisturbed.adapter_folder)
+
+
+STARTER = """
+import sys
+from pathlib import Path
+from learning.training import TrainingJob, train
+train(TrainingJob.model_validate_json(sys.argv[1]), Path(sys.argv[2]), lambda event: None)
+"""
+
+
+def test_a_trainer_whose_starter_was_killed_ends_by_itself(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, make_job(4_000).model_dump_json(), str(folder)])
+    while not any(event.step for event in read_progress(folder)):
+        assert starter.poll() is None
+        time.sleep(0.05)
+    starter.kill()
+    starter.wait()
+
+    while running_trainer(folder) is not None:
+        time.sleep(0.05)
+    assert not (folder / "result.json").exists()
 
 
 def test_training_that_is_cancelled_can_be_resumed(make_job: Callable[..., TrainingJob], tmp_path: Path) -> None:
