@@ -13,6 +13,8 @@ from learning.base_model import BUILTIN
 from tests.learning.tiny import make_tiny_base
 
 PATIENCE = 1500
+"""Seconds for one command, which starts up to three processes a model: a minute alone, far more on a busy machine."""
+pytestmark = pytest.mark.timeout(PATIENCE)
 HOSPITAL = Path(__file__).parent.parent / "benchmarks" / "hospital.json"
 BENCHMARK = {
     "name": "kilns",
@@ -118,7 +120,6 @@ def test_nothing_measured_ends_with_status_1_and_what_to_do(tmp_path: Path, data
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(PATIENCE)
 def test_the_built_in_model_is_recommended_over_one_that_knows_nothing(tmp_path: Path) -> None:
     rival = str(tiny(tmp_path, "rival", "---\nlicense: mit\n---\n"))
     torn = shutil.copytree(rival, tmp_path / "torn")
