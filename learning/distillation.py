@@ -6,7 +6,6 @@ is asked once a fact, before the first step; what it says to the student's own a
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from learning.durable import write_json
 from learning.encoding import Encoder
 from learning.losses import buckets
 from learning.packing import IGNORED, TokenRow, body_and_head, collate, packed_hidden, packed_step, packs
@@ -143,7 +143,8 @@ class Teacher:
             self._recipe,
             _seed_of(self._seed, step),
         )
-        _write(path, answers)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, answers)
         return answers
 
 
@@ -195,14 +196,3 @@ def _seed_of(seed: int, step: int) -> int:
 
 def _on(model: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.to(model.device) for name, tensor in inputs.items()}
-
-
-def _write(path: Path, answers: Sequence[Sequence[int]]) -> None:
-    """Write the answers so that they outlive a kill or a power cut at any later moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(answers, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)

@@ -1,7 +1,7 @@
 """The plan of a training run: what the machine, the base model, the recipe and the data ask for, decided before it.
 
 `make_plan` decides, without touching anything; the trainer keeps the plan in plan.json, so that a resumed run does as
-it was planned. docs/decisions/0010 says how; docs/benchmarks.md how far estimates were off.
+it was planned. docs/decisions/0010 says how; a run's result.json how far its estimates were off.
 """
 
 import json

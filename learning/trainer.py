@@ -33,6 +33,7 @@ from learning.adapter_files import CONFIG, MANIFEST, SCOPE, WEIGHTS, AdapterMani
 from learning.base_model import BaseModel, load, skeleton
 from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.distillation import Teacher
+from learning.durable import write_json
 from learning.encoding import Encoder
 from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
@@ -230,16 +231,15 @@ def run(folder: Path) -> None:
     plan = _plan(job, folder, hardware, shape, encoder.prefix(), rows, clock())
     progress.write("plan", message=plan.sentence(), plan=plan.model_dump(mode="json"))
     tuned = _begin(job, model)
-    rows = rows[: plan.steps]
-    parts = _parts(tuned, encoder.prefix(), rows, plan, job.recipe)
+    rows = list(with_references(tuned, encoder.prefix(), rows[: plan.steps]))
+    parts = _parts(encoder.prefix(), rows, plan, job.recipe)
     started = time.monotonic()
     reporter = Reporter(progress, plan, clock)
     trainer = _trainer(job, folder, plan, tuned, tokenizer, Dataset.from_list(parts), reporter)
     trainer.weights = _weights(job.recipe, measured_disagreement(snapshot))
     if job.recipe.distillation.weight:
         samples = folder / "checkpoints" / "samples"
-        whole = list(with_references(tuned, encoder.prefix(), rows))
-        trainer.teacher = Teacher(tuned, encoder, facts_of(snapshot), whole, job.recipe, samples, progress.write)
+        trainer.teacher = Teacher(tuned, encoder, facts_of(snapshot), rows, job.recipe, samples, progress.write)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
     scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
     progress.write("saving the adapter")
@@ -260,7 +260,7 @@ def run(folder: Path) -> None:
         "plan": plan.model_dump(mode="json"),
         **_against_plan(plan, reporter.seconds_per_step),
     }
-    _write_last(folder / "result.json", result)
+    write_json(folder / "result.json", result)
 
 
 def _clock(folder: Path) -> Callable[[], float]:
@@ -293,7 +293,7 @@ def _plan(
     speed = recorded_speed(runs, machine) or _measured_speed(hardware, shape, next(loads()).tokens)
     memory = device_memory(hardware.device)
     plan = make_plan(hardware, shape, job.recipe, loads, memory, speed, recorded_evaluation(runs, machine), spent)
-    _write_last(folder / PLAN, plan.model_dump(mode="json"))
+    write_json(folder / PLAN, plan.model_dump(mode="json"))
     return plan
 
 
@@ -322,11 +322,11 @@ def _against_plan(plan: Plan, seconds_per_step: float | None) -> dict[str, float
 
 
 def _parts(
-    model: Any, prefix: Sequence[int], rows: Sequence[Sequence[TokenRow]], plan: Plan, recipe: Recipe
+    prefix: Sequence[int], rows: Sequence[Sequence[TokenRow]], plan: Plan, recipe: Recipe
 ) -> list[dict[str, list[Any]]]:
     """Pack the steps, each into as many sequences as planned."""
     steps = [split_step(step, plan.parts) for step in rows]
-    packed = [packed_step(prefix, part) for part in with_references(model, prefix, list(itertools.chain(*steps)))]
+    packed = [packed_step(prefix, part) for part in itertools.chain(*steps)]
     if plan.parts == 1:
         return packed
     shares = itertools.chain.from_iterable(part_shares(step, recipe.wordings.first_weight) for step in steps)
@@ -531,15 +531,6 @@ def _make_portable(path: Path) -> None:
     path.write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _write_last(path: Path, content: dict[str, Any]) -> None:
-    draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-
-
 def _explain(error: BaseException, folder: Path) -> dict[str, str]:
     """Say what happened, to what, and what to do next."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -600,13 +591,13 @@ def main(arguments: Sequence[str], do: Callable[[Path], None] = run) -> int:
         return CANCELLED_CODE
     except MemoryBudgetExceeded as error:
         _remove_what_was_begun(folder)
-        _write_last(folder / "error.json", _explain(error, folder))
+        write_json(folder / "error.json", _explain(error, folder))
         return FAILED_CODE
     except Exception as error:  # noqa: BLE001 - the last place that can tell the parent
         import traceback  # noqa: PLC0415
 
         traceback.print_exc()
-        _write_last(folder / "error.json", _explain(error, folder))
+        write_json(folder / "error.json", _explain(error, folder))
         return FAILED_CODE
     return 0
 

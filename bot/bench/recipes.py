@@ -29,13 +29,6 @@ class Idea:
     undone: Changes
 
 
-BARE: Changes = {
-    "wordings": {"original_share": 1.0, "first_weight": 1.0},
-    "optimizer": {"b_ratio": 1.0},
-    "replay": {"rows_per_step": 0},
-    "scope": {"enabled": False, "reading": False},
-}
-"""No idea at all: each fact in the words of its question, as often as the default recipe shows it."""
 PAIRS: Changes = {
     "pairs_per_step": 2, "per_pair": 5, "weight": 0.2, "chosen_weight": 0.2, "label_smoothing": "measured",
 }  # fmt: skip
@@ -52,9 +45,14 @@ IDEAS: Mapping[str, Idea] = {
 
 
 def variants() -> Iterator[tuple[str, Recipe]]:
-    """Give each variant's name and recipe: nothing, each idea alone, all of the default, less or more one."""
+    """Give each variant's name and recipe: none of the ideas, each alone, all of the default, less or more one.
+
+    Without any of them, each fact comes in the words of its question, as often as the default recipe shows it.
+    """
     default = load_recipe("default")
-    bare = _changed(default, BARE)
+    bare = default
+    for idea in IDEAS.values():
+        bare = _changed(bare, idea.undone)
     yield "none", bare
     for name, idea in IDEAS.items():
         yield f"only {name}", _changed(bare, idea.done)
