@@ -120,7 +120,7 @@ class Examiner:
             system_prompt=self.settings.model.system_prompt,
             cache_folder=str(self.settings.cache_folder),
             threads=self.settings.inference.threads,
-            dtype=self.settings.inference.dtype,
+            dtype=self.settings.training.dtype,
         )
         return _trial(job, folder / "train", estimate, asked, tell)
 
