@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 from trl.experimental.sdft.loss_utils import add_tail_bucket, compute_divergence
 
@@ -18,7 +17,7 @@ from learning.losses import LossWeights, buckets, divergence, step_loss
 from learning.packing import TokenRow
 from learning.recipe import Recipe
 from learning.wordings import Fact
-from tests.learning.tiny import make_tiny_base
+from tests.learning.tiny import make_tiny_base, make_tiny_tuned
 
 SYSTEM = "Be brief."
 FACTS = [Fact("Where is the kiln?", "In hall Ember."), Fact("Who fires pots?", "Ines fires pts")]
@@ -40,9 +39,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(base: Path) -> Any:
-    torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-    return get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    return make_tiny_tuned(base)
 
 
 @pytest.fixture

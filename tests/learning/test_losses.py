@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from learning.losses import FIRST_TOKENS, LossWeights, row_logprobs, step_loss
 from learning.packing import IGNORED, Role, TokenRow, collate, packed_step
-from tests.learning.tiny import make_tiny_base
+from tests.learning.tiny import make_tiny_base, make_tiny_tuned
 
 PREFIX = [10, 65, 66]
 QUESTIONS = ["Where is the kiln?", "Who fires pots?", "When?"]
@@ -28,9 +27,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(base: Path) -> Any:
-    torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-    return get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    return make_tiny_tuned(base)
 
 
 def loss_of(model: Any, rows: list[TokenRow], **weights: float) -> float:

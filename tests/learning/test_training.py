@@ -354,13 +354,19 @@ def test_a_run_over_its_time_budget_is_planned_shorter_so_that_its_rate_still_fa
     assert (result.steps, result.planned_steps) == (1, 1)
 
 
+def plan_of_a_killed_run(job: TrainingJob, folder: Path) -> dict[str, Any]:
+    """Train until the trainer is killed at step 5; return the plan that it left."""
+    with pytest.raises(TrainingInterrupted):
+        train(job, folder, kill_at_step(5, folder))
+    plan: dict[str, Any] = json.loads((folder / "plan.json").read_text())
+    return plan
+
+
 def test_a_resumed_run_keeps_its_plan_whatever_the_machine_is_like_now(
     make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(TrainingInterrupted):
-        train(make_job(40), folder, kill_at_step(5, folder))
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = plan_of_a_killed_run(make_job(40), folder)
     (folder / "plan.json").write_text(json.dumps(plan | {"steps": 20, "seconds_from": "an old clock"}))
 
     result = train(make_job(40), folder, ignore)
@@ -438,9 +444,7 @@ def test_a_run_that_takes_more_memory_than_its_budget_stops_and_leaves_nothing_h
     make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(TrainingInterrupted):
-        train(make_job(40), folder, kill_at_step(5, folder))
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = plan_of_a_killed_run(make_job(40), folder)
     (folder / "plan.json").write_text(json.dumps(plan | {"max_memory_mb": 21.0}))
 
     with pytest.raises(TrainingFailed, match=r"more than its budget of 21 MB .* Raise budget\.max_memory_mb"):

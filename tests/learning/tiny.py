@@ -63,6 +63,13 @@ def _make_model(vocabulary: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+def make_tiny_tuned(base: Path) -> PeftModel:
+    """Return the base model with an adapter on it that changes what it says, to be trained."""
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    return get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+
+
 def make_tiny_adapter(base: BaseModel, folder: Path, seed: int = 1, rank: int = 4) -> str:
     """Write an adapter that changes what the model says, and return its digest."""
     torch.manual_seed(seed)
