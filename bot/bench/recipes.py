@@ -79,15 +79,14 @@ def chosen(names: Sequence[str]) -> dict[str, Recipe]:
 
 def compare(
     benchmark: Benchmark, settings: Settings, engine: Engine, folder: Path, recipes: Mapping[str, Recipe], show: SHOW
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Teach and ask each variant; `settings` are those of an installation in `folder`.
 
-    Returns:
-        For each: variant, seconds of training, steps, the scores of the benchmark, and the gates' figures over the
+    Yields:
+        For each, as soon as it is known: variant, seconds of training, steps, the scores of the benchmark, and the gates' figures over the
         product's own general questions (general_lost, general_kl).
 
     """
-    results = []
     for number, (name, recipe) in enumerate(recipes.items(), 1):
         place = folder / str(number)
         place.mkdir()
@@ -102,17 +101,14 @@ def compare(
 
         ours = measure(benchmark, parts, engine, batches=1, system=False, baseline=False, show=tell)["ours"]
         gates = {gate["name"]: gate["value"] for gate in ours["gates"]}
-        results.append(
-            {
-                "variant": name,
-                "steps": ours["steps"],
-                "train_seconds": ours["train_seconds"],
-                **ours["adapter"],
-                "own_general_lost": gates["general_lost"],
-                "general_kl": gates["general_kl"],
-            }
-        )
-    return results
+        yield {
+            "variant": name,
+            "steps": ours["steps"],
+            "train_seconds": ours["train_seconds"],
+            **ours["adapter"],
+            "own_general_lost": gates["general_lost"],
+            "general_kl": gates["general_kl"],
+        }
 
 
 def _changed(recipe: Recipe, changes: Changes) -> Recipe:

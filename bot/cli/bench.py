@@ -114,8 +114,10 @@ def recipes(
     with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
         apart = settings.apart(Path(folder))
         with ProgressBars() as bars, open_engine(open_parts(apart), bars) as engine:
-            result = compare(benchmark, apart, engine, Path(folder), wanted, bars.show)
-    _write(json_file, result)
+            result = []
+            for row in compare(benchmark, apart, engine, Path(folder), wanted, bars.show):
+                result.append(row)
+                _write(json_file, result)  # each takes minutes; what is known outlives a kill
     columns = ("told", "other words", "lost", "own lost", "kl", "s")
     table = Table("variant", *columns, box=None, header_style="bold", pad_edge=False)
     for row in result:
