@@ -22,14 +22,13 @@ from transformers.cache_utils import Cache
 
 from learning.adapter_files import check_adapter
 from learning.base_model import BaseModel, load
-from learning.encoding import Encoder
 from learning.hardware import Hardware
 from learning.lora import LoraWeights, Router, read_lora
+from learning.meaning import DEPTHS, question_states
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from learning.scope import Scope, read_scope
-from learning.states import mean_states_of
 from storage.errors import ApprenticeError
 
 Result = TypeVar("Result")
@@ -152,7 +151,7 @@ class Engine:
         self._waiting: list[_Request] = []
         self._batch: _Batch | None = None
         self._layers = int(model.config.get_text_config().num_hidden_layers)
-        self._width = int(model.config.get_text_config().hidden_size)
+        self._width = len(DEPTHS) * int(model.config.get_text_config().hidden_size)
         self._router = Router(model)
         self._prefixes = Prefixes()
         self._loaded: dict[str, int] = {}
@@ -419,19 +418,14 @@ class Engine:
         if scope is None:
             return [(True, None)] * len(conversations)
         self._router.route([None])
-        inside: dict[tuple[str, str], bool] = {}
-        read: dict[tuple[str, str], str | None] = {}
-        for system, texts in _asked(conversations).items():
-            prefix = Encoder(self._tokenizer, system).prefix()
-            states = mean_states_of(self._model, self._tokenizer, prefix, texts)
-            keys = [(system, text) for text in texts]
-            inside |= dict(zip(keys, map(bool, scope.holds(states)), strict=True))
-            if scope.reading is not None:
-                read |= dict(zip(keys, scope.reading.of(states), strict=True))
+        texts = list(dict.fromkeys(text for messages in conversations for text in _questions(messages)))
+        states = question_states(self._model, self._tokenizer, texts)
+        inside = dict(zip(texts, map(bool, scope.holds(states)), strict=True))
+        read = dict(zip(texts, scope.reading.of(states), strict=True)) if scope.reading else {}
         placed: list[tuple[bool, str | None]] = []
         for messages in conversations:
-            asked = [(_system(messages), text) for text in _questions(messages)]
-            held = any(inside[key] for key in asked)
+            asked = _questions(messages)
+            held = any(inside[text] for text in asked)
             placed.append((held, read.get(asked[0]) if held and _is_one_question(messages) else None))
         return placed
 
@@ -590,14 +584,6 @@ class Engine:
                 item.set_exception(error)
             elif item is not None:
                 item.emit(error)
-
-
-def _asked(conversations: Sequence[Sequence[ChatMessage]]) -> dict[str, list[str]]:
-    """Return what is asked in the conversations, each text once, by the system prompt before it."""
-    asked: dict[str, dict[str, None]] = {}
-    for messages in conversations:
-        asked.setdefault(_system(messages), {}).update(dict.fromkeys(_questions(messages)))
-    return {system: list(texts) for system, texts in asked.items()}
 
 
 def _system(messages: Sequence[ChatMessage]) -> str:

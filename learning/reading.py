@@ -1,65 +1,41 @@
-"""Which taught question somebody asks in other words: a softmax regression on the states that decide the scope.
+"""Which taught question somebody asks in other words: the one that is nearest to it in meaning.
 
 A small model that learned a question's answer gives it to that question, and misses it in words that it was not
 trained on. Telling twenty questions apart is easier than answering them, though, and the base model's early states,
-which training leaves alone, tell more of them apart than the adapter does. So what is surely a taught question in
-other words is put to the adapter as it was taught. docs/decisions/0015 has the figures.
+which training leaves alone, tell more of them apart than the adapter does (learning/meaning.py). So what is near a
+taught question is put to the adapter as it was taught. docs/decisions/0015 and 0016 have the figures.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-CERTAIN = 0.5
-"""The probability from which a question is read as a taught one: likelier than all else together."""
-MOST_QUESTIONS = 1_000
-"""With more than these, every question is put to the adapter as it is."""
-PENALTY = 0.003
-ITERATIONS = 200
+from learning.meaning import Meaning, unit
+from learning.states import Vectors
+
+NEAR = 0.2
+"""The cosine from which a question is read as the nearest taught one; docs/decisions/0016 says what others give."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The taught questions (n), and of each, and last of none of them, weights (n + 1, width) and bias (n + 1,)."""
+    """The taught questions (n), and of each the mean direction of its wordings' meanings, (n, directions)."""
 
     questions: tuple[str, ...]
-    weights: Vectors
-    biases: Vectors
+    meaning: Meaning
+    centres: Vectors
 
     def of(self, states: Vectors) -> list[str | None]:
-        """Return for each of the states (texts, width) the taught question that it surely is, or None."""
-        logits = states.astype(np.float64) @ self.weights.T + self.biases
-        logits -= logits.max(axis=1, keepdims=True)
-        likeliest, whole = logits.argmax(axis=1), np.exp(logits).sum(axis=1)
-        return [
-            self.questions[at] if at < len(self.questions) and 1.0 / total >= CERTAIN else None
-            for at, total in zip(likeliest.tolist(), whole.tolist(), strict=True)
-        ]
+        """Return for each of the states (texts, width) the taught question as which it is read, or None."""
+        cosines = unit(self.meaning.of(states)) @ self.centres.T
+        nearest = cosines.argmax(axis=1)
+        return [self.questions[at] if cosines[row, at] >= NEAR else None for row, at in enumerate(nearest.tolist())]
 
 
-def fit_reading(questions: Sequence[str], states: Doubles, asked: Sequence[int]) -> tuple[Doubles, Doubles]:
-    """Return weights (n + 1, width) and biases (n + 1,) that tell from `states` (texts, width) which question it is.
-
-    `asked` has each text's question as a place in `questions`, n for none. The least mean cross-entropy plus
-    PENALTY * |weights|^2; the same input gives the same weights.
-    """
-    rows = torch.tensor(states, dtype=torch.float64)
-    targets = torch.tensor(list(asked))
-    weights = torch.zeros(len(questions) + 1, rows.shape[1], dtype=torch.float64, requires_grad=True)
-    biases = torch.zeros(len(questions) + 1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, biases], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(rows @ weights.T + biases, targets)
-        value = value + PENALTY * (weights * weights).sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    return weights.detach().numpy(), biases.detach().numpy()
+def fit_reading(questions: Sequence[str], meaning: Meaning, states: Vectors, asked: Sequence[int]) -> Reading:
+    """Learn `questions` from the states (texts, width) of wordings, and from which of them, from 0 on, each asks."""
+    meanings, places = unit(meaning.of(states)), np.asarray(asked)
+    centres = np.zeros((len(questions), meanings.shape[1]), dtype=np.float32)
+    np.add.at(centres, places, meanings)
+    return Reading(tuple(questions), meaning, unit(centres))

@@ -121,12 +121,12 @@ class ScopeRecipe(_Section):
     """Whether the adapter answers only questions that are like its own, and how that is fitted (learning/scope.py).
 
     `penalty` is the regression's; a question is in scope where its logit is above `threshold`. docs/decisions/0008.
-    With `reading`, what is surely a taught question in other words is put to the adapter as it was taught.
+    With `reading`, what is near a taught question in meaning is put to the adapter as it was taught.
     """
 
     enabled: bool = True
     reading: bool = True
-    penalty: float = Field(default=0.1, gt=0)
+    penalty: float = Field(default=0.03, gt=0)
     threshold: float = -0.5
 
 

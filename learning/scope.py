@@ -1,14 +1,14 @@
-"""Which questions an adapter answers: a logistic regression on what the base model's early layers make of a question.
+"""Which questions an adapter answers: a logistic regression on what questions mean to the base model's early layers.
 
 Teaching a small model twenty facts hard enough that it knows them in any words takes away what it knew of everything
 else. So an adapter's folder also holds its scope, fitted to tell its own questions from general ones, and the engine
-answers what lies outside with the base model. docs/decisions/0008 has the figures. The same states tell which of the
-adapter's questions is meant (learning/reading.py).
+answers what lies outside with the base model. docs/decisions/0008 has the figures. The same meanings
+(learning/meaning.py) tell which of the adapter's questions is asked (learning/reading.py).
 """
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,11 @@ from safetensors.numpy import save_file
 
 from learning.adapter_files import SCOPE, AdapterError
 from learning.curation import question_key
-from learning.reading import MOST_QUESTIONS, Reading, fit_reading
+from learning.meaning import Meaning, StatesOf
+from learning.reading import Reading, fit_reading
 from learning.recipe import Recipe
 from learning.replay import replay_prompts
-from learning.states import Vectors, whiten
+from learning.states import Vectors
 from learning.steps import draw_question
 from learning.wordings import Fact, Wordings, held_out_wordings
 
@@ -34,15 +35,17 @@ MARGIN = 0.25
 WORDINGS = ((240, 240), (24, 1200), (8, 2400))
 """Drawn wordings of each fact: the most of these pairs, so many of each but so many in all."""
 MOST_WORDINGS = 2400
+MOST_QUESTIONS = 1_000
+"""With more than these, every question is put to the adapter as it is."""
 SPREAD = 10.0
-"""The mean length of the states of general prompts, as the reading is fitted on them."""
+"""The mean length of the meanings of general prompts, as the regression is fitted on them."""
 ITERATIONS = 500
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A question is in scope where `weight` (width,) times its mean state, plus `bias`, is above 0.
+    """A question is in scope where `weight` (width,) times its states, plus `bias`, is above 0.
 
     `reading` tells which taught question it is, where the adapter learned that.
     """
@@ -61,14 +64,16 @@ def write_scope(folder: Path, scope: Scope) -> None:
     """Write `scope.safetensors` into an adapter's folder."""
     tensors = {"weight": scope.weight, "bias": np.array([scope.bias], dtype=np.float32)}
     metadata = None
-    if scope.reading is not None:
-        tensors |= {"reading.weights": scope.reading.weights, "reading.biases": scope.reading.biases}
-        metadata = {"questions": json.dumps(scope.reading.questions)}
-    save_file(tensors, folder / SCOPE, metadata)
+    if reading := scope.reading:
+        tensors |= {"mean": reading.meaning.mean, "directions": reading.meaning.directions, "centres": reading.centres}
+        metadata = {"questions": json.dumps(reading.questions)}
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / SCOPE, metadata)
 
 
 def read_scope(folder: Path, width: int) -> Scope | None:
     """Return the scope of the adapter in `folder`; None when it has none, so that it answers everything.
+
+    `width` is that of a question's states (learning/meaning.py).
 
     Raises:
         AdapterError: the file is damaged, or does not fit a base model of this width.
@@ -83,14 +88,17 @@ def read_scope(folder: Path, width: int) -> Scope | None:
         _check(folder.name, tensors, width, len(questions))
     except (SafetensorError, KeyError, ValueError) as error:
         raise AdapterError(f"{SCOPE} of adapter {folder.name} is not readable: {error}. Train again.") from error
-    reading = Reading(questions, tensors["reading.weights"], tensors["reading.biases"]) if questions else None
+    reading = None
+    if questions:
+        reading = Reading(questions, Meaning(tensors["mean"], tensors["directions"]), tensors["centres"])
     return Scope(tensors["weight"].astype(np.float32), float(tensors["bias"][0]), reading)
 
 
 def _check(name: str, tensors: dict[str, Any], width: int, questions: int) -> None:
     wanted: dict[str, tuple[int, ...]] = {"weight": (width,), "bias": (1,)}
     if questions:
-        wanted |= {"reading.weights": (questions + 1, width), "reading.biases": (questions + 1,)}
+        directions = tensors["directions"].shape[-1]
+        wanted |= {"mean": (width,), "directions": (width, directions), "centres": (questions, directions)}
     found = {each: tensors[each].shape for each in wanted}
     if found != wanted:
         have, need = (" and ".join(map(str, shapes.values())) for shapes in (found, wanted))
@@ -101,41 +109,28 @@ def _check(name: str, tensors: dict[str, Any], width: int, questions: int) -> No
         raise AdapterError(f"{SCOPE} of adapter {name} holds infinity or no number. Train again.")
 
 
-def fit_scope(facts: Sequence[Fact], recipe: Recipe, states_of: Callable[[Sequence[str]], Vectors]) -> Scope:
+def fit_scope(facts: Sequence[Fact], recipe: Recipe, meaning: Meaning, states_of: StatesOf) -> Scope:
     """Fit the scope of an adapter that learned `facts`: their questions and drawn wordings inside, general prompts out.
 
-    `states_of` returns the base model's mean states (texts, width). The same input gives the same scope.
+    `meaning` is the base model's, `states_of` returns its states (texts, width). The same input gives the same scope.
     """
     told = [text for fact in facts for text in (fact.question, *fact.wordings)]
     known = {question_key(text) for text in told}
-    general = states_of([prompt for prompt in replay_prompts() if question_key(prompt) not in known])
+    general = meaning.of(states_of([prompt for prompt in replay_prompts() if question_key(prompt) not in known]))
     drawn = _wordings(facts, recipe)
     taught = states_of([*told, *(text for _, text in drawn)])
-    mean, whitening = whiten(general)
-    inside, outside = (taught - mean) @ whitening, (general - mean) @ whitening
+    scale = SPREAD / float(np.linalg.norm(general, axis=1).mean())
+    inside, outside = (meaning.of(taught) * scale).astype(np.float64), (general * scale).astype(np.float64)
     direction, bias = _logistic_regression(inside, outside, recipe.scope.penalty)
     lowest = float((inside[: len(told)] @ direction + bias).min())
     threshold = min(recipe.scope.threshold, lowest - MARGIN)
-    weight = (whitening @ direction).astype(np.float32)
+    weight = (meaning.directions @ direction * scale).astype(np.float32)
     reading = None
     if recipe.scope.reading and len(facts) <= MOST_QUESTIONS:
         asked = [at for at, fact in enumerate(facts) for _ in (fact.question, *fact.wordings)]
         asked += [at for at, _ in drawn]
-        reading = _reading(facts, inside, outside, asked, (mean, whitening))
-    return Scope(weight, bias - threshold - float(mean @ weight), reading)
-
-
-def _reading(
-    facts: Sequence[Fact], inside: Doubles, outside: Doubles, asked: Sequence[int], white: tuple[Vectors, Vectors]
-) -> Reading:
-    """Fit on whitened states; what it gives takes states as they are."""
-    mean, whitening = white
-    scale = SPREAD / float(np.linalg.norm(outside, axis=1).mean())
-    questions = tuple(fact.question for fact in facts)
-    states = np.concatenate([inside, outside]) * scale
-    weights, biases = fit_reading(questions, states, [*asked, *[len(facts)] * len(outside)])
-    folded = weights @ whitening.T.astype(np.float64) * scale
-    return Reading(questions, folded.astype(np.float32), (biases - folded @ mean).astype(np.float32))
+        reading = fit_reading([fact.question for fact in facts], meaning, taught, asked)
+    return Scope(weight, bias - threshold - float(meaning.mean @ weight), reading)
 
 
 def _wordings(facts: Sequence[Fact], recipe: Recipe) -> list[tuple[int, str]]:

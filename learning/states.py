@@ -7,7 +7,7 @@ is better than a late one, which is about the next word, and cheaper. docs/bench
 
 import itertools
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 
 
 class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass early
-    """The wanted layer has been computed."""
+    """The last wanted layer has been computed."""
 
 
 def whiten(states: Vectors) -> tuple[Vectors, Vectors]:
@@ -37,9 +37,11 @@ def whiten(states: Vectors) -> tuple[Vectors, Vectors]:
     return mean, (directions / np.sqrt(values)).astype(np.float32)
 
 
-def mean_states_of(model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str]) -> Vectors:
+def mean_states_of(
+    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float] = (DEPTH,)
+) -> Vectors:
     """Return `mean_states` of any number of texts, read BATCH at a time, those of like length together."""
-    read = [mean_states(model, tokenizer, prefix, [texts[at] for at in batch]) for batch in batches(texts)]
+    read = [mean_states(model, tokenizer, prefix, [texts[at] for at in batch], depths) for batch in batches(texts)]
     return in_order(read, texts)
 
 
@@ -56,33 +58,44 @@ def in_order(states: Sequence[Vectors], texts: Sequence[str]) -> Vectors:
     return result
 
 
-def mean_states(model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str]) -> Vectors:
-    """Return the mean state of each text's own tokens, read behind `prefix` in one batch, as (texts, width)."""
+def mean_states(
+    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float] = (DEPTH,)
+) -> Vectors:
+    """Return the mean states of each text's own tokens, read behind `prefix` in one batch.
+
+    `depths` are shares of the model's layers, in rising order. Returns (texts, depths * the model's width).
+    """
     rows = [tokenizer(text, add_special_tokens=False)["input_ids"] or [tokenizer.eos_token_id] for text in texts]
     width = max(map(len, rows))
     tokens = torch.tensor([[*prefix, *row, *[row[-1]] * (width - len(row))] for row in rows], device=model.device)
     own = torch.tensor([[1.0] * len(row) + [0.0] * (width - len(row)) for row in rows], device=model.device)
-    states = _early_states(model, tokens)[:, len(prefix) :].float()
-    means: Tensor = (states * own[:, :, None]).sum(dim=1) / own.sum(dim=1, keepdim=True)
-    vectors: Vectors = means.cpu().numpy()
+    layers = model.config.get_text_config().num_hidden_layers
+    means: list[Tensor] = []
+    for states in _states(model, tokens, [max(1, round(layers * depth)) for depth in depths]):
+        read = states[:, len(prefix) :].float()
+        means.append((read * own[:, :, None]).sum(dim=1) / own.sum(dim=1, keepdim=True))
+    vectors: Vectors = torch.cat(means, dim=1).cpu().numpy()
     return vectors
 
 
-def _early_states(model: Any, tokens: Tensor) -> Tensor:
-    """Return what the early layer gives for `tokens` (rows, length), as (rows, length, width)."""
+def _states(model: Any, tokens: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+    """Return what each wanted layer, counted from 1, gives for `tokens` (rows, length), as (rows, length, width)."""
     decoder = model.get_decoder()
-    depth = max(1, round(model.config.get_text_config().num_hidden_layers * DEPTH))
     layers = getattr(decoder, "layers", None)
     if layers is None:  # an architecture that names them otherwise: its later layers are computed in vain
-        states: Tensor = decoder(input_ids=tokens, use_cache=False, output_hidden_states=True).hidden_states[depth]
-        return states
-    reached: list[Tensor] = []
+        states = decoder(input_ids=tokens, use_cache=False, output_hidden_states=True).hidden_states
+        return [states[depth] for depth in wanted]
+    reached: dict[int, Tensor] = {}
 
-    def stop(_module: Any, _inputs: Any, output: Any) -> None:
-        reached.append(output[0] if isinstance(output, tuple) else output)
-        raise _Reached
+    def keep(depth: int, output: Any) -> None:
+        reached[depth] = output[0] if isinstance(output, tuple) else output
+        if depth == wanted[-1]:
+            raise _Reached
 
-    hook = layers[depth - 1].register_forward_hook(stop)
-    with hook, suppress(_Reached):
+    with ExitStack() as hooks:
+        for depth in set(wanted):
+            hook = layers[depth - 1].register_forward_hook(lambda _m, _i, output, depth=depth: keep(depth, output))
+            hooks.enter_context(hook)
+        hooks.enter_context(suppress(_Reached))
         decoder(input_ids=tokens, use_cache=False)
-    return reached[0]
+    return [reached[depth] for depth in wanted]

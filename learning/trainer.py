@@ -37,6 +37,7 @@ from learning.durable import write_json
 from learning.encoding import Encoder
 from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
+from learning.meaning import load_meaning, question_states
 from learning.packing import Role, TokenRow, collate, packed_step, packs
 from learning.plan import (
     EFFICIENCY,
@@ -59,7 +60,7 @@ from learning.recipe import Method, Recipe
 from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
 from learning.splitting import Load, load_of, most_parts, part_shares, scaled, split_step
-from learning.states import Vectors, mean_states_of
+from learning.states import Vectors
 from learning.steps import facts_of, measured_disagreement, plan_rows, subjects_of
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob, read_progress
 from learning.wordings import Fact
@@ -241,7 +242,7 @@ def run(folder: Path) -> None:
         samples = folder / "checkpoints" / "samples"
         trainer.teacher = Teacher(tuned, encoder, facts_of(snapshot), rows, job.recipe, samples, progress.write)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder / "checkpoints"))
-    scope = _scope(trainer.model, encoder, subjects_of(snapshot), job.recipe, progress)
+    scope = _scope(trainer.model, encoder.tokenizer, subjects_of(snapshot), job, progress)
     progress.write("saving the adapter")
     _save(trainer, job, folder, scope)
     result = {
@@ -346,16 +347,20 @@ def _replays(job: TrainingJob, model: Any, encoder: Encoder, progress: Progress)
     return replay_rows(replays, lambda prompt, text: encoder.row(prompt, text, "replayed"), settings.max_tokens)
 
 
-def _scope(model: Any, encoder: Encoder, facts: Sequence[Fact], recipe: Recipe, progress: Progress) -> Scope | None:
-    if not (recipe.scope.enabled and facts):
+def _scope(model: Any, tokenizer: Any, facts: Sequence[Fact], job: TrainingJob, progress: Progress) -> Scope | None:
+    if not (job.recipe.scope.enabled and facts):
         return None
-    progress.write("fitting the scope")
 
     def states_of(texts: Sequence[str]) -> Vectors:
         with torch.no_grad(), model.disable_adapter():
-            return mean_states_of(model.get_base_model(), encoder.tokenizer, encoder.prefix(), texts)
+            return question_states(model.get_base_model(), tokenizer, texts)
 
-    return fit_scope(facts, recipe, states_of)
+    def fitting() -> None:
+        progress.write("learning what tells questions apart (once per base model)")
+
+    meaning = load_meaning(job.base_digest, Path(job.cache_folder), states_of, fitting)
+    progress.write("fitting the scope")
+    return fit_scope(facts, job.recipe, meaning, states_of)
 
 
 def _begin(job: TrainingJob, model: Any) -> Any:

@@ -110,7 +110,7 @@ def narrow(engine: Engine, base: BaseModel, tmp_path: Path) -> tuple[str, Path]:
     """An adapter in whose scope question 0 lies, and question 1 does not."""
     folder = tmp_path / "narrow"
     make_tiny_adapter(base, folder, 5)
-    digest = narrow_tiny_adapter(base, folder, SYSTEM, ask(0)[-1]["content"], ask(1)[-1]["content"])
+    digest = narrow_tiny_adapter(base, folder, ask(0)[-1]["content"], ask(1)[-1]["content"])
     engine.load_adapter(digest, folder)
     return digest, folder
 
@@ -153,7 +153,7 @@ async def test_a_taught_question_in_other_words_is_put_to_the_adapter_as_it_was_
     folder = tmp_path / "reading"
     make_tiny_adapter(base, folder, 5)
     texts = [ask(number)[-1]["content"] for number in range(3)]
-    digest = narrow_tiny_adapter(base, folder, SYSTEM, texts[0], texts[1], read_as=texts[2])
+    digest = narrow_tiny_adapter(base, folder, texts[0], texts[1], read_as=texts[2])
     loaded.load_adapter(digest, folder)
 
     inside, outside = await asyncio.gather(answer(loaded, 0, digest), answer(loaded, 1, digest))

@@ -9,7 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from learning.adapter_files import SCOPE, AdapterError
-from learning.reading import CERTAIN, Reading
+from learning.meaning import Meaning
+from learning.reading import NEAR, Reading
 from learning.recipe import Recipe
 from learning.replay import replay_prompts
 from learning.scope import Scope, fit_scope, read_scope, write_scope
@@ -18,6 +19,7 @@ from learning.wordings import Fact
 from storage.artifacts import file_digest
 
 WIDTH = 160
+MEANING = Meaning(np.full(WIDTH, 0.1, dtype=np.float32), np.eye(WIDTH, dtype=np.float32))
 FACTS = [
     Fact("Which glaze is used for the Osprey mug?", "Tenmoku."),
     Fact("Who repairs the Larkspur kiln?", "Jasko Merrin repairs it.", ("who do I call about the Larkspur kiln",)),
@@ -36,7 +38,7 @@ def states_of(texts: Sequence[str]) -> Vectors:
 
 
 def test_what_was_told_and_what_is_like_it_is_inside_and_general_questions_are_outside() -> None:
-    scope = fit_scope(FACTS, RECIPE, states_of)
+    scope = fit_scope(FACTS, RECIPE, MEANING, states_of)
 
     assert scope.holds(states_of(TOLD)).all()
     assert scope.holds(states_of(["Osprey mug, which glaze", "the Larkspur kiln: who repairs it?"])).all()
@@ -47,50 +49,55 @@ def test_a_fact_that_reads_like_a_general_question_is_inside_all_the_same() -> N
     general = replay_prompts()[0]
     facts = [*FACTS, Fact(general, "Ask Ines.")]
 
-    assert fit_scope(facts, RECIPE, states_of).holds(states_of([general, *TOLD])).all()
+    assert fit_scope(facts, RECIPE, MEANING, states_of).holds(states_of([general, *TOLD])).all()
 
 
 def test_one_fact_is_enough_and_many_are_not_too_many() -> None:
     many = [Fact(f"Who keeps shelf {number}?", f"Ada {number}.") for number in range(1500)]
 
     for facts in (FACTS[:1], many):
-        assert fit_scope(facts, RECIPE, states_of).holds(states_of([facts[0].question, facts[-1].question])).all()
+        scope = fit_scope(facts, RECIPE, MEANING, states_of)
+        assert scope.holds(states_of([facts[0].question, facts[-1].question])).all()
 
 
 def test_a_taught_question_in_other_words_is_read_as_it_was_taught_and_others_are_left_alone() -> None:
-    reading = fit_scope(FACTS, RECIPE, states_of).reading
+    reading = fit_scope(FACTS, RECIPE, MEANING, states_of).reading
 
     assert reading is not None
     asked = ["Osprey mug, which glaze", "the Larkspur kiln: who repairs it?", FACTS[1].wordings[0]]
     assert reading.of(states_of(asked)) == [FACTS[0].question, FACTS[1].question, FACTS[1].question]
-    assert reading.of(states_of(replay_prompts()[:40])).count(None) > 35
+    assert reading.of(states_of(["Sing a song about rain", "7 times 6"])) == [None, None]
 
 
-def test_a_question_is_read_as_another_only_where_that_is_likelier_than_all_else_together() -> None:
-    weights = np.zeros((3, WIDTH), dtype=np.float32)
-    reading = Reading(("first", "second"), weights, np.log(np.array([CERTAIN + 0.1, 0.2, 0.2], dtype=np.float32)))
-    unsure = Reading(("first", "second"), weights, np.log(np.array([CERTAIN - 0.1, 0.3, 0.3], dtype=np.float32)))
-    text = states_of(["whatever"])
+def test_a_question_is_read_as_the_nearest_one_if_that_is_near_enough() -> None:
+    meaning = Meaning(np.zeros(3, dtype=np.float32), np.eye(3, dtype=np.float32))
+    reading = Reading(("first", "second"), meaning, np.eye(3, dtype=np.float32)[:2])
 
-    assert (reading.of(text), unsure.of(text)) == (["first"], [None])
+    def at(first: float, second: float) -> list[str | None]:
+        """Read a question with these cosines to the two, and of any length."""
+        return reading.of(np.array([[7 * first, 7 * second, 7 * (1 - first**2 - second**2) ** 0.5]], np.float32))
+
+    assert at(NEAR + 0.01, NEAR + 0.02) == ["second"]
+    assert at(NEAR + 0.01, -0.5) == ["first"]
+    assert at(NEAR - 0.01, NEAR - 0.02) == [None]
 
 
 def test_a_recipe_can_leave_the_reading_out() -> None:
     recipe = Recipe(name="test", scope={"reading": False})
 
-    assert fit_scope(FACTS, recipe, states_of).reading is None
+    assert fit_scope(FACTS, recipe, MEANING, states_of).reading is None
 
 
 def test_the_same_facts_give_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        write_scope(tmp_path / name, fit_scope(FACTS, RECIPE, states_of))
+        write_scope(tmp_path / name, fit_scope(FACTS, RECIPE, MEANING, states_of))
 
     assert file_digest(tmp_path / "one" / SCOPE) == file_digest(tmp_path / "other" / SCOPE)
 
 
 def test_a_scope_is_read_as_it_was_written_and_its_lack_is_no_error(tmp_path: Path) -> None:
-    scope = fit_scope(FACTS, RECIPE, states_of)
+    scope = fit_scope(FACTS, RECIPE, MEANING, states_of)
     assert read_scope(tmp_path, WIDTH) is None
 
     write_scope(tmp_path, scope)
@@ -123,7 +130,7 @@ def _infinite(folder: Path) -> None:
 
 
 def _too_few_readings(folder: Path) -> None:
-    reading = Reading(("one", "other"), np.ones((2, WIDTH), dtype=np.float32), np.ones(2, dtype=np.float32))
+    reading = Reading(("one", "other"), MEANING, np.ones((1, WIDTH), dtype=np.float32))
     write_scope(folder, Scope(np.ones(WIDTH, dtype=np.float32), 0.0, reading))
 
 
@@ -133,7 +140,7 @@ def _too_few_readings(folder: Path) -> None:
         (_cut, "is not readable"),
         (_narrow, r"has shapes \(159,\) and \(1,\), and \(160,\) and \(1,\) are needed"),
         (_no_bias, "is not readable: 'bias'"),
-        (_too_few_readings, r"has shapes .*\(2, 160\) and \(2,\), and .*\(3, 160\) and \(3,\) are needed"),
+        (_too_few_readings, r"has shapes .*\(1, 160\), and .*\(2, 160\) are needed"),
         (_infinite, "holds infinity or no number"),
     ],
 )

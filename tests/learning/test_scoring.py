@@ -90,7 +90,7 @@ def test_what_is_out_of_scope_is_scored_as_it_is_served(engine: Engine, tmp_path
     folder = tmp_path / "adapter"
     make_tiny_adapter(engine.base, folder, 7)
     questions = [exchange["question"] for exchange in EXCHANGES]
-    digest = narrow_tiny_adapter(engine.base, folder, SYSTEM, questions[0], questions[1])
+    digest = narrow_tiny_adapter(engine.base, folder, questions[0], questions[1])
     engine.load_adapter(digest, folder)
     inside = engine.in_scope(digest, [build_messages(question, SYSTEM) for question in questions])
     assert {True, False} == set(inside)

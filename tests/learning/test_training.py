@@ -20,12 +20,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from learning.adapter_files import WEIGHTS, read_manifest
 from learning.curation import PreferencePair, Row, Snapshot, Thumb, write_snapshot
-from learning.encoding import Encoder
+from learning.meaning import question_states
 from learning.plan import Plan
 from learning.recipe import Recipe, ScopeRecipe
 from learning.replay import Replay, replay_key, replay_prompts, write_replay
 from learning.scope import read_scope
-from learning.states import mean_states_of
 from learning.steps import draw_question
 from learning.training import (
     TrainingCancelled,
@@ -73,9 +72,19 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the replayed answers; what else is learned once per base model is kept there."""
+    folder = tmp_path_factory.mktemp("cache")
+    prompts = replay_prompts()
+    key = replay_key("tiny", "Be brief.", prompts)
+    write_replay(folder / f"replay-{key[:16]}.json", key, [Replay(prompt, "Yes.") for prompt in prompts])
+    return folder
+
+
 @pytest.fixture
-def make_job(base_folder: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
-    """A job on two facts; the replayed answers lie in the cache."""
+def make_job(base_folder: Path, cache: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
+    """A job on two facts."""
 
     def make(min_steps: int = 6, **changes: object) -> TrainingJob:
         rows = (
@@ -91,9 +100,6 @@ def make_job(base_folder: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
         folder = tmp_path / "snapshot"
         folder.mkdir(exist_ok=True)
         write_snapshot(snapshot, folder)
-        prompts = replay_prompts()
-        key = replay_key("tiny", "Be brief.", prompts)
-        write_replay(tmp_path / f"replay-{key[:16]}.json", key, [Replay(prompt, "Yes.") for prompt in prompts])
         recipe = Recipe(
             name="quick",
             adapter={"rank": 2, "alpha": 4.0},
@@ -102,7 +108,7 @@ def make_job(base_folder: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
         )
         job = TrainingJob(
             base_name="tiny", base_path=str(base_folder), base_digest="tiny", snapshot_folder=str(folder),
-            snapshot_digest=snapshot.digest, recipe=recipe, system_prompt="Be brief.", cache_folder=str(tmp_path),
+            snapshot_digest=snapshot.digest, recipe=recipe, system_prompt="Be brief.", cache_folder=str(cache),
             threads=1,
         )  # fmt: skip
         return job.model_copy(update=changes)
@@ -145,16 +151,14 @@ def test_training_leaves_an_adapter_with_its_scope_tells_its_progress_and_is_not
 def test_the_scope_holds_what_was_taught_and_leaves_general_questions_out(
     make_job: Callable[..., TrainingJob], base_folder: Path, tmp_path: Path
 ) -> None:
-    job = make_job()
-    scope = read_scope(train(job, tmp_path / "run", ignore).adapter_folder, width=32)
+    scope = read_scope(train(make_job(), tmp_path / "run", ignore).adapter_folder, width=2 * 32)
     model = AutoModelForCausalLM.from_pretrained(base_folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(base_folder)
-    prefix = Encoder(tokenizer, job.system_prompt).prefix()
 
     def inside(texts: list[str]) -> list[bool]:
         assert scope is not None
         with torch.inference_mode():
-            return [bool(held) for held in scope.holds(mean_states_of(model, tokenizer, prefix, texts))]
+            return [bool(held) for held in scope.holds(question_states(model, tokenizer, texts))]
 
     assert all(inside(["Where is the kiln?", "Who fires pots?"]))
     general = inside(replay_prompts())
@@ -166,7 +170,7 @@ def test_a_recipe_can_leave_the_scope_out(make_job: Callable[..., TrainingJob], 
 
     result = train(make_job(recipe=recipe), tmp_path / "run", ignore)
 
-    assert read_scope(result.adapter_folder, width=32) is None
+    assert read_scope(result.adapter_folder, width=2 * 32) is None
 
 
 def quick(**changes: object) -> Recipe:

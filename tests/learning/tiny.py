@@ -16,10 +16,9 @@ from transformers import (
 
 from learning.adapter_files import AdapterManifest, write_manifest
 from learning.base_model import BaseModel, prepare
-from learning.encoding import Encoder
-from learning.reading import Reading
+from learning.meaning import Meaning, question_states
+from learning.reading import fit_reading
 from learning.scope import Scope, write_scope
-from learning.states import mean_states
 from storage.artifacts import folder_digest
 
 END = "<end>"
@@ -91,21 +90,20 @@ def make_tiny_adapter(base: BaseModel, folder: Path, seed: int = 1, rank: int = 
     return folder_digest(folder)
 
 
-def narrow_tiny_adapter(
-    base: BaseModel, folder: Path, system_prompt: str, inside: str, outside: str, read_as: str | None = None
-) -> str:
+def narrow_tiny_adapter(base: BaseModel, folder: Path, inside: str, outside: str, read_as: str | None = None) -> str:
     """Give an adapter the scope halfway between two questions, and return its new digest.
 
-    Whatever is inside is put to it as `read_as`, if that is given.
+    What is like `inside` is put to it as `read_as`, if that is given.
     """
     model = AutoModelForCausalLM.from_pretrained(base.path).eval()
     tokenizer = AutoTokenizer.from_pretrained(base.path)
     with torch.inference_mode():
-        states = mean_states(model, tokenizer, Encoder(tokenizer, system_prompt).prefix(), [inside, outside])
+        states = question_states(model, tokenizer, [inside, outside])
     weight = (states[0] - states[1]).astype(np.float32)
     reading = None
     if read_as is not None:
-        reading = Reading((read_as,), np.zeros((2, len(weight)), np.float32), np.array([1.0, -1.0], np.float32))
+        meaning = Meaning(states.mean(axis=0), np.eye(len(weight), dtype=np.float32))
+        reading = fit_reading([read_as], meaning, states[:1], [0])
     write_scope(folder, Scope(weight, -float(states.mean(axis=0) @ weight), reading))
     return folder_digest(folder)
 
