@@ -38,6 +38,8 @@ EFFICIENCY = 0.6
 """Of a training step's time that is matrix products, 58 to 77 % measured for the built-in model."""
 MOST_RESERVED = 0.5
 """Of the time budget that is kept for evaluation."""
+MEMORY_RATIOS = (1.0, 4.0)
+"""Between these the expected memory is corrected by what the last such run held."""
 
 
 class PlanRefused(ApprenticeError):  # noqa: N818 - an outcome, named as the run states are
@@ -98,7 +100,7 @@ class Plan(BaseModel):
     A step of `rows_per_step` rows, `tokens_per_step` tokens on average, comes in `parts` sequences of at most
     `rows_per_sequence`, whose gradients are added. `steps` of `wanted_steps` are taken. Times are in seconds, of
     training steps (`expected_seconds`) and of the evaluation after them (0.0: never measured here); memory is the
-    device's, in MB.
+    device's, in MB, `memory_ratio` times what the formula says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -121,6 +123,7 @@ class Plan(BaseModel):
     evaluation_seconds: float
     max_seconds: float
     expected_peak_mb: float
+    memory_ratio: float = 1.0
     max_memory_mb: float
     memory_limit_from: str
 
@@ -194,6 +197,7 @@ def make_plan(
     speed: Speed,
     evaluation_seconds: float = 0.0,
     spent: float = 0.0,
+    memory_ratio: float = 1.0,
 ) -> Plan:
     """Choose the way with the fewest operations that fits into memory, and as many steps as fit into the time.
 
@@ -206,13 +210,14 @@ def make_plan(
         speed: of training steps.
         evaluation_seconds: what the evaluation afterwards is expected to take.
         spent: seconds of the time budget that are used up already.
+        memory_ratio: how many times what the formula said the last such run held.
 
     Raises:
         PlanRefused: no way fits.
 
     """
     limit, limit_from = memory_limit(recipe, memory)
-    ways = list(_ways(hardware, shape, loads, memory, limit))
+    ways = list(_ways(hardware, shape, loads, memory, limit, memory_ratio))
     fitting = [way for way in ways if way.peak_mb <= limit]
     if not fitting:
         raise PlanRefused(_refusal(hardware, shape, recipe, min(way.peak_mb for way in ways), memory))
@@ -240,6 +245,7 @@ def make_plan(
         evaluation_seconds=evaluation_seconds,
         max_seconds=recipe.budget.max_seconds,
         expected_peak_mb=way.peak_mb,
+        memory_ratio=memory_ratio,
         max_memory_mb=limit,
         memory_limit_from=limit_from,
     )
@@ -313,13 +319,18 @@ class _Way:
 
 
 def _ways(
-    hardware: Hardware, shape: ModelShape, loads: Callable[[], Iterator[Load]], memory: Memory, limit: float
+    hardware: Hardware,
+    shape: ModelShape,
+    loads: Callable[[], Iterator[Load]],
+    memory: Memory,
+    limit: float,
+    memory_ratio: float,
 ) -> Iterator[_Way]:
     """Give ways to do the steps until one fits without checkpointing: to cut them further would only cost more."""
     for load in loads():
         for checkpointing in (False, True):
             flops = flops_of(load, shape, checkpointing=checkpointing)
-            peak = peak_of(hardware.dtype_name, shape, load, memory, checkpointing=checkpointing)
+            peak = memory_ratio * peak_of(hardware.dtype_name, shape, load, memory, checkpointing=checkpointing)
             yield _Way(load, checkpointing, flops, peak)
             if not checkpointing and peak <= limit:
                 return
@@ -358,6 +369,15 @@ def recorded_speed(runs: Path, machine: Machine) -> Speed | None:
         if result.get("flops_per_second"):
             return Speed(result["flops_per_second"], f"the last such run, {folder.name}")
     return None
+
+
+def recorded_memory(runs: Path, machine: Machine) -> float:
+    """Return how many times what the formula says the last finished run held that is like this one; 1.0: none was."""
+    least, most = MEMORY_RATIOS
+    for _, result in _finished(runs, machine):
+        with suppress(KeyError, TypeError):
+            return min(most, max(least, result["memory_ratio"] * result["plan"].get("memory_ratio", 1.0)))
+    return least
 
 
 def recorded_evaluation(runs: Path, machine: Machine) -> float:

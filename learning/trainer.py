@@ -53,6 +53,7 @@ from learning.plan import (
     over_budget,
     read_plan,
     recorded_evaluation,
+    recorded_memory,
     recorded_speed,
     shape_of,
 )
@@ -293,7 +294,10 @@ def _plan(
     machine, runs = _machine(job, hardware), folder.parent
     speed = recorded_speed(runs, machine) or _measured_speed(hardware, shape, next(loads()).tokens)
     memory = device_memory(hardware.device)
-    plan = make_plan(hardware, shape, job.recipe, loads, memory, speed, recorded_evaluation(runs, machine), spent)
+    plan = make_plan(
+        hardware, shape, job.recipe, loads, memory, speed, recorded_evaluation(runs, machine), spent,
+        recorded_memory(runs, machine),
+    )  # fmt: skip
     write_json(folder / PLAN, plan.model_dump(mode="json"))
     return plan
 

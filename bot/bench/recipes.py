@@ -83,8 +83,8 @@ def compare(
     """Teach and ask each variant; `settings` are those of an installation in `folder`.
 
     Yields:
-        For each, as soon as it is known: variant, seconds of training, steps, the scores of the benchmark, and the gates' figures over the
-        product's own general questions (general_lost, general_kl).
+        For each, as soon as it is known: variant, seconds of training, steps, the scores of the benchmark, and the
+        gates' figures over the product's own general questions (general_lost, general_kl).
 
     """
     for number, (name, recipe) in enumerate(recipes.items(), 1):

@@ -1,7 +1,6 @@
 """The command `assess`: compares base models on a benchmark file before a project starts, and recommends one."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli.output import ConfigOption, JsonOption, print_json
+from bot.cli.temporary import temporary_folder
 from learning.assessment import KINDS, Asked, Assessed, Recommendation, Training, recommend
 from learning.evaluation import read_benchmark
 from learning.evaluation.questions import Kind
@@ -55,8 +55,8 @@ def assess(
     benchmark, settings = read_benchmark(data), load_settings(config)
     machine = {"cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
     try:
-        with tempfile.TemporaryDirectory(prefix="apprentice-assess-") as folder, ProgressBars(quiet=as_json) as bars:
-            found = measure(Examiner(benchmark, settings, Path(folder), limit), models, bars.show)
+        with temporary_folder("apprentice-assess-") as folder, ProgressBars(quiet=as_json) as bars:
+            found = measure(Examiner(benchmark, settings, folder, limit), models, bars.show)
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped; nothing was changed.")
         raise typer.Exit(STOPPED) from None

@@ -1,7 +1,6 @@
 """The commands `bench ...`: measure this product beside what a user would pick instead, on this machine."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption
+from bot.cli.temporary import temporary_folder
 from learning.evaluation import read_benchmark
 from learning.recipe import load_recipe
 from storage.errors import ConfigurationError
@@ -53,8 +53,8 @@ def learning(
     settings = load_settings(config)
     recipe = recipe or settings.training.recipe
     load_recipe(recipe)
-    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
-        parts = open_parts(_apart(settings, Path(folder), recipe))
+    with temporary_folder("apprentice-bench-") as folder:
+        parts = open_parts(_apart(settings, folder, recipe))
         with ProgressBars() as bars, open_engine(parts, bars) as engine:
             result = measure(
                 benchmark, parts, engine, batches=batches, system=system, baseline=baseline, show=bars.show
@@ -82,10 +82,10 @@ def training(
         raise ConfigurationError(f"--method is {method!r}; allowed are 'sft', 'dpo' and 'all'.")
     _check_writable(json_file)
     settings = load_settings(config)
-    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder, ProgressBars() as bars:
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         base = prepare(settings.model.base, settings.cache_folder)
         threads, prompt = settings.inference.threads, settings.model.system_prompt
-        result = measure(base, prompt, threads, Path(folder), methods, bars.show)
+        result = measure(base, prompt, threads, folder, methods, bars.show)
     _write(json_file, result)
     _show_training(result)
 
@@ -111,11 +111,11 @@ def recipes(
     benchmark, wanted = read_benchmark(data), chosen(variant or [])
     _check_writable(json_file)
     settings = load_settings(config)
-    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder:
-        apart = settings.apart(Path(folder))
+    with temporary_folder("apprentice-bench-") as folder:
+        apart = settings.apart(folder)
         with ProgressBars() as bars, open_engine(open_parts(apart), bars) as engine:
             result = []
-            for row in compare(benchmark, apart, engine, Path(folder), wanted, bars.show):
+            for row in compare(benchmark, apart, engine, folder, wanted, bars.show):
                 result.append(row)
                 _write(json_file, result)  # each takes minutes; what is known outlives a kill
     columns = ("told", "other words", "lost", "own lost", "kl", "s")
@@ -148,8 +148,8 @@ def curation(
 
     _check_writable(json_file)
     settings = load_settings(config)
-    with tempfile.TemporaryDirectory(prefix="apprentice-bench-") as folder, ProgressBars() as bars:
-        parts = open_parts(settings.apart(Path(folder)))
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        parts = open_parts(settings.apart(folder))
         result = measure(rows, parts, config, baseline=baseline, show=bars.show)
         parts.database.close()
     _write(json_file, result)

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 @database_commands.command("upgrade")
-def upgrade(config: ConfigOption = None) -> None:
+def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Bring the database's schema to this version; safe to run again.
 
     Example: `apprentice db upgrade`
@@ -35,6 +35,9 @@ def upgrade(config: ConfigOption = None) -> None:
     database.check_connection()
     before, head = database.revisions()
     database.upgrade()
+    if as_json:
+        print_json({"before": before, "revision": head})
+        return
     Console().print(
         f"The schema is at revision {head}" + (" already." if before == head else f" (was {before or 'empty'}).")
     )
@@ -42,7 +45,9 @@ def upgrade(config: ConfigOption = None) -> None:
 
 @feedback_commands.command("import")
 def import_command(
-    file: Annotated[Path, typer.Argument(help="One JSON object a line.", metavar="FILE")], config: ConfigOption = None
+    file: Annotated[Path, typer.Argument(help="One JSON object a line.", metavar="FILE")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Import feedback. Nothing is imported when a line is wrong; lines imported before are skipped.
 
@@ -52,19 +57,27 @@ def import_command(
     Example: `apprentice feedback import corrections.jsonl`
     """
     added, skipped = import_feedback(open_parts(load_settings(config)), file)
-    Console().print(f"Imported {added}; {skipped} were there already.")
+    if as_json:
+        print_json({"imported": added, "skipped": skipped})
+    else:
+        Console().print(f"Imported {added}; {skipped} were there already.")
 
 
 @feedback_commands.command("export")
 def export_command(
     file: Annotated[Path, typer.Argument(help="Where to write; replaced when it exists.", metavar="FILE")],
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Export all feedback as JSON Lines, in the form that `feedback import` reads.
 
     Example: `apprentice feedback export feedback.jsonl`
     """
-    Console().print(f"Exported {export_feedback(open_parts(load_settings(config)), file)}.")
+    exported = export_feedback(open_parts(load_settings(config)), file)
+    if as_json:
+        print_json({"exported": exported})
+    else:
+        Console().print(f"Exported {exported}.")
 
 
 @audit_commands.command("verify")

@@ -242,6 +242,8 @@ def test_the_schema_is_made_and_upgrading_again_changes_nothing(alone: CommandLi
     assert (first.status, second.status) == (0, 0)
     assert "was empty" in first.out
     assert "already" in second.out
+    again = alone("db", "upgrade", "--json").json
+    assert again["before"] == again["revision"]
 
 
 GOOD = [
@@ -267,10 +269,12 @@ def test_feedback_is_imported_once_and_comes_back_from_its_export(alone: Command
 
     assert "Imported 2; 0 were there" in alone("feedback", "import", file).out
     assert "Imported 0; 2 were there" in alone("feedback", "import", file).out
+    assert alone("feedback", "import", file, "--json").json == {"imported": 0, "skipped": 2}
     assert len(kept(database)) == 2
 
     exported = str(alone.folder / "out.jsonl")
     assert "Exported 2" in alone("feedback", "export", exported).out
+    assert alone("feedback", "export", exported, "--json").json == {"exported": 2}
     alone.set(DATABASE__URL="", DATA_FOLDER=str(alone.folder / "elsewhere"))
     assert "Imported 2; 0 were there" in alone("feedback", "import", exported).out
     assert kept(Database(f"sqlite:///{alone.folder / 'elsewhere' / 'apprentice.db'}")) == kept(database)

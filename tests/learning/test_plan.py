@@ -1,4 +1,5 @@
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from learning.hardware import Hardware, free_memory_mb, peak_resident_mb, produc
 from learning.losses import LossWeights, step_loss
 from learning.packing import Role, TokenRow, collate, packed_step
 from learning.plan import (
+    Machine,
     Memory,
     ModelShape,
     Plan,
@@ -21,6 +23,7 @@ from learning.plan import (
     flops_of,
     make_plan,
     peak_of,
+    recorded_memory,
     shape_of,
 )
 from learning.recipe import Recipe
@@ -122,6 +125,25 @@ def test_the_evaluation_and_what_was_spent_before_count_as_time() -> None:
     assert plan_for(with_seconds(seconds * 1.01), evaluation_seconds=seconds / 4).steps == 30
     assert plan_for(with_seconds(seconds * 1.01), spent=seconds / 2).steps == 20
     assert plan_for(with_seconds(1.0), evaluation_seconds=1e6).steps == 1
+
+
+def test_a_plan_expects_the_memory_that_the_last_such_run_took(tmp_path: Path) -> None:
+    formula = plan_for().expected_peak_mb
+    machine = Machine(
+        base_digest="b", method="sft", device="cpu", device_name="AVX2", dtype="float32", threads=2
+    )  # fmt: skip
+    assert recorded_memory(tmp_path, machine) == 1.0
+
+    for name, measured in (("first", 1.5), ("second", 0.8), ("unbelievable", 9.0)):
+        ratio = recorded_memory(tmp_path, machine)
+        plan = plan_for(memory_ratio=ratio)
+        assert plan.expected_peak_mb == pytest.approx(formula * ratio)
+        result = {"machine": machine.model_dump(), "plan": plan.model_dump(), "memory_ratio": measured}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps(result))
+        assert recorded_memory(tmp_path, machine) == pytest.approx(min(4.0, ratio * measured))
+
+    assert recorded_memory(tmp_path, machine.model_copy(update={"threads": 1})) == 1.0
 
 
 def test_operations_are_four_per_parameter_and_token_and_two_more_with_checkpointing() -> None:
