@@ -33,6 +33,7 @@ DEPTHS = (0.27, 0.4)
 DIRECTIONS = 256
 SHRINKAGE = 0.1
 """How much of the mean variance within questions is added to each direction's, as the wordings are few."""
+READ_AT_ONCE = 480
 
 StatesOf = Callable[[Sequence[str]], Vectors]
 """Turns questions into states, (questions, width)."""
@@ -84,19 +85,23 @@ def fit_meaning(states: Vectors, questions: Sequence[int]) -> Meaning:
     return Meaning(mean.astype(np.float32), directions.astype(np.float32))
 
 
-def load_meaning(base_digest: str, folder: Path, states_of: StatesOf, fitting: Callable[[], None]) -> Meaning:
+def load_meaning(base_digest: str, folder: Path, states_of: StatesOf, reading: Callable[[int, int], None]) -> Meaning:
     """Return the base model's directions: shipped, kept in `folder`, or else fitted now and kept there.
 
-    `fitting` is called before they are fitted, which takes a minute or so for the built-in model.
+    `reading` hears how many paraphrases were read, of how many: for a large model that takes minutes.
     """
     key = _key(base_digest)
     kept = folder / f"meaning-{key[:16]}.safetensors"
     for path in (SHIPPED_FILE, kept):
         if found := _read(path, key):
             return found
-    fitting()
     texts = [text for wordings in paraphrases() for text in wordings]
-    meaning = fit_meaning(states_of(texts), [at for at, wordings in enumerate(paraphrases()) for _ in wordings])
+    states = []
+    for start in range(0, len(texts), READ_AT_ONCE):
+        reading(start, len(texts))
+        states.append(states_of(texts[start : start + READ_AT_ONCE]))
+    asked = [at for at, wordings in enumerate(paraphrases()) for _ in wordings]
+    meaning = fit_meaning(np.concatenate(states), asked)
     _write(kept, key, meaning)
     return _read(kept, key) or meaning  # as it is kept, so that the first run gives what later ones give
 

@@ -359,10 +359,10 @@ def _scope(model: Any, tokenizer: Any, facts: Sequence[Fact], job: TrainingJob, 
         with torch.no_grad(), model.disable_adapter():
             return question_states(model.get_base_model(), tokenizer, texts)
 
-    def fitting() -> None:
-        progress.write("learning what tells questions apart (once per base model)")
+    def reading(done: int, total: int) -> None:
+        progress.write("learning what tells questions apart (once per base model)", step=done, total=total)
 
-    meaning = load_meaning(job.base_digest, Path(job.cache_folder), states_of, fitting)
+    meaning = load_meaning(job.base_digest, Path(job.cache_folder), states_of, reading)
     progress.write("fitting the scope")
     return fit_scope(facts, job.recipe, meaning, states_of)
 

@@ -1,6 +1,7 @@
 """What tells the meanings of questions apart: learned from paraphrases, kept, and never from a benchmark's own."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from learning.meaning import SHIPPED_FILE, Meaning, fit_meaning, load_meaning, p
 from learning.states import Vectors
 from learning.wordings import WORD
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 WORDINGS = 5
 
 
@@ -48,14 +50,20 @@ def bucket_states(texts: Sequence[str]) -> Vectors:
 
 @pytest.fixture
 def fitted() -> list[str]:
-    """What `load_meaning` was said to fit."""
+    """Of which base models paraphrases were read."""
     return []
 
 
 @pytest.fixture
 def load(tmp_path: Path, fitted: list[str]) -> Callable[[str], Meaning]:
     """Load the directions of a base model that has this digest."""
-    return lambda digest: load_meaning(digest, tmp_path, bucket_states, lambda: fitted.append(digest))
+
+    def note(digest: str, done: int, total: int) -> None:
+        assert done < total == sum(len(wordings) for wordings in paraphrases())
+        if not done:
+            fitted.append(digest)
+
+    return lambda digest: load_meaning(digest, tmp_path, bucket_states, partial(note, digest))
 
 
 def test_it_is_learned_once_for_each_base_model(load: Callable[[str], Meaning], fitted: list[str]) -> None:
@@ -89,7 +97,7 @@ def test_each_question_has_several_wordings_and_no_wording_comes_twice() -> None
     assert len(set(texts)) == len(texts) > 10_000
 
 
-@pytest.mark.parametrize("path", sorted(Path("tests/benchmarks").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.json")), ids=lambda path: path.stem)
 def test_nothing_that_a_benchmark_asks_is_among_the_paraphrases(path: Path) -> None:
     known = {words(text) for wordings in paraphrases() for text in wordings}
     asked = [text for fact in read_benchmark(path).facts for text in (fact.question, *fact.paraphrases)]
@@ -102,7 +110,7 @@ def test_what_is_shipped_is_what_the_built_in_model_gives(tmp_path: Path) -> Non
     base = prepare(BUILTIN, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(base.path)
     model = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32).eval()
-    shipped = load_meaning(base.digest, tmp_path, bucket_states, lambda: pytest.fail("nothing is shipped for it"))
+    shipped = load_meaning(base.digest, tmp_path, bucket_states, lambda *_: pytest.fail("nothing is shipped for it"))
 
     with torch.inference_mode():
         texts = [text for wordings in paraphrases() for text in wordings]
