@@ -1,9 +1,4 @@
-"""The base model's states in an early layer, averaged over a text's tokens, and what makes them comparable.
-
-The states of a plain language model all point the same way, which hides what tells texts apart; decorrelating them over
-texts of all kinds (whitening; Su et al. 2021, arXiv 2103.15316) makes their cosine a measure of meaning. An early layer
-is better than a late one, which is about the next word, and cheaper. docs/benchmarks.md has the measurements.
-"""
+"""What early layers of a base model make of a text, before they are about the next word: the mean of its states."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,10 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-DEPTH = 0.27
-"""Which share of the model's layers a text passes through; the 8th of 30 was the built-in model's best."""
-SHRINKAGE = 0.3
-"""How much of the mean variance is added to each direction before whitening, as the texts are fewer than directions."""
 BATCH = 24
 """Texts of one forward pass: under a third of a second on two cores for questions, so that answers do not wait long."""
 Vectors = NDArray[np.float32]
@@ -28,17 +19,8 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass earl
     """The last wanted layer has been computed."""
 
 
-def whiten(states: Vectors) -> tuple[Vectors, Vectors]:
-    """Return the mean of the states (texts, width), and what decorrelates them, as (width, width)."""
-    mean = states.mean(axis=0)
-    covariance = np.cov(states.T)
-    covariance += SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    values, directions = np.linalg.eigh(covariance)
-    return mean, (directions / np.sqrt(values)).astype(np.float32)
-
-
 def mean_states_of(
-    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float] = (DEPTH,)
+    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float]
 ) -> Vectors:
     """Return `mean_states` of any number of texts, read BATCH at a time, those of like length together."""
     read = [mean_states(model, tokenizer, prefix, [texts[at] for at in batch], depths) for batch in batches(texts)]
@@ -59,7 +41,7 @@ def in_order(states: Sequence[Vectors], texts: Sequence[str]) -> Vectors:
 
 
 def mean_states(
-    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float] = (DEPTH,)
+    model: Any, tokenizer: Any, prefix: Sequence[int], texts: Sequence[str], depths: Sequence[float]
 ) -> Vectors:
     """Return the mean states of each text's own tokens, read behind `prefix` in one batch.
 

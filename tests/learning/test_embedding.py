@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from learning.base_model import BaseModel
-from learning.embedding import Embedder
+from learning.embedding import Embedder, whiten
 from learning.engine import Engine
 from learning.hardware import detect
-from learning.states import whiten
 from tests.learning.tiny import make_tiny_adapter, make_tiny_base
 
 TEXTS = ["north wind", "What port does the billing service listen on?", "", "kite"]
