@@ -61,7 +61,7 @@ def test_an_adapter_is_compared_with_the_base_model_on_what_it_was_taught(house:
 
     assert (report["adapter"], report["against"]) == (house.adapter, "base")
     assert report["metrics"]["as_told"]["n"] == len(CORRECTIONS)
-    assert report["metrics"]["general_kl"]["value"] > 0
+    assert report["metrics"]["general_kl"]["n"] > 0
     assert report["guarded"] == 1
     assert "2345678" not in json.dumps(report) + page.read_text()
     assert {gate["name"] for gate in report["gates"]} == {gate["name"] for gate in house.trained["gates"]}
