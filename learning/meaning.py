@@ -76,7 +76,8 @@ def fit_meaning(states: Vectors, questions: Sequence[int]) -> Meaning:
     centres = np.zeros((asked.max() + 1, rows.shape[1]))
     np.add.at(centres, asked, rows)
     centres /= np.bincount(asked)[:, None]
-    within = (rows - centres[asked]).T @ (rows - centres[asked]) / len(rows)
+    rest = rows - centres[asked]
+    within = rest.T @ rest / len(rest)
     within += SHRINKAGE * np.trace(within) / len(within) * np.eye(len(within))
     variances, axes = np.linalg.eigh(within)
     whitening = axes / np.sqrt(variances)

@@ -33,9 +33,8 @@ class Reading:
         return [self.questions[at] if cosines[row, at] >= NEAR else None for row, at in enumerate(nearest.tolist())]
 
 
-def fit_reading(questions: Sequence[str], meaning: Meaning, states: Vectors, asked: Sequence[int]) -> Reading:
-    """Learn `questions` from the states (texts, width) of wordings, and from which of them, from 0 on, each asks."""
-    meanings, places = unit(meaning.of(states)), np.asarray(asked)
+def fit_reading(questions: Sequence[str], meaning: Meaning, meanings: Vectors, asked: Sequence[int]) -> Reading:
+    """Learn `questions` from what wordings mean (texts, directions), and from which of them, from 0 on, each asks."""
     centres = np.zeros((len(questions), meanings.shape[1]), dtype=np.float32)
-    np.add.at(centres, places, meanings)
+    np.add.at(centres, np.asarray(asked), unit(meanings))
     return Reading(tuple(questions), meaning, unit(centres))

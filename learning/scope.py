@@ -118,9 +118,9 @@ def fit_scope(facts: Sequence[Fact], recipe: Recipe, meaning: Meaning, states_of
     known = {question_key(text) for text in told}
     general = meaning.of(states_of([prompt for prompt in replay_prompts() if question_key(prompt) not in known]))
     drawn = _wordings(facts, recipe)
-    taught = states_of([*told, *(text for _, text in drawn)])
+    taught = meaning.of(states_of([*told, *(text for _, text in drawn)]))
     scale = SPREAD / float(np.linalg.norm(general, axis=1).mean())
-    inside, outside = (meaning.of(taught) * scale).astype(np.float64), (general * scale).astype(np.float64)
+    inside, outside = (taught * scale).astype(np.float64), (general * scale).astype(np.float64)
     direction, bias = _logistic_regression(inside, outside, recipe.scope.penalty)
     lowest = float((inside[: len(told)] @ direction + bias).min())
     threshold = min(recipe.scope.threshold, lowest - MARGIN)

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from bot.assembly import open_parts
 from bot.web.app import create_web_app
+from learning.recipe import RECIPE_FOLDER
 from storage.settings import Settings
 from tests.learning.tiny import make_tiny_base
 
@@ -24,7 +25,10 @@ CORRECTIONS = [
 
 
 class House:
-    """A data folder in which an adapter was trained on three corrections, one of them private."""
+    """A data folder in which an adapter was trained on three corrections, one of them private.
+
+    It answers everything, as with a scope nothing would drift that is not about its facts.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +38,10 @@ class House:
             "APPRENTICE_CACHE_FOLDER": str(folder / "cache"),
             "APPRENTICE_MODEL__BASE": str(make_tiny_base(folder).path),
             "APPRENTICE_INFERENCE__THREADS": "1",
+            "APPRENTICE_TRAINING__RECIPE": str(folder / "everything.toml"),
         }
+        default = (RECIPE_FOLDER / "default.toml").read_text()
+        (folder / "everything.toml").write_text(default.replace("enabled = true", "enabled = false"))
         file = folder / "corrections.jsonl"
         file.write_text("\n".join(map(json.dumps, CORRECTIONS)))
         self.apprentice("feedback", "import", str(file))
@@ -61,7 +68,7 @@ def test_an_adapter_is_compared_with_the_base_model_on_what_it_was_taught(house:
 
     assert (report["adapter"], report["against"]) == (house.adapter, "base")
     assert report["metrics"]["as_told"]["n"] == len(CORRECTIONS)
-    assert report["metrics"]["general_kl"]["n"] > 0
+    assert report["metrics"]["general_kl"]["value"] > 0
     assert report["guarded"] == 1
     assert "2345678" not in json.dumps(report) + page.read_text()
     assert {gate["name"] for gate in report["gates"]} == {gate["name"] for gate in house.trained["gates"]}

@@ -103,7 +103,7 @@ def narrow_tiny_adapter(base: BaseModel, folder: Path, inside: str, outside: str
     reading = None
     if read_as is not None:
         meaning = Meaning(states.mean(axis=0), np.eye(len(weight), dtype=np.float32))
-        reading = fit_reading([read_as], meaning, states[:1], [0])
+        reading = fit_reading([read_as], meaning, meaning.of(states[:1]), [0])
     write_scope(folder, Scope(weight, -float(states.mean(axis=0) @ weight), reading))
     return folder_digest(folder)
 
