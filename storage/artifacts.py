@@ -1,5 +1,6 @@
 """The artifact store: folders of files addressed by the SHA-256 of their content, published whole or not at all."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -64,9 +65,12 @@ class ArtifactStore:
             digest = folder_digest(draft)
             for path in [*draft.rglob("*"), draft]:
                 _sync(path)
-            if not (self.root / digest).exists():
+            try:
                 draft.rename(self.root / digest)
                 _sync(self.root)
+            except OSError as error:  # the same content was published before, perhaps a moment ago
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
         return digest
 
     def verify(self, digest: str) -> Path:

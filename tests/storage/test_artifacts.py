@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_publishing_the_same_content_again_changes_nothing(store: ArtifactStore)
         digests = set(pool.map(store.publish, [write_two] * 4))
     assert visible(store) == list(digests)
     assert list(store.root.glob(".draft-*")) == []
+
+
+def test_the_same_content_may_be_published_many_times_at_once(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def write(folder: Path) -> None:
+        write_two(folder)
+        together.wait(timeout=10)
+
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(20):  # one attempt alone meets the race in one of five cases
+            store = ArtifactStore(tmp_path / str(attempt))
+            (digest,) = set(pool.map(store.publish, [write] * 8))
+            assert [path.name for path in store.root.iterdir()] == [digest]
 
 
 def test_a_writer_that_fails_leaves_nothing(store: ArtifactStore) -> None:
