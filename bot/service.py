@@ -19,6 +19,7 @@ from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, open_local_workspace
 from bot.reconcile import Reconciler
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
+from bot.slack.clients import Clients
 from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
 from bot.slack.tokens import check_tokens
@@ -222,7 +223,7 @@ async def running(
         service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress, lost)
         await stack.enter_async_context(connected(slack_parts, client, slack))
         await _keep_running(stack, run_progress.run())
-        await _keep_running(stack, InboxWorker(slack_parts, client).run())
+        await _keep_running(stack, InboxWorker(slack_parts, Clients(client)).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())
         schedule = start_schedule(settings.training.schedule, service.train_if_due)
         stack.callback(_stop_schedule, schedule)

@@ -39,7 +39,32 @@ def context(text: str) -> dict[str, Any]:
 
 def header(text: str) -> dict[str, Any]:
     """Make a heading."""
-    return {"type": "header", "text": _plain(clip(text, HEADER_LIMIT))}
+    return {"type": "header", "text": plain(clip(text, HEADER_LIMIT))}
+
+
+def plain(text: str) -> dict[str, Any]:
+    """Make a text without markup."""
+    return {"type": "plain_text", "text": text}
+
+
+def button(action_id: str, text: str, value: str, **more: Any) -> dict[str, Any]:
+    """Make a button; `more` may have `style`, `confirm` and `accessibility_label`."""
+    return {"type": "button", "action_id": action_id, "text": plain(text), "value": value, **more}
+
+
+def text_input(
+    block_id: str, label: str, *, hint: str, initial: str = "", limit: int = SECTION_LIMIT
+) -> dict[str, Any]:
+    """Make a field of a form, of several lines and `limit` characters, in which `initial` stands at first."""
+    element = {
+        "type": "plain_text_input",
+        "action_id": names.INPUT_ACTION,
+        "multiline": True,
+        "max_length": limit,
+    }
+    if initial:
+        element["initial_value"] = clip(initial, limit)
+    return {"type": "input", "block_id": block_id, "label": plain(label), "hint": plain(hint), "element": element}
 
 
 def clip(text: str, limit: int) -> str:
@@ -70,13 +95,7 @@ def answer_actions(interaction_id: str, source: str = "") -> Blocks:
         {
             "type": "actions",
             "elements": [
-                {
-                    "type": "button",
-                    "action_id": names.CORRECT_ACTION,
-                    "text": _plain("Correct this"),
-                    "value": interaction_id,
-                    "accessibility_label": "Correct this answer",
-                }
+                button(names.CORRECT_ACTION, "Correct this", interaction_id, accessibility_label="Correct this answer")
             ],
         },
     ]
@@ -93,12 +112,12 @@ def correction_modal(interaction: Interaction) -> dict[str, Any]:
         "type": "modal",
         "callback_id": names.CORRECTION_VIEW,
         "private_metadata": json.dumps(about),
-        "title": _plain("Correct this answer"),
-        "submit": _plain("Send"),
-        "close": _plain("Cancel"),
+        "title": plain("Correct this answer"),
+        "submit": plain("Send"),
+        "close": plain("Cancel"),
         "blocks": [
             section(f"*The question was*\n{_quote(interaction.question, SECTION_LIMIT - 100)}"),
-            _text_input(
+            text_input(
                 names.CORRECTION_BLOCK,
                 "The answer should have been",
                 hint="Write the whole answer, as you would want the next person to read it.",
@@ -114,11 +133,11 @@ def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str
         "type": "modal",
         "callback_id": names.REJECTION_VIEW,
         "private_metadata": json.dumps({"proposal_id": proposal_id, "channel": channel, "message_ts": message_ts}),
-        "title": _plain("Reject this adapter"),
-        "submit": _plain("Reject"),
-        "close": _plain("Cancel"),
+        "title": plain("Reject this adapter"),
+        "submit": plain("Reject"),
+        "close": plain("Cancel"),
         "blocks": [
-            _text_input(
+            text_input(
                 names.REASON_BLOCK,
                 "Why?",
                 hint="The reason is kept with the decision, its digest in the audit log, and shown in the channel.",
@@ -130,7 +149,7 @@ def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str
 
 def notice_modal(title: str, text: str) -> dict[str, Any]:
     """Give a modal that only says something."""
-    return {"type": "modal", "title": _plain(clip(title, 24)), "close": _plain("Close"), "blocks": [section(text)]}
+    return {"type": "modal", "title": plain(clip(title, 24)), "close": plain("Close"), "blocks": [section(text)]}
 
 
 def proposal_message(
@@ -162,25 +181,15 @@ def proposal_message(
 
 def cancel_button(run_id: str) -> dict[str, Any]:
     """Give the button that cancels a training run, which asks once more first."""
-    return {
-        "type": "actions",
-        "elements": [
-            {
-                "type": "button",
-                "action_id": names.CANCEL_ACTION,
-                "text": _plain("Cancel this run"),
-                "style": "danger",
-                "value": run_id,
-                "confirm": {
-                    "title": _plain("Cancel this run?"),
-                    "text": _plain("It stops within seconds and cannot be resumed; the next run starts anew."),
-                    "confirm": _plain("Cancel the run"),
-                    "deny": _plain("Let it go on"),
-                    "style": "danger",
-                },
-            }
-        ],
+    confirm = {
+        "title": plain("Cancel this run?"),
+        "text": plain("It stops within seconds and cannot be resumed; the next run starts anew."),
+        "confirm": plain("Cancel the run"),
+        "deny": plain("Let it go on"),
+        "style": "danger",
     }
+    elements = [button(names.CANCEL_ACTION, "Cancel this run", run_id, style="danger", confirm=confirm)]
+    return {"type": "actions", "elements": elements}
 
 
 def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
@@ -215,39 +224,18 @@ def _change(change: Change) -> str:
 
 
 def _decision_buttons(proposal_id: str) -> dict[str, Any]:
-    def button(action: str, text: str, style: str) -> dict[str, Any]:
-        return {"type": "button", "action_id": action, "text": _plain(text), "style": style, "value": proposal_id}
-
     return {
         "type": "actions",
         "elements": [
-            button(names.APPROVE_ACTION, "Approve", "primary"),
-            button(names.REJECT_ACTION, "Reject", "danger"),
+            button(names.APPROVE_ACTION, "Approve", proposal_id, style="primary"),
+            button(names.REJECT_ACTION, "Reject", proposal_id, style="danger"),
         ],
     }
 
 
 def _feedback_button(text: str, value: str) -> dict[str, Any]:
-    return {"text": _plain(text), "accessibility_label": text, "value": value}
-
-
-def _text_input(
-    block_id: str, label: str, *, hint: str, initial: str = "", limit: int = SECTION_LIMIT
-) -> dict[str, Any]:
-    element = {
-        "type": "plain_text_input",
-        "action_id": names.INPUT_ACTION,
-        "multiline": True,
-        "max_length": limit,
-    }
-    if initial:
-        element["initial_value"] = clip(initial, limit)
-    return {"type": "input", "block_id": block_id, "label": _plain(label), "hint": _plain(hint), "element": element}
+    return {"text": plain(text), "accessibility_label": text, "value": value}
 
 
 def _quote(text: str, limit: int) -> str:
     return "\n".join(f"> {line}" for line in escape(clip(text, limit // 2)).splitlines())
-
-
-def _plain(text: str) -> dict[str, Any]:
-    return {"type": "plain_text", "text": text}

@@ -15,17 +15,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import OperationalError
 
 from bot.slack import jobs
-from bot.slack.answering import Answering
-from bot.slack.approvals import Approvals
-from bot.slack.cancelling import CancelDesk
-from bot.slack.directory import Directory
-from bot.slack.feedback import FeedbackDesk
-from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
-from bot.slack.news import NewsDesk
+from bot.slack.clients import Clients
+from bot.slack.desks import Desks
+from bot.slack.jobs import Job
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
-from bot.slack.whisper import whisper
 from storage import inbox
 from storage.errors import DatabaseUnreachableError
 from storage.inbox import MAX_ATTEMPTS, InboxEvent
@@ -43,17 +37,11 @@ PASSING_SLACK_ERRORS = {"ratelimited", "internal_error", "fatal_error", "service
 class InboxWorker:
     """Does what the listeners stored. One runs for each database: the process that holds the lease."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, *, retry_after_s: float = RETRY_AFTER_S) -> None:
-        directory = Directory(client, parts.database, parts.clock)
+    def __init__(self, parts: SlackParts, clients: Clients, *, retry_after_s: float = RETRY_AFTER_S) -> None:
         self._parts = parts
-        self._client = client
+        self._clients = clients
         self._retry_after_s = retry_after_s
-        self._answering = Answering(parts, client, directory)
-        self._feedback = FeedbackDesk(parts, client, directory)
-        self._approvals = Approvals(parts, client, directory)
-        self._cancelling = CancelDesk(parts, client, directory)
-        self._home = Home(parts, client)
-        self._news = NewsDesk(parts, client)
+        self._of_workspace: dict[AsyncWebClient, Desks] = {}
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._free = asyncio.Semaphore(AT_ONCE)
 
@@ -94,7 +82,7 @@ class InboxWorker:
     async def _try(self, event: InboxEvent, job: Job) -> None:
         while event.attempts <= MAX_ATTEMPTS:
             try:
-                await self._do(event, job)
+                await self._desks(job).do(job, event)
             except Exception as error:
                 log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
                 if isinstance(error, OperationalError) and await self._database_was_away():
@@ -108,6 +96,10 @@ class InboxWorker:
                 await self._close(self._finish, event)
                 return
         await self._give_up(event, job)
+
+    def _desks(self, job: Job) -> Desks:
+        client = self._clients.of(getattr(job, "team", ""))
+        return self._of_workspace.setdefault(client, Desks(self._parts, client))
 
     async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
         """Note how an event ended, when the database can be reached: until then it would count as begun."""
@@ -130,25 +122,6 @@ class InboxWorker:
             else:
                 return away
 
-    async def _do(self, event: InboxEvent, job: Job) -> None:
-        match job:
-            case Question():
-                await self._answering.answer(job, event)
-            case Vote():
-                await self._feedback.record_vote(job)
-            case Correction():
-                await self._feedback.record_correction(job)
-            case Decision():
-                await self._approvals.decide(job)
-            case Cancellation():
-                await self._cancelling.cancel(job)
-            case Opened():
-                await self._home.show(job)
-            case Promotion():
-                await self._approvals.announce(job)
-            case News():
-                await self._news.tell(job)
-
     async def _give_up(self, event: InboxEvent, job: Job) -> None:
         await self._close(self._fail, event)
         sentence = (
@@ -156,20 +129,9 @@ class InboxWorker:
             f"the reference number {event.id}."
         )
         try:
-            await self._tell(job, sentence)
+            await self._desks(job).apologise(job, sentence)
         except (SlackClientError, aiohttp.ClientError, TimeoutError):
             log.exception("could not tell anybody that inbox event %s failed", event.id)
-
-    async def _tell(self, job: Job, sentence: str) -> None:
-        match job:
-            case Question():
-                await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Correction():
-                await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
-                await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
-                pass  # nobody asked for anything
 
     def _finish(self, event: InboxEvent) -> None:
         with self._parts.database.transaction() as session:

@@ -18,6 +18,7 @@ from sqlmodel import col, select
 
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
+from bot.slack.clients import Clients
 from bot.slack.manifest import read_manifest
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
@@ -166,7 +167,7 @@ class Bot:
 
     def start_worker(self) -> None:
         """Begin to work on the inbox."""
-        self.worker = asyncio.create_task(InboxWorker(self.parts, self.client, retry_after_s=0.01).run())
+        self.worker = asyncio.create_task(InboxWorker(self.parts, Clients(self.client), retry_after_s=0.01).run())
 
     async def stop_worker(self) -> None:
         """Stop at once, whatever is in hand."""
