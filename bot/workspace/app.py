@@ -1,6 +1,5 @@
 """The local workspace as a FastAPI application: Slack's Web API, Socket Mode, the page and the page's API."""
 
-import asyncio
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
@@ -10,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from bot.workspace import client_api, web_api
 from bot.workspace.calls import SlackError
+from bot.workspace.faulty import answered
 from bot.workspace.model import Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.responses import respond
@@ -36,14 +36,15 @@ def create_app(workspace: Workspace) -> FastAPI:
     @app.api_route("/api/{method}", methods=["GET", "POST"])
     async def call(method: str, request: Request) -> Response:
         workspace.address = _address(request)
-        faults = workspace.faults
-        if faults.delay_ms:
-            await asyncio.sleep(faults.delay_ms / 1000)
-        if faults.rate_limit_next > 0:
-            faults.rate_limit_next -= 1
-            refusal = {"ok": False, "error": "ratelimited"}
-            return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(faults.retry_after)})
-        return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
+        try:
+            arguments, token = await _read(request)
+        except SlackError as error:
+            return JSONResponse({"ok": False, "error": error.code})
+
+        def answer() -> Response:
+            return JSONResponse(web_api.call(workspace, method, token, arguments), headers={"X-OAuth-Scopes": scopes})
+
+        return await answered(workspace, method, arguments, answer)
 
     @app.post("/response/{key}")
     async def answer_to_interaction(key: str, request: Request) -> Response:
@@ -60,14 +61,6 @@ def create_app(workspace: Workspace) -> FastAPI:
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app
-
-
-async def _answer(workspace: Workspace, method: str, request: Request) -> Json:
-    try:
-        arguments, token = await _read(request)
-    except SlackError as error:
-        return {"ok": False, "error": error.code}
-    return web_api.call(workspace, method, token, arguments)
 
 
 async def _read(request: Request) -> tuple[Json, str]:
