@@ -30,8 +30,7 @@ def run_child(module: str, job: BaseModel, folder: Path, result: type[Result]) -
         BenchError: it ended with an error; the message has the end of its log.
 
     """
-    folder.mkdir(parents=True)
-    (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
+    _write_job(job, folder)
     with (folder / "log").open("wb") as log:
         ended = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", module, str(folder)],
@@ -48,8 +47,7 @@ async def running_child(module: str, job: BaseModel, folder: Path) -> AsyncItera
 
     Gives a task that ends, with a BenchError, when the child ends by itself.
     """
-    folder.mkdir(parents=True)
-    (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
+    _write_job(job, folder)
     with (folder / "log").open("wb") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, str(folder),
@@ -65,6 +63,11 @@ async def running_child(module: str, job: BaseModel, folder: Path) -> AsyncItera
     finally:
         watching.cancel()
         await _end(child)
+
+
+def _write_job(job: BaseModel, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
