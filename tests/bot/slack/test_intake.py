@@ -64,9 +64,9 @@ async def test_a_job_is_told_to_be_stored_only_after_the_commit(parts: SlackPart
 async def test_whoever_stores_for_others_may_be_stopped_on_the_way(parts: SlackParts) -> None:
     with written_by_another(parts.database):
         first, second = begin(parts, "a", "b")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)  # the first one is at it, the second waits for its turn
         first.cancel()
-        await asyncio.sleep(0.1)
+        await asyncio.wait({first})
     await second
     await store_job(parts, question("c"))
     assert sorted(stored(parts)) == ["a", "b", "c"]

@@ -97,12 +97,7 @@ async def test_a_stream_in_a_channel_needs_its_recipient(town: Town) -> None:
         (BOT, "chat.postMessage", {**POST, "metadata": metadata("x" * 8_000)}, "metadata_too_large"),
         (BOT, "assistant.threads.setStatus", {**STATUS, "loading_messages": ["x"] * 11}, "invalid_arguments"),
         (BOT, "assistant.threads.setStatus", {**STATUS, "loading_messages": ["x" * 51]}, "invalid_arguments"),
-        (
-            BOT,
-            "assistant.threads.setSuggestedPrompts",
-            {"channel_id": "C1", "prompts": [PROMPT] * 5},
-            "invalid_arguments",
-        ),
+        (BOT, "assistant.threads.setSuggestedPrompts", PROMPTS, "invalid_arguments"),
     ],
 )
 async def test_what_slack_refuses_is_refused_with_its_code(
