@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,15 @@ SHOW = Callable[[str, int, int, str], None]
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Messages by their ts, the seconds that sending them took, and those until the last acknowledgement."""
+
+    messages: list[str]
+    sending: float
+    acknowledging: float
+
+
 class Load:
     """People who mention the app, and the seconds after which each mention was acknowledged, by the message's ts."""
 
@@ -53,20 +63,18 @@ class Load:
         self.waits: dict[str, float] = {}
         sockets.on_acknowledged = self._note
 
-    async def send(self, rate: float, seconds: float) -> tuple[list[str], float]:
-        """Send mentions at `rate` a second, and wait until each was acknowledged or given up.
-
-        Returns their ts, and the seconds from the first one to the last acknowledgement.
-        """
-        loop, sent = asyncio.get_running_loop(), []
-        started = loop.time()
+    async def send(self, rate: float, seconds: float) -> Sent:
+        """Send mentions at `rate` a second, and wait until each was acknowledged or given up."""
+        loop = asyncio.get_running_loop()
+        started, sent = loop.time(), []
         for number in range(max(1, round(rate * seconds))):
             await asyncio.sleep(max(0.0, started + number / rate - loop.time()))
             text = f"<@{self._workspace.bot_user}> How is kite {number} folded?"
             sent.append(await self._people.send(self._users[number % len(self._users)], CHANNEL, text))
+        sending = loop.time() - started
         while self._workspace.unacknowledged():  # noqa: ASYNC110 - what is given up is told in no other way
             await asyncio.sleep(LOOK_SECONDS)
-        return sent, self._last - started
+        return Sent(sent, sending, self._last - started)
 
     def _note(self, envelope: Json, seconds: float) -> None:
         self.waits[envelope["payload"]["event"]["ts"]] = seconds
@@ -84,9 +92,10 @@ def measure(rates: Sequence[int], seconds: float, folder: Path, database_url: st
         show: hears of progress.
 
     Returns:
-        `rates` and `plain`: of each rate how many were sent, acknowledged and lost, p50_ms and p99_ms of the
-        acknowledgement, and acknowledged_per_s; what of ours is lost is what is not in the inbox, of plain Bolt what
-        it never acknowledged. `saturation_events_per_s`: the most acknowledgements a second at a rate that lost none.
+        `rates` and `plain`: of each rate how many were sent, acknowledged and lost, how many a second these were in
+        truth, and p50_ms and p99_ms from the sending of an event to its acknowledgement. Lost is what is not once in
+        our inbox, or was never acknowledged by plain Bolt. `saturation_events_per_s`: the most acknowledgements a
+        second at a rate that lost none. `ours_to_plain`: our waits, divided by those of plain Bolt.
 
     """
     with scratch_database(database_url, folder) as own:
@@ -120,25 +129,24 @@ async def _measure_side(
             await _unless(ended, local.state.sockets.wait_for_app())
         for number, rate in enumerate(rates):
             show(side, number, len(rates), f"{rate} events a second")
-            sent, lasted = await _unless(ended, load.send(rate, seconds))
+            sent = await _unless(ended, load.send(rate, seconds))
             kept = await asyncio.to_thread(_stored, database_url) if side == "ours" else Counter(load.waits.keys())
-            rows.append(_row(rate, sent, lasted, load.waits, kept))
+            rows.append(_row(rate, sent, load.waits, kept))
         show(side, len(rates), len(rates), "")
     return rows
 
 
-def _row(
-    rate: int, sent: Sequence[str], lasted: float, waits: Mapping[str, float], kept: Mapping[str, float]
-) -> dict[str, Any]:
-    waited = sorted(waits[ts] for ts in sent if ts in waits)
+def _row(rate: int, sent: Sent, waits: Mapping[str, float], kept: Mapping[str, int]) -> dict[str, Any]:
+    waited = sorted(waits[ts] for ts in sent.messages if ts in waits)
     return {
         "events_per_s": rate,
-        "sent": len(sent),
+        "sent": len(sent.messages),
+        "sent_per_s": round(len(sent.messages) / sent.sending, 1),
         "acknowledged": len(waited),
-        "lost": sum(kept.get(ts) != 1 for ts in sent),
+        "acknowledged_per_s": round(len(waited) / sent.acknowledging, 1),
+        "lost": sum(kept.get(ts) != 1 for ts in sent.messages),
         "p50_ms": _percentile_ms(waited, 0.50),
         "p99_ms": _percentile_ms(waited, 0.99),
-        "acknowledged_per_s": round(len(waited) / lasted, 1),
     }
 
 

@@ -1,6 +1,6 @@
 """The app of `apprentice bench slack`, until it is killed: `python -m bot.bench.slack_bot FOLDER`.
 
-Either ours, whole but for the engine, or a plain Bolt app that stores nothing, on the same socket client.
+Either ours, whole on its Slack side but for the engine, or a plain Bolt app that stores nothing.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 
@@ -26,7 +26,7 @@ from learning.engine import Completion, Engine, Piece
 from learning.examples import WorkedExamples
 from learning.prompts import ChatMessage
 from learning.taught import TaughtFeedback
-from storage.settings import Settings
+from storage.settings import DatabaseSettings, Settings, SlackSettings
 
 Side = Literal["ours", "plain"]
 ANSWER = "Fold the wing from the tip, then roll it around the spar."
@@ -104,14 +104,11 @@ def _no_meaning(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _settings(job: BotJob) -> Settings:
-    apart = Settings().apart(job.data_folder)
-    slack = {"mode": "socket", "bot_token": job.bot_token, "app_token": job.app_token, "api_url": job.api_url}
-    return apart.model_copy(
-        update={
-            "slack": apart.slack.model_validate(slack),
-            "database": apart.database.model_copy(update={"url": job.database_url}),
-        }
+    slack = SlackSettings(
+        mode="socket", bot_token=SecretStr(job.bot_token), app_token=SecretStr(job.app_token), api_url=job.api_url
     )
+    own = {"slack": slack, "database": DatabaseSettings(url=job.database_url)}
+    return Settings().apart(job.data_folder).model_copy(update=own)
 
 
 if __name__ == "__main__":

@@ -269,15 +269,15 @@ def _show_curation(result: dict[str, Any]) -> None:
 def _show_slack(result: dict[str, Any]) -> None:
     console = Console()
     for side, title in (("rates", f"ours, {result['database']}"), ("plain", "plain Bolt")):
-        columns = ("sent", "acknowledged", "lost", "p50 ms", "p99 ms", "a second")
+        columns = ("sent", "a second", "acknowledged", "a second", "lost", "p50 ms", "p99 ms")
         table = Table(f"events a second: {title}", *columns, box=None, header_style="bold", pad_edge=False)
         for row in result[side]:
             table.add_row(*(str(value) for value in row.values()))
         console.print(table)
-    compared = result["ours_to_plain"]
     console.print(
         f"At most {result['saturation_events_per_s']} acknowledgements a second, plain Bolt "
         f"{result['plain_saturation_events_per_s']}. The engine is {result['engine']}.",
         highlight=False,
     )
-    console.print(f"Ours against plain Bolt: {compared}", highlight=False)
+    at, p50, p99 = result["ours_to_plain"].values()
+    console.print(f"At {at} events a second ours takes {p50} (p50) and {p99} (p99) times as long.", highlight=False)

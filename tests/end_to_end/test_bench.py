@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from learning.hardware import detect
 from tests.learning.tiny import make_tiny_base
@@ -167,3 +168,34 @@ def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_w
     assert "rows a s" in shown
     assert "sending contradictions to review" in " ".join(shown.split())
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "slack", "--rate", "20", "--rate", "60", "--seconds", "0.5", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    for side in ("rates", "plain"):
+        assert [row["events_per_s"] for row in result[side]] == [20, 60]
+        for row in result[side]:
+            assert row["sent"] == row["acknowledged"] == row["events_per_s"] / 2
+            assert row["lost"] == 0
+            assert 0 < row["p50_ms"] <= row["p99_ms"]
+    assert result["saturation_events_per_s"] == max(row["acknowledged_per_s"] for row in result["rates"])
+    assert result["ours_to_plain"]["p99"] > 0
+    assert (result["database"], "stubbed" in shown) == ("sqlite", True)
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_events_from_slack_are_kept_in_postgresql_where_one_is_named(
+    environment: dict[str, str], tmp_path: Path, postgres: tuple[URL, str]
+) -> None:
+    out, url = tmp_path / "result.json", postgres[0].render_as_string(hide_password=False)
+
+    bench(environment, "slack", "--rate", "40", "--seconds", "0.5", "--database", url, "--json", str(out))
+
+    result = json.loads(out.read_text())
+    assert (result["database"], result["rates"][0]["sent"], result["rates"][0]["lost"]) == ("postgresql", 20, 0)
