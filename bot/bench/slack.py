@@ -31,7 +31,7 @@ from storage.inbox import list_events
 from storage.scratch import scratch_database
 
 SIDES: tuple[Side, ...] = ("ours", "plain")
-RATES = (25, 50, 100, 200, 400, 800, 1_000)
+RATES = (25, 50, 100, 200, 400, 800, 1_000, 2_000, 4_000)
 PEOPLE = 20
 CHANNEL = "CASK"
 CONNECT_SECONDS = 120
