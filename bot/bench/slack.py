@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
-from bot.bench.child import running_child
+from bot.bench.child import BenchError, running_child
 from bot.bench.slack_bot import BotJob, Side
 from bot.local import app_definition
 from bot.workspace.app import create_app
@@ -125,8 +125,7 @@ async def _measure_side(
         stack.push_async_callback(local.state.sockets.close)
         job = _job(side, workspace, f"{url}/workspace/api/", database_url, folder / f"{side}-data")
         ended = await stack.enter_async_context(running_child("bot.bench.slack_bot", job, folder / side))
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await _unless(ended, local.state.sockets.wait_for_app())
+        await _unless(ended, _connected(local.state.sockets))
         for number, rate in enumerate(rates):
             show(side, number, len(rates), f"{rate} events a second")
             sent = await _unless(ended, load.send(rate, seconds))
@@ -134,6 +133,13 @@ async def _measure_side(
             rows.append(_row(rate, sent, load.waits, kept))
         show(side, len(rates), len(rates), "")
     return rows
+
+
+async def _connected(sockets: SocketMode) -> None:
+    try:
+        await asyncio.wait_for(sockets.wait_for_app(), CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise BenchError(f"the app did not connect within {CONNECT_SECONDS} s. Is the machine busy?") from error
 
 
 def _row(rate: int, sent: Sent, waits: Mapping[str, float], kept: Mapping[str, int]) -> dict[str, Any]:

@@ -97,18 +97,17 @@ def checked_blocks(arguments: Json) -> Blocks:
 def checked_metadata(arguments: Json) -> Json:
     """Return the metadata of a message; empty when none is given."""
     metadata = arguments.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise SlackError("invalid_metadata_format")
-    if metadata and not (
-        metadata.keys() <= {"event_type", "event_payload"}
-        and isinstance(metadata.get("event_type"), str)
-        and metadata["event_type"]
-        and isinstance(metadata.get("event_payload"), dict)
-    ):
+    if not isinstance(metadata, dict) or (metadata and not _is_metadata(metadata)):
         raise SlackError("invalid_metadata_format")
     if len(json.dumps(metadata, ensure_ascii=False)) > METADATA_SIZE:
         raise SlackError("metadata_too_large")
     return metadata
+
+
+def _is_metadata(given: Json) -> bool:
+    event, payload = given.get("event_type"), given.get("event_payload")
+    known = given.keys() <= {"event_type", "event_payload"}
+    return known and isinstance(event, str) and bool(event) and isinstance(payload, dict)
 
 
 def is_set(arguments: Json, key: str) -> bool:

@@ -23,7 +23,7 @@ UPDATE_TEXT = 4_000
 (ChatGPT-in-Slack issue 102)."""
 MARKDOWN_TEXT = 12_000
 STREAMED_MESSAGE = 12_000
-"""Characters of a streamed message in all, from which on Slack refuses more (CopilotKit pull request 6064)."""
+"""Characters of a streamed message in all; Slack refuses more (CopilotKit pull request 6064)."""
 LOST_MESSAGE = 13_000
 """Characters past which a streamed message was seen to vanish, though Slack had taken the text."""
 CHUNKS: Mapping[str, tuple[str, ...]] = {

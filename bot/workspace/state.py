@@ -168,8 +168,9 @@ class Workspace:
         """Add a message, show it to who may see it, and tell the app of it."""
         self.history[message.channel][message.ts] = message
         self._show({"type": "message", "message": message.shown()}, message.channel, message.seen_by)
-        if message.bot_id and message.thread_ts and self.status_of(message.channel, message.thread_ts):
-            self.set_status(message.channel, message.thread_ts, "")
+        replied = message.thread_ts if message.bot_id and message.seen_by is None else None
+        if replied and self.status_of(message.channel, replied):
+            self.set_status(message.channel, replied, "")
         if message.seen_by is None and not message.streaming:
             for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
                 self._tell_app(event, message.channel)
