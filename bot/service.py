@@ -20,6 +20,7 @@ from bot.reconcile import Reconciler
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.http import receiving
 from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
 from bot.slack.tokens import check_tokens
@@ -221,7 +222,11 @@ async def running(
         )
         run_progress = RunProgress(slack_parts, client)
         service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress, lost)
-        await stack.enter_async_context(connected(slack_parts, client, slack))
+        web.state.slack = await stack.enter_async_context(
+            receiving(web, slack_parts, client, slack)
+            if slack.mode == "http"
+            else connected(slack_parts, client, slack)
+        )
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, InboxWorker(slack_parts, Clients(client)).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())

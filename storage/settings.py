@@ -13,7 +13,7 @@ from storage.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "APPRENTICE_"
 NESTING = "__"
-SECRET = {"slack.bot_token", "slack.app_token", "database.url"}
+SECRET = {"slack.bot_token", "slack.app_token", "slack.signing_secret", "database.url"}
 """Keys whose values no message repeats."""
 
 
@@ -22,11 +22,13 @@ class _Section(BaseModel):
 
 
 class SlackSettings(_Section):
-    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode."""
+    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode or HTTP requests."""
 
-    mode: Literal["local", "socket"] = "local"
+    mode: Literal["local", "socket", "http"] = "local"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
+    signing_secret: SecretStr = SecretStr("")
+    sockets: int = Field(default=2, ge=1, le=10)
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
 

@@ -34,7 +34,7 @@ def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     app = AsyncApp(
         client=client,
         name="apprentice",
-        signing_secret="",
+        request_verification_enabled=False,  # bot.slack.http does it, before it reads a whole body
         logger=logging.getLogger("bot.slack.bolt"),
         before_authorize=listeners.store_event,
     )
@@ -61,7 +61,7 @@ class _Listeners:
         (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task; a middleware
         is awaited first. Before authorization, because that answers 200, which acknowledges, when `auth.test` fails
         (`AsyncSingleTeamAuthorization.async_process`). If the database refuses, its exception becomes a 500, which
-        Socket Mode does not acknowledge, so Slack delivers again.
+        acknowledges in neither mode, so Slack delivers again.
         """
         if body.get("type") != "event_callback":
             await next_()

@@ -1,17 +1,18 @@
-"""Slack's two tokens: what can be told of them without asking Slack, and where each is found."""
+"""Slack's tokens and secrets: what can be told of them without asking Slack, and where each is found."""
 
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
-PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-"}
+PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-", "signing_secret": ""}
 WHERE = {
     "bot_token": "the app's page at api.slack.com, OAuth & Permissions, Bot User OAuth Token",
     "app_token": "the app's page at api.slack.com, Basic Information, App-Level Tokens (scope connections:write)",
+    "signing_secret": "the app's page at api.slack.com, Basic Information, App Credentials, Signing Secret",
 }
 
 
 def check_tokens(settings: SlackSettings) -> None:
-    """Refuse tokens that cannot be right, without asking Slack.
+    """Refuse tokens and secrets that cannot be right, without asking Slack.
 
     Raises:
         ConfigurationError: one is missing, or begins as no such token does; the token is not repeated in the message.
@@ -21,18 +22,31 @@ def check_tokens(settings: SlackSettings) -> None:
         raise ConfigurationError(f"slack.{name} {problem}. {token_remedy(name)}")
 
 
+def needed_tokens(settings: SlackSettings) -> tuple[str, ...]:
+    """Name the tokens and secrets that this way to reach Slack needs."""
+    return {
+        "local": (),
+        "socket": ("bot_token", "app_token"),
+        "http": ("bot_token", "signing_secret"),
+    }[settings.mode]
+
+
 def token_problems(settings: SlackSettings) -> dict[str, str]:
-    """Say of each token that cannot be right what is wrong with it; the token is not repeated."""
+    """Say of each needed token that cannot be right what is wrong with it; the token is not repeated."""
     problems = {}
-    for name, prefix in PREFIXES.items():
-        token = getattr(settings, name).get_secret_value()
+    for name in needed_tokens(settings):
+        token, prefix = getattr(settings, name).get_secret_value(), PREFIXES[name]
         if not token:
             problems[name] = "is not set"
-        elif not token.startswith(prefix) or token == prefix or not token.isascii() or not token.isprintable():
-            problems[name] = f"is not a token that begins with {prefix}"
+        elif not token.startswith(prefix) or token == prefix or not _is_plain(token):
+            problems[name] = f"is not a token that begins with {prefix}" if prefix else "has characters of no secret"
     return problems
 
 
 def token_remedy(name: str) -> str:
     """Say where a token is found and where it is set."""
     return f"Copy it from {WHERE[name]}, and set it in apprentice.toml or as APPRENTICE_SLACK__{name.upper()}."
+
+
+def _is_plain(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token

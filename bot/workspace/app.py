@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from bot.workspace import client_api, web_api
 from bot.workspace.calls import SlackError
-from bot.workspace.model import Json
+from bot.workspace.model import Faults, Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.responses import respond
 from bot.workspace.socket_mode import SocketMode
@@ -18,6 +18,7 @@ from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
 BEARER = "Bearer "
+RATE_LIMITED = 429
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -41,8 +42,10 @@ def create_app(workspace: Workspace) -> FastAPI:
             await asyncio.sleep(faults.delay_ms / 1000)
         if faults.rate_limit_next > 0:
             faults.rate_limit_next -= 1
-            refusal = {"ok": False, "error": "ratelimited"}
-            return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(faults.retry_after)})
+            return _refusal(RATE_LIMITED, faults)
+        if method == "apps.connections.open" and faults.refuse_sockets_next > 0:
+            faults.refuse_sockets_next -= 1
+            return _refusal(faults.refuse_status, faults)
         return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
 
     @app.post("/response/{key}")
@@ -60,6 +63,13 @@ def create_app(workspace: Workspace) -> FastAPI:
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app
+
+
+def _refusal(status: int, faults: Faults) -> JSONResponse:
+    if status == RATE_LIMITED:
+        headers = {"Retry-After": str(faults.retry_after)}
+        return JSONResponse({"ok": False, "error": "ratelimited"}, status_code=status, headers=headers)
+    return JSONResponse({"ok": False, "error": "internal_error"}, status_code=status)
 
 
 async def _answer(workspace: Workspace, method: str, request: Request) -> Json:
