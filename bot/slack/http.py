@@ -8,15 +8,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.app import create_app
+from bot.slack.clients import Clients
 from bot.slack.health import Health
+from bot.slack.manifest import EVENTS_PATH
+from bot.slack.oauth import InstallPages
 from bot.slack.parts import SlackParts
 from bot.slack.socket import ask
 from bot.slack.tokens import check_tokens
@@ -54,20 +56,29 @@ class Requests:
 
 @asynccontextmanager
 async def receiving(
-    web: FastAPI, parts: SlackParts, client: AsyncWebClient, settings: SlackSettings
+    web: FastAPI,
+    parts: SlackParts,
+    clients: Clients,
+    settings: SlackSettings,
+    pages: InstallPages | None = None,
 ) -> AsyncIterator[Requests]:
     """Let `web` answer Slack's requests; they are answered for as long as `web` is served.
 
+    With `pages`, on which workspaces install the app, `clients` are theirs.
+
     Raises:
-        ConfigurationError: Slack refuses the bot token, or the signing secret is missing.
+        ConfigurationError: Slack refuses the bot token, or a setting is missing.
 
     """
     check_tokens(settings)
-    await ask("bot_token", client.auth_test())
-    requests = Requests(create_app(parts, client), settings.signing_secret.get_secret_value())
-    router = APIRouter(prefix="/slack")
-    router.add_api_route("/events", requests.receive, methods=["POST"])
-    web.include_router(router)
+    if pages is None:
+        await ask("bot_token", clients.home.auth_test())
+    else:
+        await pages.clients.find_home()
+        web.include_router(pages.router())
+    app = create_app(parts, clients, pages.authorize if pages else None)
+    requests = Requests(app, settings.signing_secret.get_secret_value())
+    web.add_api_route(EVENTS_PATH, requests.receive, methods=["POST"])
     yield requests
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from storage.errors import ConfigurationError
 
 EVENTS_PATH = "/slack/events"
+INSTALL_PATH = "/slack/install"
 REDIRECT_PATH = "/slack/oauth_redirect"
 
 

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.app import create_app
+from bot.slack.clients import Clients
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code
 from bot.slack.tokens import check_tokens, token_remedy
@@ -52,7 +53,7 @@ async def connected(
 
     """
     check_tokens(settings)
-    app, app_token = create_app(parts, client), settings.app_token.get_secret_value()
+    app, app_token = create_app(parts, Clients(client)), settings.app_token.get_secret_value()
     await ask("bot_token", client.auth_test())
     await ask("app_token", client.apps_connections_open(app_token=app_token))
 

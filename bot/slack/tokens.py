@@ -1,13 +1,17 @@
 """Slack's tokens and secrets: what can be told of them without asking Slack, and where each is found."""
 
+from pydantic import SecretStr
+
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
-PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-", "signing_secret": ""}
+PREFIXES = {"bot_token": "xoxb-", "app_token": "xapp-"}
 WHERE = {
     "bot_token": "the app's page at api.slack.com, OAuth & Permissions, Bot User OAuth Token",
     "app_token": "the app's page at api.slack.com, Basic Information, App-Level Tokens (scope connections:write)",
     "signing_secret": "the app's page at api.slack.com, Basic Information, App Credentials, Signing Secret",
+    "client_id": "the app's page at api.slack.com, Basic Information, App Credentials, Client ID",
+    "client_secret": "the app's page at api.slack.com, Basic Information, App Credentials, Client Secret",
 }
 
 
@@ -24,18 +28,21 @@ def check_tokens(settings: SlackSettings) -> None:
 
 def needed_tokens(settings: SlackSettings) -> tuple[str, ...]:
     """Name the tokens and secrets that this way to reach Slack needs."""
-    return {
-        "local": (),
-        "socket": ("bot_token", "app_token"),
-        "http": ("bot_token", "signing_secret"),
-    }[settings.mode]
+    if settings.mode == "local":
+        return ()
+    if settings.mode == "socket":
+        return ("bot_token", "app_token")
+    if settings.client_id or settings.client_secret.get_secret_value():
+        return ("signing_secret", "client_id", "client_secret")
+    return ("bot_token", "signing_secret")
 
 
 def token_problems(settings: SlackSettings) -> dict[str, str]:
     """Say of each needed token that cannot be right what is wrong with it; the token is not repeated."""
     problems = {}
     for name in needed_tokens(settings):
-        token, prefix = getattr(settings, name).get_secret_value(), PREFIXES[name]
+        value, prefix = getattr(settings, name), PREFIXES.get(name, "")
+        token = value.get_secret_value() if isinstance(value, SecretStr) else value
         if not token:
             problems[name] = "is not set"
         elif not token.startswith(prefix) or token == prefix or not _is_plain(token):

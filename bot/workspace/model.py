@@ -42,7 +42,8 @@ class Channel:
 class AppDefinition:
     """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands.
 
-    With a `request_url` the app is sent signed requests; without one it opens sockets.
+    With a `request_url` the app is sent signed requests; without one it opens sockets. With a `client_id` and no bot
+    token it is not installed yet: a member does that on Slack's page, which leads back to `redirect_url`.
     """
 
     name: str
@@ -54,6 +55,9 @@ class AppDefinition:
     commands: tuple[str, ...] = ()
     request_url: str = ""
     signing_secret: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    redirect_url: str = ""
     bot_user: str = "UAPPBOT"
     bot_id: str = "BAPPBOT"
     app_id: str = "ALOCALAPP"

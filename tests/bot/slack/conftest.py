@@ -237,7 +237,12 @@ async def web(transport: str) -> AsyncIterator[Web | None]:
 @pytest.fixture
 async def town(app_definition: AppDefinition, web: Web | None) -> AsyncIterator[Town]:
     if web is not None:
-        app_definition = replace(app_definition, request_url=f"{web.url}/slack/events", signing_secret=SIGNING_SECRET)
+        app_definition = replace(
+            app_definition,
+            request_url=f"{web.url}/slack/events",
+            redirect_url=f"{web.url}/slack/oauth_redirect",
+            signing_secret=SIGNING_SECRET,
+        )
     everybody = tuple(member.id for member in MEMBERS)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
     workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
@@ -287,7 +292,7 @@ async def connected_bot(parts: SlackParts, slack_settings: SlackSettings, web: W
     """The bot that Slack can reach, and nobody at work on the inbox yet."""
     client = make_client(slack_settings)
     async with (
-        receiving(web.app, parts, client, slack_settings) if web else connected(parts, client, slack_settings)
+        receiving(web.app, parts, Clients(client), slack_settings) if web else connected(parts, client, slack_settings)
     ) as link:
         bot = Bot(parts, client, link)
         yield bot
