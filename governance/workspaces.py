@@ -23,7 +23,8 @@ def install(ledger: Ledger, installation: Installation) -> None:
 def uninstall(ledger: Ledger, workspace_id: str, at: datetime) -> None:
     """Forget the token of a workspace that removed the app at that time, and close what waits for it.
 
-    One that has installed the app again since then keeps everything: Slack's events may come late.
+    One that has installed the app again since then keeps everything: Slack's events may come late. The second of the
+    two events that tell of a removal finds nothing to do.
     """
     with ledger.changes() as session:
         installation = find_installation(session, workspace_id)
@@ -32,5 +33,6 @@ def uninstall(ledger: Ledger, workspace_id: str, at: datetime) -> None:
         if installation is not None:
             remove_installation(session, installation)
         closed = close_waiting(session, workspace_id, LEFT, at, ledger.clock())
-        ledger.record(session, "workspace.uninstalled", workspace_id, {}, actor=SYSTEM)
+        if installation is not None or closed:
+            ledger.record(session, "workspace.uninstalled", workspace_id, {}, actor=SYSTEM)
     log.warning("workspace %s removed the app; %d waiting events of it are closed", workspace_id, closed)

@@ -27,7 +27,8 @@ class _Section(BaseModel):
 class SlackSettings(_Section):
     """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode or HTTP requests.
 
-    With a `client_id`, in HTTP mode, any workspace can install the app, and `home_team` is the one of the approvers.
+    With a `client_id`, in HTTP mode, workspaces install the app: any, or those in `allowed_teams` (ids, separated by
+    commas). `home_team` is the one of the approvers.
     """
 
     mode: Literal["local", "socket", "http"] = "local"
@@ -38,6 +39,7 @@ class SlackSettings(_Section):
     client_secret: SecretStr = SecretStr("")
     token_key: SecretStr = SecretStr("")
     home_team: str = ""
+    allowed_teams: str = ""
     sockets: int = Field(default=2, ge=1, le=10)
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"

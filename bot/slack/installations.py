@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from logging import Logger
 
 from slack_bolt.authorization import AuthorizeResult
@@ -32,7 +32,15 @@ STATE_SECONDS = 600
 class Installations(AsyncInstallationStore):  # type: ignore[misc] - untyped in the SDK
     """What the app's OAuth flow saves, in our own table; every token is encrypted on its way there."""
 
-    def __init__(self, database: Database, governance: Governance, cipher: TokenCipher, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        governance: Governance,
+        cipher: TokenCipher,
+        allowed: Collection[str] = (),
+        clock: Clock = utc_now,
+    ) -> None:
+        self._allowed = allowed
         self._database = database
         self._governance = governance
         self._cipher = cipher
@@ -47,11 +55,15 @@ class Installations(AsyncInstallationStore):  # type: ignore[misc] - untyped in 
         """Keep an installation.
 
         Raises:
-            BoltError: it is one of a whole organisation, or the database refuses; Bolt's page says that it failed.
+            BoltError: it is one of a whole organisation, or of a workspace that may not install the app, or the database
+                refuses; Bolt's page says that it failed.
 
         """
         if not installation.team_id or not installation.bot_token:
             raise BoltError("only a workspace can install this app, not a whole organisation")
+        if self._allowed and installation.team_id not in self._allowed:
+            log.warning("workspace %s is not among slack.allowed_teams and did not get the app", installation.team_id)
+            raise BoltError("this workspace may not install the app")
         kept = Installation(
             workspace_id=installation.team_id,
             workspace_name=installation.team_name or installation.team_id,

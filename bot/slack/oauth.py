@@ -22,7 +22,8 @@ class InstallPages:
 
     def __init__(self, parts: SlackParts, settings: SlackSettings) -> None:
         cipher = open_cipher(settings.token_key.get_secret_value(), parts.settings.data_folder / "keys")
-        installations = Installations(parts.database, parts.governance, cipher, parts.clock)
+        allowed = {team.strip() for team in settings.allowed_teams.split(",") if team.strip()}
+        installations = Installations(parts.database, parts.governance, cipher, allowed, parts.clock)
         installations.renew_tokens()
         self.authorize = InstalledAuthorize(installations)
         self.clients = InstalledClients(_nobody(settings), settings.home_team, installations, lambda: _nobody(settings))

@@ -61,8 +61,12 @@ class WatchedSocket:
         """Hold the connection until cancelled, and close it then."""
         try:
             while True:
-                await self._replace()
-                log.warning("%s is built anew: %s", self._name, await self._next_problem())
+                try:
+                    await self._replace()
+                    log.warning("%s is built anew: %s", self._name, await self._next_problem())
+                except Exception:  # whatever it is, the connection must not stay away because of it
+                    log.exception("%s failed", self._name)
+                    await asyncio.sleep(self._patience.longest_pause)
         finally:
             if self._client is not None:
                 await self._discard(self._client)

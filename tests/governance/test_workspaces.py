@@ -1,5 +1,6 @@
 """Workspaces that install the app and remove it: what is kept, what is closed, what the audit log says."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -82,5 +83,5 @@ def test_a_removal_that_is_older_than_the_installation_changes_nothing(house: Ho
 def test_both_are_in_the_audit_log_with_who_did_it(house: House) -> None:
     house.governance.install_workspace(of("T1"))
     house.governance.uninstall_workspace("T1", NOW + timedelta(hours=1))
-    told = [(record["action"], record["object"], record["actor"]) for record in house.log()]
+    told = [(record["action"], record["object"], record["actor"]) for record in map(json.loads, house.log())]
     assert told == [("workspace.installed", "T1", "T1/U1"), ("workspace.uninstalled", "T1", "system")]

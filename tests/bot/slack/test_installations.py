@@ -186,6 +186,16 @@ async def test_an_installation_that_is_not_what_somebody_agreed_to_is_refused(
     assert kept(office) == []
 
 
+class TestOnlySomeMayInstallIt:
+    @pytest.fixture
+    def slack_settings(self, slack_settings: SlackSettings) -> SlackSettings:
+        return slack_settings.model_copy(update={"allowed_teams": "TONE, TTWO"})
+
+    async def test_another_workspace_does_not_get_the_app(self, office: Office, town: Town, web: Web) -> None:
+        assert (await install(town, web)).status_code == 500
+        assert kept(office) == []
+
+
 async def test_a_code_works_once(office: Office, town: Town, web: Web) -> None:
     address, cookie = await agree(town, web)
     again = f"{web.url}/slack/oauth_redirect?{urlsplit(address).query}"
