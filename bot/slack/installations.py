@@ -55,7 +55,7 @@ class Installations(AsyncInstallationStore):  # type: ignore[misc] - untyped in 
         """Keep an installation.
 
         Raises:
-            BoltError: it is one of a whole organisation, or of a workspace that may not install the app, or the database
+            BoltError: it is of a whole organisation, or of a workspace that may not install the app, or the database
                 refuses; Bolt's page says that it failed.
 
         """

@@ -17,9 +17,12 @@ from bot.workspace.model import AppDefinition, Channel, Message
 from storage.errors import ConfigurationError
 
 SOURCES = Path(bot.__file__).parent
-CODE = [path for path in SOURCES.rglob("*.py") if "workspace" not in path.parts[len(SOURCES.parts) :]]
-TREES = [ast.parse(path.read_text(encoding="utf-8")) for path in CODE]
+CODE = [path for path in SOURCES.rglob("*.py") if path.relative_to(SOURCES).parts[0] != "workspace"]
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in CODE}
+SLACK = {path: tree for path, tree in TREES.items() if path.is_relative_to(SOURCES / "slack")}
 
+UNSCOPED = {"app_home_opened", "app_uninstalled", "tokens_revoked"}
+"""Events that an app may subscribe to without a scope."""
 BUILT_OF = {"chat_stream": ("chat.startStream", "chat.appendStream", "chat.stopStream")}
 """What the SDK offers beside one function for each method."""
 KINDS = {
@@ -34,7 +37,7 @@ COMMANDS = "commands"
 def called() -> Iterator[str]:
     """Give each method of the Web API that the code calls, on whatever object, as Slack names it."""
     known = {name.replace(".", "_"): name for name in web_api.METHODS}
-    for tree in TREES:
+    for tree in TREES.values():
         for node in ast.walk(tree):
             name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
             if name in BUILT_OF:
@@ -46,30 +49,28 @@ def called() -> Iterator[str]:
 
 def handled() -> set[str]:
     """Return the subscriptions to which the events belong that become jobs."""
-    tree = ast.parse(Path(jobs.__file__).read_text(encoding="utf-8"))
-    types = {event for event in compared(tree) if event in events.SCOPES or event in UNSCOPED}
+    types = {event for event in compared() if event in events.SCOPES or event in UNSCOPED}
     return types | {subscription for subscription, channel in KINDS.items() if concerns(channel)}
 
 
-UNSCOPED = {"app_home_opened", "app_uninstalled", "tokens_revoked"}
-"""Events that an app may subscribe to without a scope."""
-
-
-def compared(tree: ast.AST) -> Iterator[str]:
-    """Give the texts that the code compares something with, by `==`, `in`, `match`, or as keys of a table."""
-    for node in ast.walk(tree):
-        compared: list[ast.expr | None] = []
-        if isinstance(node, ast.Compare):
-            compared = [node.left, *node.comparators]
-        elif isinstance(node, ast.MatchValue):
-            compared = [node.value]
-        elif isinstance(node, ast.Dict):
-            compared = list(node.keys)
-        for each in compared:
-            elements = each.elts if isinstance(each, ast.Set | ast.Tuple | ast.List) else [each]
-            for element in elements:
-                if isinstance(element, ast.Constant) and isinstance(element.value, str):
-                    yield element.value
+def compared() -> Iterator[str]:
+    """Give the texts that the code of `bot.slack` compares something with: by `==`, `match`, in a set or a table."""
+    for tree in SLACK.values():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Compare():
+                    candidates = [node.left, *node.comparators]
+                case ast.MatchValue():
+                    candidates = [node.value]
+                case ast.Set() | ast.Tuple() | ast.List():
+                    candidates = list(node.elts)
+                case ast.Dict():
+                    candidates = [key for key in node.keys if key is not None]
+                case _:
+                    continue
+            yield from (
+                each.value for each in candidates if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            )
 
 
 def concerns(channel: Channel) -> bool:
@@ -96,7 +97,7 @@ def body(event: dict[str, Any]) -> dict[str, Any]:
 def registered(*decorators: str) -> set[str]:
     """Return the identifiers with which the code calls such functions of the Bolt app."""
     found = set()
-    for tree in TREES:
+    for tree in SLACK.values():
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Call)
