@@ -5,7 +5,7 @@ Slack, the web console and the command line all call these functions; none of th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session
@@ -19,11 +19,13 @@ from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.review import contest, review_reason, why_not_review
+from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
 from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_with_ids, get_feedback
+from storage.installations import Installation
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -52,6 +54,16 @@ class Governance:
         self.audit = audit
         self.clock = clock
         self._ledger = Ledger(database, policy, audit, clock)
+
+    # Workspaces
+
+    def install_workspace(self, installation: Installation) -> None:
+        """Keep the installation of the app in a workspace, in place of an earlier one."""
+        install(self._ledger, installation)
+
+    def uninstall_workspace(self, workspace_id: str, at: datetime) -> None:
+        """Forget an installation, unless it is newer than the removal at that time, and close what waits there."""
+        uninstall(self._ledger, workspace_id, at)
 
     # Feedback
 

@@ -79,6 +79,15 @@ def requeue_unfinished(session: Session) -> int:
     return len(begun)
 
 
+def close_waiting(session: Session, team: str, error: str, before: datetime, now: datetime) -> int:
+    """Give up what came from a workspace until that time and waits; return how many events these are."""
+    query = select(InboxEvent).where(InboxEvent.state == "received", col(InboxEvent.received_at) <= before)
+    waiting = [event for event in session.exec(query.with_for_update()) if event.payload.get("team") == team]
+    for event in waiting:
+        _close(session, event, "failed", error, now)
+    return len(waiting)
+
+
 def _close(session: Session, event: InboxEvent, state: InboxState, error: str, now: datetime) -> None:
     stored = session.get(InboxEvent, event.id, with_for_update=True)
     assert stored is not None

@@ -7,6 +7,7 @@ from storage.audit import AuditRecord
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
+from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.leases import Lease
 from storage.people import Person, Workspace
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "Feedback",
     "InboxEvent",
+    "Installation",
     "Interaction",
     "Lease",
     "Person",

@@ -8,7 +8,19 @@ from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import (
+    Cancellation,
+    Correction,
+    Decision,
+    Job,
+    News,
+    Opened,
+    Promotion,
+    Question,
+    Uninstalled,
+    Vote,
+)
+from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
@@ -27,6 +39,7 @@ class Desks:
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
+        self._leaving = LeavingDesk(parts)
 
     async def do(self, job: Job, event: InboxEvent) -> None:
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -47,6 +60,8 @@ class Desks:
                 await self._approvals.announce(job)
             case News():
                 await self._news.tell(job)
+            case Uninstalled():
+                await self._leaving.leave(job)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
@@ -57,5 +72,5 @@ class Desks:
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
+            case Opened() | Promotion() | News() | Uninstalled():
                 pass  # nobody asked for anything

@@ -202,9 +202,29 @@ class News:
         return f"news/{self.person_id}"
 
 
-Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
+@dataclass(frozen=True)
+class Uninstalled:
+    """A workspace removed the app. It is no job in that workspace, where nothing can be done any more."""
+
+    kind: ClassVar[str] = "uninstalled"
+    workspace: str
+    at: int
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Two events tell of it; the second finds nothing left to do."""
+        return f"event/{self.workspace}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """One after the other."""
+        return f"uninstalled/{self.workspace}"
+
+
+Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News | Uninstalled
 KINDS: dict[str, type[Job]] = {
-    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News)
+    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News, Uninstalled)
 }
 
 
@@ -226,6 +246,8 @@ def job_of_event(body: Mapping[str, Any]) -> Job | None:
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
     if event["type"] in {"message", "app_mention"}:
         return _question(body["team_id"], event, bot_user)
+    if event["type"] == "app_uninstalled" or (event["type"] == "tokens_revoked" and event["tokens"].get("bot")):
+        return Uninstalled(body["team_id"], body["event_time"], body["event_id"])
     return None
 
 

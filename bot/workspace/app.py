@@ -1,6 +1,7 @@
 """The local workspace as a FastAPI application: Slack's Web API, Socket Mode, the page and the page's API."""
 
 import asyncio
+import base64
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
@@ -8,16 +9,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from bot.workspace import client_api, web_api
+from bot.workspace import client_api, installing, web_api
 from bot.workspace.calls import SlackError
-from bot.workspace.model import Json
+from bot.workspace.model import Faults, Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.responses import respond
 from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
-BEARER = "Bearer "
+BEARER, BASIC = "Bearer ", "Basic "
+RATE_LIMITED = 429
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -30,6 +32,7 @@ def create_app(workspace: Workspace) -> FastAPI:
     people = People(workspace, sockets)
     app.state.people, app.state.sockets = people, sockets
     app.include_router(client_api.make_router(workspace, people, sockets))
+    app.include_router(installing.make_router(workspace))
     app.add_exception_handler(ActionRefusedError, client_api.refuse)
     app.add_exception_handler(RequestValidationError, client_api.refuse_form)
 
@@ -41,8 +44,10 @@ def create_app(workspace: Workspace) -> FastAPI:
             await asyncio.sleep(faults.delay_ms / 1000)
         if faults.rate_limit_next > 0:
             faults.rate_limit_next -= 1
-            refusal = {"ok": False, "error": "ratelimited"}
-            return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(faults.retry_after)})
+            return _refusal(RATE_LIMITED, faults)
+        if method == "apps.connections.open" and faults.refuse_sockets_next > 0:
+            faults.refuse_sockets_next -= 1
+            return _refusal(faults.refuse_status, faults)
         return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
 
     @app.post("/response/{key}")
@@ -62,6 +67,13 @@ def create_app(workspace: Workspace) -> FastAPI:
     return app
 
 
+def _refusal(status: int, faults: Faults) -> JSONResponse:
+    if status == RATE_LIMITED:
+        headers = {"Retry-After": str(faults.retry_after)}
+        return JSONResponse({"ok": False, "error": "ratelimited"}, status_code=status, headers=headers)
+    return JSONResponse({"ok": False, "error": "internal_error"}, status_code=status)
+
+
 async def _answer(workspace: Workspace, method: str, request: Request) -> Json:
     try:
         arguments, token = await _read(request)
@@ -79,7 +91,20 @@ async def _read(request: Request) -> tuple[Json, str]:
         arguments |= {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     sent = str(arguments.pop("token", ""))
     header = request.headers.get("authorization", "")
+    if header.startswith(BASIC):
+        arguments |= _client_credentials(header)
     return web_api.decode_arguments(arguments), header.removeprefix(BEARER) if header.startswith(BEARER) else sent
+
+
+def _client_credentials(header: str) -> Json:
+    """Read the app's id and secret, which come so with `oauth.v2.access`."""
+    try:
+        client_id, _, client_secret = (
+            base64.b64decode(header.removeprefix(BASIC), validate=True).decode().partition(":")
+        )
+    except ValueError:
+        raise SlackError("invalid_auth") from None
+    return {"client_id": client_id, "client_secret": client_secret}
 
 
 async def _json_object(request: Request) -> Json:

@@ -1,7 +1,7 @@
 """The page's own API: what one member sees, and what that member does. JSON in, JSON out, events over a websocket."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
@@ -79,7 +79,11 @@ class _Faults(BaseModel):
     retry_after: int | None = Field(default=None, ge=0, le=60)
     delay_ms: int | None = Field(default=None, ge=0, le=60_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
+    refuse_sockets_next: int | None = Field(default=None, ge=0, le=1_000)
+    refuse_status: Literal[429, 500] | None = None
     drop_sockets: bool = False
+    refresh_sockets: bool = False
+    mute_sockets: bool = False
 
 
 def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901 - a list of routes
@@ -161,10 +165,14 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.post("/faults")
     async def faults(body: _Faults) -> Json:
-        for name, value in body.model_dump(exclude={"drop_sockets"}, exclude_none=True).items():
+        for name, value in body.model_dump(include=set(vars(workspace.faults)), exclude_none=True).items():
             setattr(workspace.faults, name, value)
         if body.drop_sockets:
             await sockets.drop()
+        if body.refresh_sockets:
+            await sockets.refresh()
+        if body.mute_sockets:
+            sockets.mute()
         for user in workspace.members:
             workspace.show_to(user, {"type": "faults", "faults": _shown_faults(workspace.faults)})
         return {"ok": True, "faults": _shown_faults(workspace.faults)}

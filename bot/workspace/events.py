@@ -72,6 +72,12 @@ def of_reaction(user: str, message: Message, name: str, ts: str, *, added: bool)
     return Event(kind, {"type": kind, **content})
 
 
+def of_removed_app(app: AppDefinition) -> Iterator[Event]:
+    """Give the events of an app that was removed."""
+    yield Event("tokens_revoked", {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [app.bot_user]}})
+    yield Event("app_uninstalled", {"type": "app_uninstalled"})
+
+
 def _hidden(subtype: str, channel: Channel, ts: str) -> Json:
     return {
         "type": "message",

@@ -40,7 +40,11 @@ class Channel:
 
 @dataclass(frozen=True)
 class AppDefinition:
-    """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands."""
+    """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands.
+
+    With a `request_url` the app is sent signed requests; without one it opens sockets. With a `client_id` and no bot
+    token it is not installed yet: a member does that on Slack's page, which leads back to `redirect_url`.
+    """
 
     name: str
     bot_token: str
@@ -49,6 +53,11 @@ class AppDefinition:
     events: frozenset[str]
     shortcuts: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
+    request_url: str = ""
+    signing_secret: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    redirect_url: str = ""
     bot_user: str = "UAPPBOT"
     bot_id: str = "BAPPBOT"
     app_id: str = "ALOCALAPP"
@@ -100,12 +109,17 @@ class Message:
 
 @dataclass
 class Faults:
-    """What goes wrong on purpose, for tests: counts are used up, one a call or event."""
+    """What goes wrong on purpose, for tests: counts are used up, one a call or event.
+
+    `refuse_sockets_next` calls for the address of a socket are answered with the HTTP status `refuse_status`.
+    """
 
     rate_limit_next: int = 0
     retry_after: int = 1
     delay_ms: int = 0
     redeliver_next: int = 0
+    refuse_sockets_next: int = 0
+    refuse_status: int = 500
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

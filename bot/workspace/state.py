@@ -77,6 +77,8 @@ class Workspace:
         self._used_triggers: set[str] = set()
         self._response_urls: dict[str, ResponseUrl] = {}
         self._tickets: set[str] = set()
+        self._codes: dict[str, str] = {}
+        self.revoked: set[str] = set()
         self._watchers: set[asyncio.Future[None]] = set()
         self._stream_ends: dict[tuple[str, str], float] = {}
         self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
@@ -330,6 +332,29 @@ class Workspace:
         self._tickets.discard(ticket)
         return known
 
+    # Installing the app, and removing it
+
+    def new_code(self, user: str) -> str:
+        """Make the code with which the app gets its token, once, because this person agreed to install it."""
+        code = secrets.token_hex(16)
+        self._codes[code] = user
+        return code
+
+    def install(self, code: str) -> str | None:
+        """Give the app a new token for a code; return who installed it, None when the code is not good."""
+        user = self._codes.pop(code, None)
+        if user is not None:
+            self.app = replace(self.app, bot_token=f"xoxb-{secrets.token_hex(12)}")
+        return user
+
+    def uninstall(self) -> None:
+        """Remove the app: its token is good no more, and two events tell it so."""
+        for event in events.of_removed_app(self.app):
+            if events.is_wanted(event, self.app):
+                self._deliver(event)
+        self.revoked.add(self.app.bot_token)
+        self.app = replace(self.app, bot_token="")
+
     # Pages
 
     def join_page(self, user: str) -> "asyncio.Queue[Json]":
@@ -431,8 +456,11 @@ class Workspace:
 
     def _tell_app(self, event: Event, channel: str) -> None:
         """Deliver an event that the app subscribed to, may see, and is there to see."""
-        if self.bot_user not in self.channels[channel].members or not events.is_wanted(event, self.app):
-            return
+        is_there = self.app.bot_token and self.bot_user in self.channels[channel].members
+        if is_there and events.is_wanted(event, self.app):
+            self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
         payload = {
             "type": "event_callback",
             "token": "local",

@@ -80,6 +80,8 @@ def _authorize(workspace: Workspace, method: Method, token: str) -> None:
         return
     if not token:
         raise SlackError("not_authed")
+    if token in workspace.revoked:
+        raise SlackError("account_inactive")
     if token not in {app.bot_token, app.app_token}:
         raise SlackError("invalid_auth")
     wanted = {"bot": {app.bot_token}, "app": {app.app_token}, "any": {app.bot_token, app.app_token}}[method.token]
@@ -110,6 +112,29 @@ def _auth_test(workspace: Workspace, _: Json) -> Json:
         "user": app.name.lower(),
         "user_id": app.bot_user,
         "bot_id": app.bot_id,
+        "is_enterprise_install": False,
+    }
+
+
+def _oauth_access(workspace: Workspace, arguments: Json) -> Json:
+    """Exchange a code for a token of the bot."""
+    app = workspace.app
+    if not app.client_id or arguments.get("client_id") != app.client_id:
+        raise SlackError("invalid_client_id")
+    if arguments.get("client_secret") != app.client_secret:
+        raise SlackError("bad_client_secret")
+    installed_by = workspace.install(str(arguments["code"]))
+    if installed_by is None:
+        raise SlackError("invalid_code")
+    return {
+        "access_token": workspace.app.bot_token,
+        "token_type": "bot",
+        "scope": ",".join(sorted(app.scopes)),
+        "bot_user_id": app.bot_user,
+        "app_id": app.app_id,
+        "team": {"id": workspace.team_id, "name": workspace.team_name},
+        "enterprise": None,
+        "authed_user": {"id": installed_by},
         "is_enterprise_install": False,
     }
 
@@ -208,6 +233,7 @@ REACTION_OF = ("channel", "timestamp", "name")
 METHODS: Mapping[str, Method] = {
     "api.test": Method(_test, token="none"),  # noqa: S106 - a kind of token
     "auth.test": Method(_auth_test, token="any"),  # noqa: S106 - a kind of token
+    "oauth.v2.access": Method(_oauth_access, (), ("code",), token="none"),  # noqa: S106 - a kind of token
     "apps.connections.open": Method(_open_connection, token="app"),  # noqa: S106 - a kind of token
     "team.info": Method(lookups.team_info, ("team:read",)),
     "bots.info": Method(lookups.bots_info, ("users:read",)),

@@ -22,6 +22,7 @@ from tests.bot.slack.conftest import (
     Bot,
     Town,
     all_done,
+    both_transports,
     eventually,
     interactions,
     jobs_in,
@@ -30,6 +31,7 @@ from tests.bot.slack.conftest import (
 from tests.databases import copied
 
 
+@both_transports
 async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, town: Town) -> None:
     await town.mention(ADA, "kite")
 
@@ -38,6 +40,7 @@ async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, 
     assert "token" not in waiting.payload
 
 
+@both_transports
 async def test_a_redelivered_event_is_answered_once(bot: Bot, town: Town) -> None:
     await town.post("faults", redeliver_next=1)
     asked = await town.mention(ADA, "kite")
@@ -55,6 +58,7 @@ class TestBothEvents:
     def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
         return with_events(app_definition, {"message.channels"}, {"channels:history"})
 
+    @both_transports
     async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(self, bot: Bot, town: Town) -> None:
         asked = await town.mention(ADA, "kite")
         await town.answer(asked)
@@ -64,6 +68,7 @@ class TestBothEvents:
         assert len(await town.answers(asked)) == 1
 
 
+@both_transports
 async def test_what_a_killed_process_had_begun_to_answer_is_answered_once(bot: Bot, town: Town) -> None:
     await town.post("faults", delay_ms=100)  # so that the answer is in the making for a while
     asked = await town.mention(ADA, "kite wind")
@@ -135,6 +140,7 @@ async def test_a_token_that_slack_refuses_is_named_and_not_repeated(
     assert "revoked" not in str(refusal.value)
 
 
+@both_transports
 async def test_questions_of_a_thread_are_answered_in_the_order_in_which_they_came(
     connected_bot: Bot, town: Town
 ) -> None:
@@ -184,6 +190,7 @@ class TestTheDatabaseGoesAway:
         with copied(server, template) as fresh:
             yield fresh
 
+    @both_transports
     async def test_what_was_being_answered_is_answered_once_it_is_back(
         self, bot: Bot, town: Town, postgres: tuple[URL, str]
     ) -> None:
