@@ -1,6 +1,5 @@
 """The local workspace as a FastAPI application: Slack's Web API, Socket Mode, the page and the page's API."""
 
-import asyncio
 import base64
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from fastapi.staticfiles import StaticFiles
 
 from bot.workspace import client_api, installing, web_api
 from bot.workspace.calls import SlackError
-from bot.workspace.model import Faults, Json
+from bot.workspace.faulty import answered
+from bot.workspace.model import Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.responses import respond
 from bot.workspace.socket_mode import SocketMode
@@ -19,7 +19,6 @@ from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
 BEARER, BASIC = "Bearer ", "Basic "
-RATE_LIMITED = 429
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -39,16 +38,15 @@ def create_app(workspace: Workspace) -> FastAPI:
     @app.api_route("/api/{method}", methods=["GET", "POST"])
     async def call(method: str, request: Request) -> Response:
         workspace.address = _address(request)
-        faults = workspace.faults
-        if faults.delay_ms:
-            await asyncio.sleep(faults.delay_ms / 1000)
-        if faults.rate_limit_next > 0:
-            faults.rate_limit_next -= 1
-            return _refusal(RATE_LIMITED, faults)
-        if method == "apps.connections.open" and faults.refuse_sockets_next > 0:
-            faults.refuse_sockets_next -= 1
-            return _refusal(faults.refuse_status, faults)
-        return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
+        try:
+            arguments, token = await _read(request)
+        except SlackError as error:
+            return JSONResponse({"ok": False, "error": error.code})
+
+        def answer() -> Response:
+            return JSONResponse(web_api.call(workspace, method, token, arguments), headers={"X-OAuth-Scopes": scopes})
+
+        return await answered(workspace, method, arguments, answer)
 
     @app.post("/response/{key}")
     async def answer_to_interaction(key: str, request: Request) -> Response:
@@ -65,21 +63,6 @@ def create_app(workspace: Workspace) -> FastAPI:
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app
-
-
-def _refusal(status: int, faults: Faults) -> JSONResponse:
-    if status == RATE_LIMITED:
-        headers = {"Retry-After": str(faults.retry_after)}
-        return JSONResponse({"ok": False, "error": "ratelimited"}, status_code=status, headers=headers)
-    return JSONResponse({"ok": False, "error": "internal_error"}, status_code=status)
-
-
-async def _answer(workspace: Workspace, method: str, request: Request) -> Json:
-    try:
-        arguments, token = await _read(request)
-    except SlackError as error:
-        return {"ok": False, "error": error.code}
-    return web_api.call(workspace, method, token, arguments)
 
 
 async def _read(request: Request) -> tuple[Json, str]:

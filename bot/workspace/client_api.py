@@ -1,6 +1,7 @@
 """The page's own API: what one member sees, and what that member does. JSON in, JSON out, events over a websocket."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
@@ -8,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.workspace.model import COLOURS, Channel, Faults, Json
+from bot.workspace.model import COLOURS, Channel, Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
@@ -73,14 +74,20 @@ class _Dm(_Body):
 
 
 class _Faults(BaseModel):
+    """What is to go wrong, as `model.Faults` describes it; what is not named stays as it is."""
+
     model_config = ConfigDict(extra="forbid")
 
     rate_limit_next: int | None = Field(default=None, ge=0, le=1_000)
     retry_after: int | None = Field(default=None, ge=0, le=60)
-    delay_ms: int | None = Field(default=None, ge=0, le=60_000)
+    fail_next: int | None = Field(default=None, ge=0, le=1_000)
+    drop_next: int | None = Field(default=None, ge=0, le=1_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
     refuse_sockets_next: int | None = Field(default=None, ge=0, le=1_000)
     refuse_status: Literal[429, 500] | None = None
+    refuse_ack_next: int | None = Field(default=None, ge=0, le=1_000)
+    delay_ms: int | None = Field(default=None, ge=0, le=60_000)
+    rate_limits: bool | None = None
     drop_sockets: bool = False
     refresh_sockets: bool = False
     mute_sockets: bool = False
@@ -105,7 +112,7 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         if user not in workspace.channels.get(channel, Channel("", "", ())).members:
             raise ActionRefusedError("You are not in that channel.")
         seen = [each for each in workspace.messages(channel) if each.seen_by in (None, user)]
-        return {"ok": True, "messages": [message.public() for message in seen]}
+        return {"ok": True, "messages": [message.shown(user) for message in seen]}
 
     @router.get("/home")
     def home(user: str) -> Json:
@@ -124,7 +131,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
     @router.post("/action")
     async def action(body: _Action) -> Json:
         await people.act(body.user, body.action, channel=body.channel, ts=body.ts, view_id=body.view_id)
-        return {"ok": True}
+        message = workspace.find_message(body.channel, body.ts) if body.channel and body.ts else None
+        return {"ok": True, "pressed": message.pressed.get(body.user, {}) if message else {}}
 
     @router.post("/submit")
     async def submit(body: _Submit) -> Json:
@@ -165,17 +173,14 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.post("/faults")
     async def faults(body: _Faults) -> Json:
-        for name, value in body.model_dump(include=set(vars(workspace.faults)), exclude_none=True).items():
-            setattr(workspace.faults, name, value)
+        workspace.set_faults(**body.model_dump(include=set(vars(workspace.faults)), exclude_none=True))
         if body.drop_sockets:
             await sockets.drop()
         if body.refresh_sockets:
             await sockets.refresh()
         if body.mute_sockets:
             sockets.mute()
-        for user in workspace.members:
-            workspace.show_to(user, {"type": "faults", "faults": _shown_faults(workspace.faults)})
-        return {"ok": True, "faults": _shown_faults(workspace.faults)}
+        return {"ok": True, "faults": asdict(workspace.faults)}
 
     @router.websocket("/events")
     async def events(socket: WebSocket, user: str) -> None:
@@ -262,7 +267,7 @@ def _boot(workspace: Workspace, user: str) -> Json:
             "commands": [{"command": command, "description": "", "usage": ""} for command in app.commands],
         },
         "guide": workspace.guide,
-        "faults": _shown_faults(workspace.faults),
+        "faults": asdict(workspace.faults),
     }
 
 
@@ -282,7 +287,3 @@ def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
         other = next((member for member in channel.members if member != user), user)
         shown |= {"with": other, "name": workspace.members[other].real_name}
     return shown
-
-
-def _shown_faults(faults: Faults) -> Json:
-    return dict(vars(faults))

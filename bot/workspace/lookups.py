@@ -9,6 +9,7 @@ from bot.workspace.calls import (
     find_readable,
     find_user,
     invalid,
+    is_set,
     page,
     require_scope,
     whole_number,
@@ -127,7 +128,7 @@ def _listed(workspace: Workspace, arguments: Json, user: str, *, public: bool) -
 def _visible(messages: list[Message], arguments: Json) -> list[Message]:
     """Keep the messages between `oldest` and `latest`, these two only if `inclusive`, that all may see."""
     oldest, latest = _moment(arguments, "oldest"), _moment(arguments, "latest")
-    inclusive = str(arguments.get("inclusive") or "").lower() in {"1", "true"}
+    inclusive = is_set(arguments, "inclusive")
 
     def is_within(message: Message) -> bool:
         at = float(message.ts)
@@ -150,5 +151,6 @@ def _moment(arguments: Json, key: str) -> float | None:
 def _messages(messages: list[Message], arguments: Json) -> Json:
     limit = whole_number(arguments, "limit", MESSAGES, MOST_MESSAGES)
     found, following = page(messages, {**arguments, "limit": limit})
-    more = bool(following["next_cursor"])
-    return {"messages": [each.public() for each in found], "has_more": more, "response_metadata": following}
+    more, metadata = bool(following["next_cursor"]), is_set(arguments, "include_all_metadata")
+    shown = [each.public(metadata=metadata) for each in found]
+    return {"messages": shown, "has_more": more, "response_metadata": following}

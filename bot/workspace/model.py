@@ -65,7 +65,10 @@ class AppDefinition:
 
 @dataclass
 class Message:
-    """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown."""
+    """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown.
+
+    `pressed` says which feedback button each person has pressed: user id -> action id -> value.
+    """
 
     ts: str
     channel: str
@@ -80,46 +83,55 @@ class Message:
     seen_by: str | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
+    pressed: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def public(self) -> Json:
-        """Return the message as Slack's API gives it, with what the page needs besides."""
-        shown: Json = {
-            "type": "message",
-            "ts": self.ts,
-            "channel": self.channel,
-            "user": self.user,
-            "text": self.text,
-            "streaming": self.streaming,
-            "markdown": self.markdown,
-            "ephemeral": self.seen_by is not None,
-            "reactions": [
-                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items() if users
-            ],
-        }
+    def public(self, *, metadata: bool = True) -> Json:
+        """Return the message as Slack's API gives it; with its metadata only where that is asked for."""
+        told: Json = {"type": "message", "ts": self.ts, "user": self.user, "text": self.text}
         optional = {
             "thread_ts": self.thread_ts,
             "blocks": self.blocks,
             "bot_id": self.bot_id,
-            "metadata": self.metadata,
+            "metadata": self.metadata if metadata else None,
+            "reactions": [
+                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items() if users
+            ],
+            "edited": {"user": self.user} if self.edited else None,
         }
-        if self.edited:
-            optional["edited"] = {"user": self.user}
-        return shown | {key: value for key, value in optional.items() if value}
+        return told | {key: value for key, value in optional.items() if value}
+
+    def shown(self, user: str = "") -> Json:
+        """Return the message as the page draws it, with what `user` has pressed in it."""
+        return self.public() | {
+            "channel": self.channel,
+            "streaming": self.streaming,
+            "markdown": self.markdown,
+            "ephemeral": self.seen_by is not None,
+            "pressed": self.pressed.get(user, {}),
+        }
 
 
 @dataclass
 class Faults:
-    """What goes wrong on purpose, for tests: counts are used up, one a call or event.
+    """What goes wrong on purpose. What ends in `next` is a count, used up by one a call, event or acknowledgement.
 
-    `refuse_sockets_next` calls for the address of a socket are answered with the HTTP status `refuse_status`.
+    `rate_limit_next` calls are refused with 429 and `retry_after` seconds; `fail_next` get HTTP 500 and are not done;
+    `drop_next` are done, but the connection is cut before the answer. `refuse_sockets_next` calls for the address of a
+    socket get the HTTP status `refuse_status`. `redeliver_next` events come twice; `refuse_ack_next` acknowledgements
+    get lost on their way. `rate_limits` keeps the app to Slack's published limits, `delay_ms` holds every call and
+    event up.
     """
 
     rate_limit_next: int = 0
     retry_after: int = 1
-    delay_ms: int = 0
+    fail_next: int = 0
+    drop_next: int = 0
     redeliver_next: int = 0
     refuse_sockets_next: int = 0
     refuse_status: int = 500
+    refuse_ack_next: int = 0
+    delay_ms: int = 0
+    rate_limits: bool = False
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

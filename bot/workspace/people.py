@@ -62,7 +62,10 @@ class People:
     async def act(
         self, user: str, action: Json, *, channel: str | None = None, ts: str | None = None, view_id: str | None = None
     ) -> None:
-        """Send a `block_actions` interaction and wait until the app has acknowledged it."""
+        """Send a `block_actions` interaction and wait until the app has acknowledged it.
+
+        Feedback buttons are a toggle: one that is pressed again is let go, and of that Slack tells the app nothing.
+        """
         payload = self._payload("block_actions", user) | {
             "actions": [{"action_ts": self._workspace.next_ts(), **action}]
         }
@@ -70,7 +73,19 @@ class People:
             payload |= {"view": self._view(user, view_id), "container": {"type": "view", "view_id": view_id}}
         else:
             payload |= self._of_message(user, str(channel), str(ts))
-        await self._ask("interactive", payload)
+        if action.get("type") == "feedback_buttons":
+            await self._toggle(self._message(str(channel), str(ts)), user, action, payload)
+        else:
+            await self._ask("interactive", payload)
+
+    async def _toggle(self, message: Message, user: str, action: Json, payload: Json) -> None:
+        pressed, key, value = message.pressed.setdefault(user, {}), str(action["action_id"]), str(action["value"])
+        if pressed.get(key) == value:
+            del pressed[key]
+        else:
+            await self._ask("interactive", payload)
+            pressed[key] = value
+        self._workspace.save_soon()
 
     async def shortcut(self, user: str, channel: str, ts: str, callback_id: str) -> None:
         """Use a shortcut of the app on a message."""

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -16,6 +17,9 @@ from bot.workspace.requests import Requests
 from bot.workspace.state import Workspace
 
 log = logging.getLogger(__name__)
+
+OnAcknowledged = Callable[[Json, float], None]
+"""Hears of an event's envelope, and how many seconds after it was first sent its acknowledgement came."""
 
 ACK_SECONDS = 3.0
 MAX_RETRIES = 3
@@ -40,6 +44,7 @@ class SocketMode:
         self._waiting: dict[str, Json] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
+        self.on_acknowledged: OnAcknowledged = lambda _envelope, _seconds: None
         for kept in workspace.undelivered:
             self._waiting[kept["envelope_id"]] = kept
         workspace.undelivered = []
@@ -74,8 +79,7 @@ class SocketMode:
         self._waiting[envelope["envelope_id"]] = envelope
         self._workspace.save_soon()
         self._start(envelope)
-        if self._workspace.faults.redeliver_next > 0:
-            self._workspace.faults.redeliver_next -= 1
+        if self._workspace.take_fault("redeliver_next"):
             self._start(
                 {**envelope, "envelope_id": secrets.token_hex(16), "retry_attempt": 1, "retry_reason": "timeout"}
             )
@@ -92,6 +96,10 @@ class SocketMode:
             return await self._attempt(envelope)
         except (TimeoutError, ConnectionError) as error:
             raise AppDidNotAnswerError(f"{self._workspace.app.name} did not answer within 3 seconds.") from error
+
+    async def wait_for_app(self) -> None:
+        """Wait until the app has a connection."""
+        await self._connected.wait()
 
     async def refresh(self) -> None:
         """Tell the app on each connection to open another, as Slack does every few hours before it closes one."""
@@ -139,12 +147,14 @@ class SocketMode:
     async def _deliver(self, envelope: Json) -> None:
         if self._workspace.faults.delay_ms:
             await asyncio.sleep(self._workspace.faults.delay_ms / 1000)
-        reason = "timeout"
+        clock, began, reason = asyncio.get_running_loop().time, None, "timeout"
         for attempt in range(envelope["retry_attempt"], MAX_RETRIES + 1):
             if self._requests is None:
                 await self._connected.wait()
+            began = began or clock()
             try:
                 await self._attempt({**envelope, "retry_attempt": attempt, "retry_reason": reason if attempt else ""})
+                self.on_acknowledged(envelope, clock() - began)
                 break
             except (TimeoutError, ConnectionError) as error:
                 reason = "timeout" if self._requests is None or isinstance(error, TimeoutError) else "error"
@@ -175,9 +185,13 @@ class SocketMode:
         if not isinstance(message, dict):
             return
         ack = self._acks.get(str(message.get("envelope_id")))
-        if ack is not None and not ack.done():
-            payload = message.get("payload")
-            ack.set_result(payload if isinstance(payload, dict) else {})
+        if ack is None or ack.done():
+            return
+        if self._workspace.take_fault("refuse_ack_next"):
+            ack.set_exception(ConnectionError("the acknowledgement got lost"))
+            return
+        payload = message.get("payload")
+        ack.set_result(payload if isinstance(payload, dict) else {})
 
     def _forget(self, socket: WebSocket) -> None:
         self._muted.discard(socket)

@@ -14,6 +14,7 @@ from typing import Any
 
 from bot.workspace import events
 from bot.workspace.events import Event
+from bot.workspace.limits import RateLimits
 from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, new_view
 from storage.records import Clock, utc_now
 
@@ -24,6 +25,7 @@ STREAM_SECONDS = 300.0
 SAVE_SECONDS = 0.5
 RESPONSE_SECONDS = 1_800.0
 RESPONSE_USES = 5
+STATUS_SECONDS = 120.0
 
 Deliver = Callable[[str, Json, bool], None]
 """Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
@@ -64,12 +66,13 @@ class Workspace:
             for channel in channels
         }
         self.clock = clock
-        self.history: dict[str, list[Message]] = defaultdict(list)
+        self.history: dict[str, dict[str, Message]] = defaultdict(dict)
         self.views: dict[str, tuple[str, Json]] = {}
         self.homes: dict[str, Json] = {}
-        self.statuses: dict[tuple[str, str], str] = {}
+        self._statuses: dict[tuple[str, str], tuple[str, float]] = {}
         self.guide: Json | None = None
         self.faults = Faults()
+        self.rate_limits = RateLimits(self._now)
         self.deliver: Deliver = lambda _kind, _payload, _answers: None
         self.unacknowledged: Callable[[], list[Json]] = list
         self.undelivered: list[Json] = []
@@ -96,14 +99,14 @@ class Workspace:
 
     def messages(self, channel: str, thread_ts: str | None = None) -> list[Message]:
         """Return a channel's messages, oldest first; with `thread_ts` only the replies in that thread."""
-        found = self.history.get(channel, [])
+        found = self.history.get(channel, {}).values()
         if thread_ts is None:
             return list(found)
         return [message for message in found if message.thread_ts == thread_ts and message.ts != thread_ts]
 
     def find_message(self, channel: str, ts: str) -> Message | None:
         """Return one message."""
-        return next((message for message in self.history.get(channel, []) if message.ts == ts), None)
+        return self.history.get(channel, {}).get(ts)
 
     def find_view(self, external_id: str) -> str:
         """Return the id of the open modal to which the app gave this id; empty when there is none."""
@@ -165,8 +168,10 @@ class Workspace:
 
     def post(self, message: Message) -> Message:
         """Add a message, show it to who may see it, and tell the app of it."""
-        self.history[message.channel].append(message)
-        self._show({"type": "message", "message": message.public()}, message.channel, message.seen_by)
+        self.history[message.channel][message.ts] = message
+        self._show({"type": "message", "message": message.shown()}, message.channel, message.seen_by)
+        if message.bot_id and message.thread_ts and self.status_of(message.channel, message.thread_ts):
+            self.set_status(message.channel, message.thread_ts, "")
         if message.seen_by is None and not message.streaming:
             for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
                 self._tell_app(event, message.channel)
@@ -174,19 +179,23 @@ class Workspace:
 
     def change(self, message: Message, **changes: Any) -> None:
         """Change a message and show it again; the app is told, unless the message was growing."""
-        before = message.public()
+        before, was_growing = message.public(), message.streaming
         for name, value in changes.items():
             setattr(message, name, value)
-        self._show({"type": "message_changed", "message": message.public()}, message.channel, message.seen_by)
-        if message.seen_by is None and not before["streaming"]:
+        self._show({"type": "message_changed", "message": message.shown()}, message.channel, message.seen_by)
+        if message.seen_by is None and not was_growing:
             changed = events.of_change(before, message, self.channels[message.channel], self.next_ts())
             self._tell_app(changed, message.channel)
 
-    def delete(self, message: Message) -> None:
-        """Remove a message."""
-        self.history[message.channel].remove(message)
+    def lose(self, message: Message) -> None:
+        """Let a message vanish; the app is told nothing."""
+        del self.history[message.channel][message.ts]
         gone = {"type": "message_deleted", "channel": message.channel, "ts": message.ts}
         self._show(gone, message.channel, message.seen_by)
+
+    def delete(self, message: Message) -> None:
+        """Remove a message."""
+        self.lose(message)
         if message.seen_by is None:
             removed = events.of_removal(message, self.channels[message.channel], self.next_ts())
             self._tell_app(removed, message.channel)
@@ -197,7 +206,7 @@ class Workspace:
         if (user in users) == add:
             return False
         users.append(user) if add else users.remove(user)
-        shown = message.public()["reactions"]
+        shown = message.public().get("reactions", [])
         told = {"type": "reactions", "channel": message.channel, "ts": message.ts, "reactions": shown}
         self._show(told, message.channel, None)
         self._tell_app(events.of_reaction(user, message, name, self.next_ts(), added=add), message.channel)
@@ -247,9 +256,15 @@ class Workspace:
     # Status and prompts of assistant threads
 
     def set_status(self, channel: str, thread_ts: str, status: str) -> None:
-        """Show what the app is doing in a thread; an empty status clears it."""
-        self.statuses[channel, thread_ts] = status
-        self._show({"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}, channel, None)
+        """Show what the app is doing in a thread, for two minutes at most; an empty status, or a reply, clears it."""
+        self._statuses[channel, thread_ts] = (status, self._now() + STATUS_SECONDS)
+        told = {"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}
+        self._show({**told, "seconds": STATUS_SECONDS}, channel, None)
+
+    def status_of(self, channel: str, thread_ts: str) -> str:
+        """Return what the app says that it is doing in a thread; empty when that is nothing, or too long ago."""
+        status, ends = self._statuses.get((channel, thread_ts), ("", 0.0))
+        return status if self._now() < ends else ""
 
     def set_prompts(self, channel: str, thread_ts: str, title: str, prompts: list[Json]) -> None:
         """Show suggested prompts."""
@@ -310,13 +325,30 @@ class Workspace:
         self._response_urls[key] = ResponseUrl(channel, user, ts, self._now() + RESPONSE_SECONDS)
         return f"{self.address}/response/{key}"
 
-    def use_response_url(self, key: str) -> ResponseUrl | None:
-        """Return where an answer goes; None when the address is unknown, too old or used up."""
+    def use_response_url(self, key: str) -> tuple[ResponseUrl | None, str]:
+        """Return (where an answer goes, "") or (None, what Slack answers to an address that is no good any more)."""
         target = self._response_urls.get(key)
-        if target is None or target.uses == 0 or self._now() > target.ends:
-            return None
+        if target is None or self._now() > target.ends:
+            return None, "expired_url"
+        if target.uses == 0:
+            return None, "used_url"
         target.uses -= 1
-        return target
+        return target, ""
+
+    # Faults
+
+    def take_fault(self, name: str) -> bool:
+        """Whether this call, event or acknowledgement is to go wrong in this way; one of the fault's count is used."""
+        left: int = getattr(self.faults, name)
+        if left > 0:
+            self.set_faults(**{name: left - 1})
+        return left > 0
+
+    def set_faults(self, **values: int | bool) -> None:
+        """Set faults; every page shows what is left of each."""
+        self.faults = replace(self.faults, **values)
+        for user in self.members:
+            self.show_to(user, {"type": "faults", "faults": asdict(self.faults)})
 
     # Connections
 
@@ -420,7 +452,7 @@ class Workspace:
             "team_name": self.team_name,
             "members": [asdict(member) for member in self.members.values() if not member.is_bot],
             "channels": [asdict(channel) for channel in self.channels.values()],
-            "messages": [asdict(message) for messages in self.history.values() for message in messages],
+            "messages": [asdict(message) for messages in self.history.values() for message in messages.values()],
             "homes": self.homes,
             "unacknowledged": self.unacknowledged(),
         }
@@ -439,7 +471,7 @@ class Workspace:
     def restore(self, messages: Iterable[Message]) -> None:
         """Take messages that were kept; streams among them ended with the process that kept them."""
         for message in messages:
-            self.history[message.channel].append(replace(message, streaming=False))
+            self.history[message.channel][message.ts] = replace(message, streaming=False)
             self._last_ts = max(self._last_ts, int(message.ts.replace(".", "")))
 
     # Inside

@@ -13,6 +13,8 @@ from bot.workspace.model import Json
 from bot.workspace.state import Workspace
 
 LOADING_MESSAGES = 10
+LOADING_MESSAGE = 50
+"""Characters of one (letta-code pull request 3553)."""
 PROMPTS = 4
 VIEW_SIZE = 250_000
 STRUCTURED = frozenset({"attachments", "blocks", "chunks", "loading_messages", "metadata", "prompts", "view"})
@@ -145,20 +147,23 @@ def _open_connection(workspace: Workspace, _: Json) -> Json:
     return {"url": f"{'wss' if scheme == 'https' else 'ws'}://{rest}/link/?ticket={workspace.new_ticket()}"}
 
 
-def _view(arguments: Json) -> Json:
+def _view(arguments: Json, kind: str) -> Json:
     view = arguments["view"]
     if problems := view_problems(view):
         raise invalid("invalid_arguments", *problems)
+    if view["type"] != kind:
+        raise invalid("invalid_arguments", f"[ERROR] must be a {kind} view [json-pointer:/view/type]")
     if len(json.dumps(view)) > VIEW_SIZE:
         raise SlackError("view_too_large")
     return {**view, "blocks": with_ids(view["blocks"], "b")}
 
 
 def _views_open(workspace: Workspace, arguments: Json) -> Json:
-    view = _view(arguments)
+    view = _view(arguments, "modal")
     user, refusal = workspace.use_trigger(str(arguments["trigger_id"]))
     if refusal:
         raise SlackError(refusal)
+    _refuse_duplicate(workspace, view)
     return {"view": workspace.open_view(user, view)}
 
 
@@ -168,13 +173,19 @@ def _views_update(workspace: Workspace, arguments: Json) -> Json:
         raise SlackError("not_found")
     if arguments.get("hash") not in (None, workspace.views[view_id][1]["hash"]):
         raise SlackError("hash_conflict")
-    return {"view": workspace.update_view(view_id, _view(arguments))}
+    view = _view(arguments, "modal")
+    _refuse_duplicate(workspace, view, view_id)
+    return {"view": workspace.update_view(view_id, view)}
+
+
+def _refuse_duplicate(workspace: Workspace, view: Json, view_id: str = "") -> None:
+    """Refuse an id of the app's own that another open modal has."""
+    if workspace.find_view(str(view.get("external_id") or "")) not in {"", view_id}:
+        raise SlackError("duplicate_external_id")
 
 
 def _views_publish(workspace: Workspace, arguments: Json) -> Json:
-    user, view = find_user(workspace, arguments, "user_id"), _view(arguments)
-    if view["type"] != "home":
-        raise invalid("invalid_arguments", "[ERROR] must be a home view [json-pointer:/view/type]")
+    user, view = find_user(workspace, arguments, "user_id"), _view(arguments, "home")
     if arguments.get("hash") not in (None, workspace.homes.get(user, {}).get("hash")):
         raise SlackError("hash_conflict")
     return {"view": workspace.publish_home(user, view)}
@@ -201,8 +212,11 @@ def _react(workspace: Workspace, arguments: Json, *, add: bool) -> bool:
 
 def _set_status(workspace: Workspace, arguments: Json) -> Json:
     channel = find_channel(workspace, arguments, "channel_id")
-    if len(arguments.get("loading_messages") or []) > LOADING_MESSAGES:
-        raise invalid("invalid_arguments", f"[ERROR] no more than {LOADING_MESSAGES} items allowed")
+    messages = arguments.get("loading_messages") or []
+    if not isinstance(messages, list) or len(messages) > LOADING_MESSAGES:
+        raise invalid("invalid_arguments", f"[ERROR] must be a list of at most {LOADING_MESSAGES} items")
+    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in messages):
+        raise invalid("invalid_arguments", f"[ERROR] each must be a text of at most {LOADING_MESSAGE} characters")
     workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""))
     return {}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from learning.hardware import detect
 from tests.learning.tiny import make_tiny_base
@@ -187,3 +188,34 @@ def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
     ours = rows["ours", 5, 1]["tokens_per_s"]
     assert result["share_of_limit"]["5"] == pytest.approx(ours / result["limit_tokens_per_s"]["5"], rel=0.01, abs=0.001)
     assert "that the machine allows" in shown
+
+
+def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "slack", "--rate", "20", "--rate", "60", "--seconds", "0.5", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    for side in ("rates", "plain"):
+        assert [row["events_per_s"] for row in result[side]] == [20, 60]
+        for row in result[side]:
+            assert row["sent"] == row["acknowledged"] == row["events_per_s"] / 2
+            assert row["lost"] == 0
+            assert 0 < row["p50_ms"] <= row["p99_ms"]
+    assert result["saturation_events_per_s"] == max(row["acknowledged_per_s"] for row in result["rates"])
+    assert result["ours_to_plain"]["p99"] > 0
+    assert (result["database"], "stubbed" in shown) == ("sqlite", True)
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_events_from_slack_are_kept_in_postgresql_where_one_is_named(
+    environment: dict[str, str], tmp_path: Path, postgres: tuple[URL, str]
+) -> None:
+    out, url = tmp_path / "result.json", postgres[0].render_as_string(hide_password=False)
+
+    bench(environment, "slack", "--rate", "40", "--seconds", "0.5", "--database", url, "--json", str(out))
+
+    result = json.loads(out.read_text())
+    assert (result["database"], result["rates"][0]["sent"], result["rates"][0]["lost"]) == ("postgresql", 20, 0)

@@ -34,13 +34,13 @@ function section(block, context) {
   return el("div", { class: "section" }, body, block.accessory ? interactive(block.accessory, block, context) : null);
 }
 
-function interactive(element, block, { act, names, voted }) {
+function interactive(element, block, { act, names, isPressed }) {
   const base = { block_id: block.block_id, action_id: element.action_id, type: element.type };
   const send = (more) => act({ ...base, ...more });
   switch (element.type) {
     case "button": return button(element, send);
-    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessible_text ?? element.text?.text, title: element.text?.text, onclick: () => send({ value: element.value }) }, element.icon === "trash" ? "🗑" : "✎");
-    case "feedback_buttons": return feedback(element, send, voted);
+    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessibility_label ?? element.text.text, title: element.text.text, onclick: () => send({ value: element.value }) }, "🗑");
+    case "feedback_buttons": return feedback(element, send, isPressed);
     case "static_select": case "overflow": {
       const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
@@ -63,15 +63,16 @@ function button(element, send) {
   return el("button", { class: `button ${element.style ?? ""}`, onclick: press, "aria-label": element.accessibility_label }, [...element.text.text.split(/(:[a-z0-9_+-]+:)/).map((part) => /^:.+:$/.test(part) ? emoji(part.slice(1, -1)) : part)]);
 }
 
-function feedback(element, send, voted) {
+// A toggle: pressing the pressed one lets it go.
+function feedback(element, send, isPressed) {
   const one = (choice, turned) => {
-    const on = Boolean(voted?.(element.action_id + choice.value));
     const press = ({ currentTarget }) => {
-      for (const each of currentTarget.parentElement.children) mark(each, each === currentTarget);
+      const on = currentTarget.getAttribute("aria-pressed") === "true";
+      for (const each of currentTarget.parentElement.children) mark(each, each === currentTarget && !on);
       return send({ value: choice.value, text: choice.text });
     };
     const node = el("button", { class: "button icon", "aria-label": choice.accessibility_label ?? choice.text.text, title: choice.text.text, onclick: press }, thumb(turned));
-    mark(node, on);
+    mark(node, Boolean(isPressed?.(element.action_id, choice.value)));
     return node;
   };
   return el("span", { class: "actions" }, one(element.positive_button, false), one(element.negative_button, true));

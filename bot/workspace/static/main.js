@@ -5,6 +5,7 @@ import { avatar, el, toast } from "./dom.js";
 import { makeComposer, sendAs } from "./composer.js";
 import { renderBlocks } from "./blocks.js";
 import { drawMessages } from "./messages.js";
+import { makeFaults } from "./faults.js";
 import { closeView, showView } from "./modal.js";
 import { drawGuide } from "./guide.js";
 
@@ -12,8 +13,8 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(),
-  prompts: null, votes: new Map(), unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null, faults: {},
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(),
+  prompts: null, unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null,
 };
 let stopListening = () => {};
 let composer = null;
@@ -22,17 +23,18 @@ const names = {
   user: (id) => state.users.get(id)?.real_name ?? id,
   channel: (id) => state.channels.find((channel) => channel.id === id)?.name ?? id,
 };
-const app = { state, names, openThread, become, suggest };
+const app = { state, names, openThread, become, suggest, redraw: () => drawConversation() };
+const showFaults = makeFaults($("faults"));
 
 async function become(user, channel) {
   closeView();
   stopListening();
   const boot = await get("boot", { user });
-  Object.assign(state, { me: user, channels: boot.channels, app: boot.app, team: boot.team, guide: boot.guide, faults: boot.faults, thread: null, prompts: null });
+  Object.assign(state, { me: user, channels: boot.channels, app: boot.app, team: boot.team, guide: boot.guide, thread: null, prompts: null });
   state.users = new Map(boot.users.map((member) => [member.id, member]));
   stopListening = listen(user, onEvent, () => openChannel(state.channel));
   drawMembers();
-  drawFaults();
+  showFaults(boot.faults);
   const known = state.channels.find((each) => each.id === channel) ?? state.channels[0];
   await openChannel(known.id);
 }
@@ -63,10 +65,9 @@ function onEvent(event) {
     case "message":
       if (message.channel !== state.channel) return countUnread(message);
       state.messages.push(message);
-      state.statuses.delete(message.thread_ts ?? "");
       return drawConversation();
     case "message_changed":
-      state.messages = state.messages.map((each) => (each.ts === message.ts && each.channel === message.channel ? message : each));
+      state.messages = state.messages.map((each) => (each.ts === message.ts && each.channel === message.channel ? { ...message, pressed: each.pressed } : each));
       return drawConversation();
     case "message_deleted":
       state.messages = state.messages.filter((each) => each.ts !== event.ts);
@@ -75,7 +76,7 @@ function onEvent(event) {
       state.messages = state.messages.map((each) => (each.ts === event.ts ? { ...each, reactions: event.reactions } : each));
       return drawConversation();
     case "status":
-      if (channel === state.channel) state.statuses.set(event.thread_ts, event.status);
+      if (channel === state.channel) keepStatus(event);
       return drawConversation();
     case "prompts":
       if (channel === state.channel) { state.prompts = event; drawPrompts(); }
@@ -85,9 +86,16 @@ function onEvent(event) {
     case "home": state.home = event.view; return drawHome();
     case "channel": return refreshChannels();
     case "guide": state.guide = event.guide; return drawGuide($("guide"), state.guide, app);
-    case "faults": state.faults = event.faults; return drawFaults();
+    case "faults": return showFaults(event.faults);
     default: return undefined;
   }
+}
+
+// A status ends by itself after a while, should the app forget it.
+function keepStatus({ thread_ts, status, seconds }) {
+  clearTimeout(state.timers.get(thread_ts));
+  state.statuses.set(thread_ts, status);
+  if (status) state.timers.set(thread_ts, setTimeout(() => { state.statuses.delete(thread_ts); drawConversation(); }, seconds * 1000));
 }
 
 async function refreshChannels() {
@@ -223,25 +231,18 @@ function statusLine(thread) {
   return shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
 }
 
-// Draws, and stays at the end when the end was in view; else where the reader was.
+// Draws, and stays at the end when the end was in view; else where the reader was. What had the focus has it again.
 function keepingPlace(root, jump, draw) {
   const atEnd = jump || root.scrollHeight - root.scrollTop - root.clientHeight < 80;
   const place = root.scrollTop;
+  const article = root.contains(document.activeElement) && document.activeElement.closest("article");
+  const focused = article ? stops(article).indexOf(document.activeElement) : -1;
   draw();
   root.scrollTop = atEnd ? root.scrollHeight : place;
+  if (focused >= 0) stops(root.querySelector(`[data-ts="${article.dataset.ts}"]`))[focused]?.focus({ preventScroll: true });
 }
 
-function drawFaults() {
-  const field = (name, label) => el("label", {}, label, el("input", { name, type: "number", min: 0, value: state.faults[name] ?? 0 }));
-  const form = $("faults");
-  form.replaceChildren(field("rate_limit_next", "Calls refused (429)"), field("retry_after", "Retry after, s"), field("delay_ms", "Delay, ms"), field("redeliver_next", "Events sent twice"),
-    el("button", { class: "button" }, "Set"), el("button", { class: "button", type: "button", onclick: () => attempt("faults", { drop_sockets: true }) }, "Drop the app's sockets"));
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    const values = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, Number(value)]));
-    if (await attempt("faults", values)) toast("Faults are set.");
-  };
-}
+const stops = (node) => [...(node?.querySelectorAll("button, select, a[href]") ?? [])];
 
 $("member").addEventListener("change", (event) => become(event.target.value, state.channel));
 $("menu").addEventListener("click", () => document.body.classList.toggle("show-menu"));
