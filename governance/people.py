@@ -16,7 +16,7 @@ def why_no_feedback(rules: PeopleRules, person: Person) -> str:
     if person.standing == "member" or (person.standing != "bot" and _welcome(rules, person) == "answer"):
         return ""
     return (
-        f"thank you, but feedback of {KINDS[person.standing]} does not count here; members of the workspace teach me."
+        f"Thank you, but feedback of {KINDS[person.standing]} does not count here; members of the workspace teach me."
     )
 
 

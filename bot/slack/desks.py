@@ -2,13 +2,27 @@
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
 from bot.slack.cancelling import CancelDesk
+from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import (
+    Cancellation,
+    Correction,
+    Decision,
+    Job,
+    Joined,
+    News,
+    Opened,
+    Promotion,
+    Question,
+    SettingsChange,
+    Vote,
+)
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
@@ -21,18 +35,21 @@ class Desks:
     def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
         directory = Directory(client, parts.database, parts.clock)
         self._client = client
+        self._admission = Admission(parts, client, directory)
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
+        self._settings = SettingsDesk(parts, client, directory)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
-                await self._answering.answer(job, event)
+                if await self._admission.admits(job):
+                    await self._answering.answer(job, event)
             case Vote():
                 await self._feedback.record_vote(job)
             case Correction():
@@ -47,6 +64,10 @@ class Desks:
                 await self._approvals.announce(job)
             case News():
                 await self._news.tell(job)
+            case Joined():
+                await self._settings.greet(job)
+            case SettingsChange():
+                await self._settings.change(job)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
@@ -55,7 +76,7 @@ class Desks:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
+            case Decision() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
+            case Opened() | Promotion() | News() | Joined():
                 pass  # nobody asked for anything

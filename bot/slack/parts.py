@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from bot.serving import ServingAdapter
+from bot.slack.ears import Ears
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
@@ -18,8 +19,9 @@ from storage.settings import Settings
 class SlackParts:
     """What listeners and worker use.
 
-    `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`,
-    whoever writes to the inbox `storing`: listeners run side by side, and events keep the order in which they came.
+    `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something. Whoever
+    draws a proposal's message holds `drawing`, whoever writes to the inbox `storing`: listeners run side by side, and
+    events keep the order in which they came.
     """
 
     settings: Settings
@@ -30,6 +32,7 @@ class SlackParts:
     serving: ServingAdapter
     examples: WorkedExamples
     clock: Clock = utc_now
+    ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -258,6 +258,8 @@ def _options(element: Json) -> Problems:
             continue
         yield from _text(option.get("text"), 75, "options")
         yield from _length(option["value"], 150, "options")
+    if element.get("initial_option") not in (None, *options):
+        yield "initial_option must be one of the options"
 
 
 def _text(text: object, limit: int, where: str, kinds: frozenset[str] = ANY_TEXT) -> Problems:

@@ -11,8 +11,16 @@ def test_the_manifest_names_the_shortcut_that_the_code_listens_to() -> None:
 def test_the_manifest_asks_for_socket_mode_and_nothing_that_is_not_used() -> None:
     manifest = read_manifest()
     assert manifest.socket_mode
-    assert manifest.events == {"app_home_opened", "app_mention", "message.im"}
-    assert "channels:history" not in manifest.scopes
+    assert manifest.events == {
+        "app_home_opened",
+        "app_mention",
+        "member_joined_channel",
+        "message.channels",
+        "message.groups",
+        "message.im",
+        "message.mpim",
+    }
+    assert "channels:join" not in manifest.scopes
 
 
 def test_the_manifest_that_operators_are_pointed_to_is_the_one_that_the_code_reads() -> None:
