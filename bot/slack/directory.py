@@ -40,7 +40,7 @@ class Directory:
         """
         met = self._met.get((team, user))
         if met is None or self._clock() - met.at >= REFRESH_AFTER:
-            met = self._met[team, user] = await self._meet(team, user)
+            met = self._met[team, user] = await self._meet(user)
         return met.person
 
     async def is_private(self, channel: str) -> bool:
@@ -67,12 +67,14 @@ class Directory:
                 self._channels.update({found["name"]: found["id"] for found in page["channels"]})
         return self._channels.get(name.removeprefix("#"))
 
-    async def _meet(self, team: str, user: str) -> _Met:
+    async def _meet(self, user: str) -> _Met:
+        """Read a profile. Whose workspace this is says Slack, not the job: a stranger's click may name their own."""
         now = self._clock()
         found = (await self._client.users_info(user=user))["user"]
         signed_in = await self._client.auth_test()
-        home = home_of(found, team)
-        await asyncio.to_thread(self._store, (team, str(signed_in["team"])), home, user, profile_of(found, team), now)
+        here = str(signed_in["team_id"])
+        home, profile = home_of(found, here), profile_of(found, here)
+        await asyncio.to_thread(self._store, (here, str(signed_in["team"])), home, user, profile, now)
         return _Met(person_id(home, user), now)
 
     def _store(self, here: tuple[str, str], home: str, user: str, profile: Profile, now: datetime) -> None:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
 from storage.channels import Answers, ChannelSettings
@@ -272,12 +272,7 @@ class SettingsChange:
 
 
 Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News | Joined | SettingsChange
-KINDS: dict[str, type[Job]] = {
-    job.kind: job
-    for job in (
-        Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News, Joined, SettingsChange,
-    )
-}  # fmt: skip
+KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
 
 def as_payload(job: Job) -> dict[str, Any]:
@@ -328,7 +323,7 @@ def _is_somebodys(event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> 
     """Whether a person wrote this message just now, or an app that is heard; never the bot itself."""
     if not event.get("user") or event["user"] == bot_user or event.get("edited"):
         return False
-    if event.get("bot_id"):
+    if event.get("bot_id"):  # without knowing who the bot is, this may be itself
         return hearing.bots and bool(bot_user) and event.get("subtype", "") in BOT_SUBTYPES
     return event.get("subtype", "") in PERSON_SUBTYPES
 

@@ -1,7 +1,7 @@
 """The page's own API: what one member sees, and what that member does. JSON in, JSON out, events over a websocket."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
@@ -69,7 +69,7 @@ class _Opened(_Body):
 class _Dm(_Body):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    other: str | list[str] = Field(alias="with")
+    other: str | Annotated[list[str], Field(min_length=1)] = Field(alias="with")
 
 
 class _NewChannel(_Body):

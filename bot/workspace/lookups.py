@@ -96,7 +96,7 @@ def users_info(workspace: Workspace, arguments: Json) -> Json:
 
 
 def bots_info(workspace: Workspace, arguments: Json) -> Json:
-    """Describe the app's bot, the only one there is."""
+    """Describe the app's own bot."""
     app = workspace.app
     if arguments.get("bot") not in (None, app.bot_id):
         raise SlackError("bot_not_found")
