@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
+from storage.channels import ChannelChange
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
@@ -19,6 +20,7 @@ metadata = SQLModel.metadata
 __all__ = [
     "Adapter",
     "AuditRecord",
+    "ChannelChange",
     "DatasetSnapshot",
     "Decision",
     "Feedback",

@@ -15,11 +15,13 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
 from bot.slack import blocks, jobs, names
+from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.intake import store_job
 from bot.slack.parts import SlackParts
+from governance.channels import check_settings
 from governance.reasons import check_reason
-from storage.errors import ApprenticeError, InvalidFeedbackError, NotFoundError
+from storage.errors import ApprenticeError, InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
 from storage.feedback import check_correction
 from storage.interactions import Interaction, find_by_answer, get_interaction
 from storage.people import person_id
@@ -51,6 +53,8 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
+    app.action(names.SETTINGS_ACTION)(listeners.open_settings)
+    app.view(names.SETTINGS_VIEW)(listeners.on_settings)
     return app
 
 
@@ -60,7 +64,7 @@ class _Listeners:
         self._clients = clients
 
     async def store_event(self, body: Body, next_: Callable[[], Awaitable[None]]) -> BoltResponse | None:
-        """Store what follows from an event, and acknowledge it by returning a response.
+        """Store what follows from an event, and acknowledge it by returning a response; nothing else is kept of events.
 
         A middleware, because Bolt acknowledges an event before it runs the event's listener
         (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task; a middleware
@@ -71,7 +75,8 @@ class _Listeners:
         if body.get("type") != "event_callback":
             await next_()
             return None
-        job = jobs.job_of_event(body)
+        hearing = await self._parts.ears.hearing(self._parts.database, self._parts.governance.policy)
+        job = jobs.job_of_event(body, hearing)
         if job is not None:
             await store_job(self._parts, job)
         return BoltResponse(status=200)
@@ -127,6 +132,22 @@ class _Listeners:
 
     async def on_cancellation(self, ack: AsyncAck, body: Body) -> None:
         await store_job(self._parts, jobs.cancellation_of(body))
+        await ack()
+
+    async def open_settings(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        team, channel, user = body["team"]["id"], body["channel"]["id"], body["user"]["id"]
+        client = await self._clients.of(team)
+        await open_settings(self._parts, client, body["trigger_id"], team=team, channel=channel, user=user)
+
+    async def on_settings(self, ack: AsyncAck, body: Body) -> None:
+        job = jobs.settings_of(body)
+        try:
+            check_settings(job.settings)
+        except InvalidChannelSettingsError as error:
+            await ack(response_action="errors", errors={error.field: str(error)})
+            return
+        await store_job(self._parts, job)
         await ack()
 
     async def _open_correction(self, body: Body, interaction: Interaction | None) -> None:

@@ -2,9 +2,11 @@
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
 from bot.slack.cancelling import CancelDesk
+from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
@@ -13,10 +15,12 @@ from bot.slack.jobs import (
     Correction,
     Decision,
     Job,
+    Joined,
     News,
     Opened,
     Promotion,
     Question,
+    SettingsChange,
     Uninstalled,
     Vote,
 )
@@ -33,6 +37,7 @@ class Desks:
     def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
         directory = Directory(client, parts.database, parts.clock)
         self._client = client
+        self._admission = Admission(parts, client, directory)
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
@@ -40,12 +45,14 @@ class Desks:
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
         self._leaving = LeavingDesk(parts)
+        self._settings = SettingsDesk(parts, client, directory)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
-                await self._answering.answer(job, event)
+                if await self._admission.admits(job):
+                    await self._answering.answer(job, event)
             case Vote():
                 await self._feedback.record_vote(job)
             case Correction():
@@ -62,6 +69,10 @@ class Desks:
                 await self._news.tell(job)
             case Uninstalled():
                 await self._leaving.leave(job)
+            case Joined():
+                await self._settings.greet(job)
+            case SettingsChange():
+                await self._settings.change(job)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
@@ -70,7 +81,7 @@ class Desks:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
+            case Decision() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News() | Uninstalled():
+            case Opened() | Promotion() | News() | Joined() | Uninstalled():
                 pass  # nobody asked for anything

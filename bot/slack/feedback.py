@@ -9,6 +9,7 @@ from bot.slack.directory import Directory
 from bot.slack.jobs import Correction, Vote
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import whisper
+from governance.errors import NotEntitledError
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind
 from storage.interactions import Interaction, get_interaction
@@ -48,7 +49,7 @@ class FeedbackDesk:
         try:
             feedback = await asyncio.to_thread(self._store, job, person, kind, text)
             reply = VOTES.get(kind) or CORRECTIONS.get(feedback.state, KEPT)
-        except (NotFoundError, InvalidFeedbackError) as error:
+        except (NotFoundError, InvalidFeedbackError, NotEntitledError) as error:
             reply = str(error)
         await whisper(self._client, job.channel, job.user, reply, job.thread_ts)
 

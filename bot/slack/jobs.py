@@ -10,18 +10,34 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
+from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
 """Message subtypes that are something a person wrote; all others are edits, deletions, joins, bots."""
+BOT_SUBTYPES = PERSON_SUBTYPES | {"bot_message"}
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 
 @dataclass(frozen=True)
+class Hearing:
+    """What is heard besides mentions and direct messages: all that people write in `channels` (workspace and channel).
+
+    `bots`: whether other apps are heard at all.
+    """
+
+    channels: frozenset[tuple[str, str]] = frozenset()
+    bots: bool = False
+
+
+@dataclass(frozen=True)
 class Question:
-    """A message to be answered. `begun` are the messages that a process which died had begun to write, if any."""
+    """A message to be answered. `begun` are the messages that a process which died had begun to write, if any.
+
+    `mentioned` is false for one that was only heard; `user_team` is the workspace of somebody in a shared channel.
+    """
 
     kind: ClassVar[str] = "question"
     team: str
@@ -32,6 +48,8 @@ class Question:
     thread_ts: str
     direct: bool
     begun: list[str] = field(default_factory=list)
+    mentioned: bool = True
+    user_team: str = ""
 
     @property
     def key(self) -> str:
@@ -222,10 +240,71 @@ class Uninstalled:
         return f"uninstalled/{self.workspace}"
 
 
-Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News | Uninstalled
-KINDS: dict[str, type[Job]] = {
-    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News, Uninstalled)
-}
+@dataclass(frozen=True)
+class Joined:
+    """The bot was added to a channel."""
+
+    kind: ClassVar[str] = "joined"
+    team: str
+    channel: str
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Each time it is added is an event of its own."""
+        return f"event/{self.team}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """What concerns a channel as a whole keeps its order."""
+        return f"channel/{self.channel}"
+
+
+@dataclass(frozen=True)
+class SettingsChange:
+    """Settings of a channel from the modal; that they are possible was checked before they were stored."""
+
+    kind: ClassVar[str] = "settings_change"
+    team: str
+    channel: str
+    user: str
+    answers: str
+    language: str
+    domain: str
+    trusted: list[str]
+    view_id: str
+
+    @property
+    def key(self) -> str:
+        """A view is submitted once."""
+        return f"view/{self.team}/{self.view_id}"
+
+    @property
+    def lane(self) -> str:
+        """Changes of a channel's settings keep their order."""
+        return f"channel/{self.channel}"
+
+    @property
+    def settings(self) -> ChannelSettings:
+        """What the channel is to be set to."""
+        answers = cast("Answers", self.answers)
+        return ChannelSettings(answers, self.language, self.domain, tuple(self.trusted))
+
+
+Job = (
+    Question
+    | Vote
+    | Correction
+    | Decision
+    | Cancellation
+    | Opened
+    | Promotion
+    | News
+    | Joined
+    | SettingsChange
+    | Uninstalled
+)
+KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
 
 def as_payload(job: Job) -> dict[str, Any]:
@@ -238,37 +317,49 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Job:
     return KINDS[kind](**payload)
 
 
-def job_of_event(body: Mapping[str, Any]) -> Job | None:
+def job_of_event(body: Mapping[str, Any], hearing: Hearing = Hearing()) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
     bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
     if event["type"] == "app_home_opened":
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
+    if event["type"] == "member_joined_channel" and event["user"] == bot_user:
+        return Joined(body["team_id"], event["channel"], body["event_id"])
     if event["type"] in {"message", "app_mention"}:
-        return _question(body["team_id"], event, bot_user)
+        return _question(body["team_id"], event, bot_user, hearing)
     if event["type"] == "app_uninstalled" or (event["type"] == "tokens_revoked" and event["tokens"].get("bot")):
         return Uninstalled(body["team_id"], body["event_time"], body["event_id"])
     return None
 
 
-def _question(team: str, event: Mapping[str, Any], bot_user: str) -> Question | None:
-    user, text = event.get("user", ""), event.get("text") or ""
-    written_by_a_person = user and user != bot_user and not event.get("bot_id") and not event.get("edited")
-    if not written_by_a_person or event.get("subtype", "") not in PERSON_SUBTYPES:
+def _question(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> Question | None:
+    if not _is_somebodys(event, bot_user, hearing):
         return None
+    text = event.get("text") or ""
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
-    mentioned = event["type"] == "app_mention" or (bot_user and f"<@{bot_user}" in text)
-    if not direct and not mentioned:
+    mentioned = event["type"] == "app_mention" or bool(bot_user and f"<@{bot_user}" in text)
+    if not direct and not mentioned and (team, event["channel"]) not in hearing.channels:
         return None
     return Question(
         team=team,
         channel=event["channel"],
-        user=user,
+        user=event["user"],
         text=plain_text(text, bot_user),
         ts=event["ts"],
         thread_ts=event.get("thread_ts") or event["ts"],
         direct=direct,
+        mentioned=mentioned or direct,
+        user_team=event.get("user_team") or "",
     )
+
+
+def _is_somebodys(event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> bool:
+    """Whether a person wrote this message just now, or an app that is heard; never the bot itself."""
+    if not event.get("user") or event["user"] == bot_user or event.get("edited"):
+        return False
+    if event.get("bot_id"):  # without knowing who the bot is, this may be itself
+        return hearing.bots and bool(bot_user) and event.get("subtype", "") in BOT_SUBTYPES
+    return event.get("subtype", "") in PERSON_SUBTYPES
 
 
 def plain_text(text: str, bot_user: str) -> str:
@@ -350,6 +441,26 @@ def rejection_of(body: Mapping[str, Any]) -> Decision:
         delivery=view["id"],
         message_ts=about.get("message_ts", ""),
     )
+
+
+def settings_of(body: Mapping[str, Any]) -> SettingsChange:
+    """Read submitted settings of a channel; whether they are possible is checked elsewhere."""
+    view = body["view"]
+    about, given = json.loads(view["private_metadata"]), view["state"]["values"]
+    return SettingsChange(
+        team=about["team"],
+        channel=about["channel"],
+        user=body["user"]["id"],
+        answers=_chosen(given, names.ANSWERS_BLOCK),
+        language=_chosen(given, names.LANGUAGE_BLOCK),
+        domain=_typed(view, names.DOMAIN_BLOCK).strip().lower(),
+        trusted=sorted(given[names.TRUSTED_BLOCK][names.INPUT_ACTION].get("selected_users") or []),
+        view_id=view["id"],
+    )
+
+
+def _chosen(given: Mapping[str, Any], block_id: str) -> str:
+    return str((given[block_id][names.INPUT_ACTION].get("selected_option") or {}).get("value", ""))
 
 
 def _typed(view: Mapping[str, Any], block_id: str) -> str:

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bot.serving import ServingAdapter
+from bot.slack.ears import Ears
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
@@ -29,8 +30,9 @@ class Arriving:
 class SlackParts:
     """What listeners and worker use.
 
-    `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`.
-    `arriving`, `storing` and `inbox_thread` are those of `bot.slack.intake`, the only way into the inbox.
+    `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
+    draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
+    `bot.slack.intake`, the only way into the inbox.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class SlackParts:
     serving: ServingAdapter
     examples: WorkedExamples
     clock: Clock = utc_now
+    ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     arriving: list[Arriving] = field(default_factory=list)

@@ -319,6 +319,8 @@ def _options(kind: str, element: Json) -> Problems:
         if option.get("description") is not None:
             yield from _text(option["description"], 75, "options/description", PLAIN)
         yield from _length(option["value"], 150, "options")
+    if element.get("initial_option") not in (None, *options):
+        yield "initial_option must be one of the options"
 
 
 def _text(text: object, limit: int, where: str, kinds: frozenset[str] = ANY_TEXT) -> Problems:

@@ -94,9 +94,10 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
     """Begin a message that grows; outside direct messages Slack wants to know for whom."""
     channel = find_channel(workspace, arguments)
     if not channel.is_im:
-        if arguments.get("recipient_team_id") != workspace.team_id:
+        recipient, team = str(arguments.get("recipient_user_id") or ""), arguments.get("recipient_team_id")
+        if not team or (recipient in workspace.members and team != workspace.team_of(recipient)):
             raise SlackError("missing_recipient_team_id")
-        if arguments.get("recipient_user_id") not in workspace.members:
+        if recipient not in workspace.members:
             raise SlackError("missing_recipient_user_id")
     message = _from_app(
         workspace,

@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.workspace.model import COLOURS, Channel, Json
+from bot.workspace.model import COLOURS, Channel, Json, Member
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
@@ -70,7 +70,18 @@ class _Opened(_Body):
 class _Dm(_Body):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    other: str = Field(alias="with")
+    other: str | Annotated[list[str], Field(min_length=1)] = Field(alias="with")
+
+
+class _NewChannel(_Body):
+    name: str = Field(min_length=1, max_length=80)
+    members: list[str] = []
+    is_private: bool = False
+
+
+class _Invitation(_Body):
+    channel: str
+    other: str
 
 
 class _Faults(BaseModel):
@@ -93,7 +104,7 @@ class _Faults(BaseModel):
     mute_sockets: bool = False
 
 
-def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901 - a list of routes
+def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901, PLR0915 - a list of routes
     """Return the routes below `client/`."""
     router = APIRouter(prefix="/client")
 
@@ -167,9 +178,22 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.post("/dm")
     async def direct_messages(body: _Dm) -> Json:
-        _member(workspace, body.user)
-        _member(workspace, body.other)
-        return {"ok": True, "channel": _channel(workspace, workspace.open_dm(body.user, body.other), body.user)}
+        others = [body.other] if isinstance(body.other, str) else body.other
+        for each in (body.user, *others):
+            _member(workspace, each)
+        several = len(others) > 1
+        opened = workspace.open_group([body.user, *others]) if several else workspace.open_dm(body.user, others[0])
+        return {"ok": True, "channel": _channel(workspace, opened, body.user)}
+
+    @router.post("/channel")
+    async def channel(body: _NewChannel) -> Json:
+        created = people.create_channel(body.user, body.name, body.members, is_private=body.is_private)
+        return {"ok": True, "channel": _channel(workspace, created, body.user)}
+
+    @router.post("/invite")
+    async def invite(body: _Invitation) -> Json:
+        people.invite(body.user, body.channel, body.other)
+        return {"ok": True}
 
     @router.post("/faults")
     async def faults(body: _Faults) -> Json:
@@ -251,8 +275,9 @@ def _boot(workspace: Workspace, user: str) -> Json:
                 "id": member.id,
                 "name": member.name,
                 "real_name": member.real_name,
-                "title": member.title,
+                "title": _title(member),
                 "is_bot": member.is_bot,
+                "tz": member.time_zone,
                 "color": COLOURS[number % len(COLOURS)],
                 "presence": "active",
             }
@@ -271,12 +296,19 @@ def _boot(workspace: Workspace, user: str) -> Json:
     }
 
 
+def _title(member: Member) -> str:
+    """Say what a member does, and that they are no ordinary one."""
+    guest = "guest" if member.is_guest or member.is_ultra_guest else ""
+    elsewhere = "of another organisation" if member.team_id else ""
+    return ", ".join(part for part in (member.title, guest, elsewhere) if part)
+
+
 def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     shown = {
         "id": channel.id,
         "name": channel.name,
         "is_im": channel.is_im,
-        "is_mpim": False,
+        "is_mpim": channel.is_mpim,
         "is_private": channel.is_private,
         "members": list(channel.members),
         "topic": channel.topic,
@@ -286,4 +318,7 @@ def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     if channel.is_im:
         other = next((member for member in channel.members if member != user), user)
         shown |= {"with": other, "name": workspace.members[other].real_name}
+    if channel.is_mpim:
+        others = [workspace.members[member].real_name for member in channel.members if member != user]
+        shown |= {"name": ", ".join(others)}
     return shown

@@ -12,18 +12,27 @@ COLOURS = ("#3b6ea5", "#9b4f96", "#2f7d5b", "#b5652b", "#5a5fc7", "#a8434f", "#3
 
 @dataclass(frozen=True)
 class Member:
-    """A person, or the app's bot user."""
+    """A person, the app's bot user, or the bot of another app.
+
+    `team_id` is set for somebody of another organisation, `display_name` for a person who chose one. A guest is in some
+    channels only, and an ultra guest in a single one.
+    """
 
     id: str
     name: str
     real_name: str
     title: str = ""
     is_bot: bool = False
+    display_name: str = ""
+    time_zone: str = "Etc/UTC"
+    team_id: str = ""
+    is_guest: bool = False
+    is_ultra_guest: bool = False
 
 
 @dataclass
 class Channel:
-    """A channel or a direct message; `members` are user ids."""
+    """A channel, or direct messages of two people or (`is_mpim`) several; `members` are user ids."""
 
     id: str
     name: str
@@ -31,11 +40,13 @@ class Channel:
     is_private: bool = False
     is_im: bool = False
     topic: str = ""
+    is_mpim: bool = False
+    is_ext_shared: bool = False
 
     @property
     def kind(self) -> str:
         """Slack's `channel_type` in events."""
-        return "im" if self.is_im else "group" if self.is_private else "channel"
+        return "im" if self.is_im else "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.workspace import events
 from bot.workspace.events import Event
@@ -118,21 +119,27 @@ class Workspace:
         """Return the modals that a person has open, the newest last."""
         return [view for owner, view in self.views.values() if owner == user]
 
+    def team_of(self, user: str) -> str:
+        """Return the workspace that a member belongs to."""
+        return self.members[user].team_id or self.team_id
+
     def describe_user(self, member: Member) -> Json:
         """Return a member as `users.info` gives it."""
         return {
             "id": member.id,
-            "team_id": self.team_id,
+            "team_id": self.team_of(member.id),
             "name": member.name,
             "real_name": member.real_name,
             "is_bot": member.is_bot,
+            "is_restricted": member.is_guest or member.is_ultra_guest,
+            "is_ultra_restricted": member.is_ultra_guest,
             "deleted": False,
-            "tz": "Etc/UTC",
-            "tz_offset": 0,
+            "tz": member.time_zone,
+            "tz_offset": self._offset(member.time_zone),
             "color": COLOURS[sum(member.id.encode()) % len(COLOURS)].removeprefix("#"),
             "profile": {
                 "real_name": member.real_name,
-                "display_name": member.name,
+                "display_name": member.display_name,
                 "title": member.title,
                 **({"email": f"{member.name}@example.com"} if "users:read.email" in self.app.scopes else {}),
             },
@@ -143,11 +150,13 @@ class Workspace:
         described = {
             "id": channel.id,
             "name": channel.name,
-            "is_channel": not channel.is_im and not channel.is_private,
-            "is_group": channel.is_private,
+            "is_channel": channel.kind == "channel",
+            "is_group": channel.kind == "group",
             "is_im": channel.is_im,
-            "is_mpim": False,
-            "is_private": channel.is_private or channel.is_im,
+            "is_mpim": channel.is_mpim,
+            "is_private": channel.kind != "channel",
+            "is_shared": channel.is_ext_shared,
+            "is_ext_shared": channel.is_ext_shared,
             "is_archived": False,
             "is_member": self.bot_user in channel.members,
             "topic": {"value": channel.topic},
@@ -173,7 +182,8 @@ class Workspace:
         if message.bot_id and message.thread_ts and self.status_of(message.channel, message.thread_ts):
             self.set_status(message.channel, message.thread_ts, "")
         if message.seen_by is None and not message.streaming:
-            for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
+            team = self.team_of(message.user)
+            for event in events.of_message(message, self.channels[message.channel], self.app, team):
                 self._tell_app(event, message.channel)
         return message
 
@@ -212,10 +222,29 @@ class Workspace:
         self._tell_app(events.of_reaction(user, message, name, self.next_ts(), added=add), message.channel)
         return True
 
-    def join_channel(self, user: str, channel: Channel) -> None:
-        """Make somebody a member of a channel."""
-        channel.members = tuple(dict.fromkeys((*channel.members, user)))
+    def join_channel(self, user: str, channel: Channel, inviter: str = "") -> None:
+        """Make somebody a member of a channel, and tell the app unless they were one."""
+        if user in channel.members:
+            return
+        channel.members = (*channel.members, user)
         self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        self._tell_app(events.of_joining(user, channel, self.team_id, self.next_ts(), inviter), channel.id)
+
+    def add_channel(self, channel: Channel) -> Channel:
+        """Add a channel; the app is no member of it until somebody invites it."""
+        self.channels[channel.id] = channel
+        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        return channel
+
+    def open_group(self, users: Iterable[str]) -> Channel:
+        """Return the direct messages of several members, made on first use."""
+        group = tuple(sorted(set(users)))
+        for channel in self.channels.values():
+            if channel.is_mpim and set(channel.members) == set(group):
+                return channel
+        name = f"mpdm-{'--'.join(self.members[user].name for user in group)}-1"
+        key = f"G{secrets.token_hex(5).upper()}"
+        return self.add_channel(Channel(key, name, group, is_private=True, is_mpim=True))
 
     def open_dm(self, user: str, other: str) -> Channel:
         """Return the direct messages of two members, made on first use."""
@@ -224,10 +253,7 @@ class Workspace:
             if channel.is_im and set(channel.members) == pair:
                 return channel
         name = "-".join(sorted(pair))
-        channel = Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True)
-        self.channels[channel.id] = channel
-        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
-        return channel
+        return self.add_channel(Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True))
 
     def home_opened(self, user: str, channel: str, tab: str) -> None:
         """Tell the app that a person looks at its home, or opened the direct messages with it."""
@@ -450,7 +476,7 @@ class Workspace:
         return {
             "team_id": self.team_id,
             "team_name": self.team_name,
-            "members": [asdict(member) for member in self.members.values() if not member.is_bot],
+            "members": [asdict(member) for member in self.members.values() if member.id != self.bot_user],
             "channels": [asdict(channel) for channel in self.channels.values()],
             "messages": [asdict(message) for messages in self.history.values() for message in messages.values()],
             "homes": self.homes,
@@ -479,6 +505,11 @@ class Workspace:
     def _now(self) -> float:
         return self.clock().timestamp()
 
+    def _offset(self, time_zone: str) -> int:
+        """Return how many seconds a time zone is ahead of UTC now."""
+        ahead = self.clock().astimezone(ZoneInfo(time_zone)).utcoffset()
+        return int(ahead.total_seconds()) if ahead else 0
+
     def _hash(self) -> str:
         return f"{next(self._numbers)}.{secrets.token_hex(4)}"
 
@@ -490,9 +521,9 @@ class Workspace:
         """Deliver an event that the app subscribed to, may see, and is there to see."""
         is_there = self.app.bot_token and self.bot_user in self.channels[channel].members
         if is_there and events.is_wanted(event, self.app):
-            self._deliver(event)
+            self._deliver(event, is_shared=self.channels[channel].is_ext_shared)
 
-    def _deliver(self, event: Event) -> None:
+    def _deliver(self, event: Event, *, is_shared: bool = False) -> None:
         payload = {
             "type": "event_callback",
             "token": "local",
@@ -502,6 +533,6 @@ class Workspace:
             "event_id": f"Ev{secrets.token_hex(6).upper()}",
             "event_time": int(self._now()),
             "authorizations": [{"team_id": self.team_id, "user_id": self.bot_user, "is_bot": True}],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": is_shared,
         }
         self.deliver("events_api", payload, False)

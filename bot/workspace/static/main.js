@@ -21,6 +21,8 @@ let composer = null;
 
 const names = {
   user: (id) => state.users.get(id)?.real_name ?? id,
+  people: () => [...state.users.values()].filter((user) => !user.is_bot),
+  zone: () => state.users.get(state.me)?.tz,
   channel: (id) => state.channels.find((channel) => channel.id === id)?.name ?? id,
 };
 const app = { state, names, openThread, become, suggest, redraw: () => drawConversation() };
@@ -56,6 +58,7 @@ async function openChannel(id) {
   drawAll();
 }
 
+const isDirect = (channel) => channel.is_im || channel.is_mpim;
 const isApp = (channel) => channel?.is_im && channel.with === state.app.user;
 const current = () => state.channels.find((channel) => channel.id === state.channel);
 
@@ -121,8 +124,7 @@ function drawAll() {
 
 function drawMembers() {
   $("team").textContent = state.team.name;
-  const people = [...state.users.values()].filter((user) => !user.is_bot);
-  $("member").replaceChildren(...people.map((user) => el("option", { value: user.id }, user.real_name)));
+  $("member").replaceChildren(...names.people().map((user) => el("option", { value: user.id }, user.real_name)));
   $("member").value = state.me;
   $("role").textContent = state.users.get(state.me)?.title ?? "";
 }
@@ -130,15 +132,16 @@ function drawMembers() {
 function drawSidebar() {
   const item = (channel) => {
     const unread = state.unread.get(`${state.me} ${channel.id}`);
-    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_private ? "🔒" : "#");
+    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_mpim ? String(channel.members.length - 1) : channel.is_private ? "🔒" : "#");
     return el("li", {}, el("button", { class: unread ? "unread" : "", "aria-current": String(channel.id === state.channel), onclick: () => openChannel(channel.id) },
       icon, channel.name, unread ? el("span", { class: "badge" }, String(unread)) : null));
   };
-  $("channels").replaceChildren(...state.channels.filter((channel) => !channel.is_im).map(item));
+  $("channels").replaceChildren(...state.channels.filter((channel) => !isDirect(channel)).map(item));
   const direct = state.channels.filter((channel) => channel.is_im);
   const others = [...state.users.values()].filter((user) => user.id !== state.me && !direct.some((channel) => channel.with === user.id));
   const start = (user) => el("li", {}, el("button", { onclick: () => startDm(user.id) }, avatar(user, true), user.real_name));
-  $("dms").replaceChildren(...direct.map(item), ...others.map(start));
+  const groups = state.channels.filter((channel) => channel.is_mpim);
+  $("dms").replaceChildren(...direct.map(item), ...groups.map(item), ...others.map(start));
 }
 
 async function startDm(other) {
@@ -150,7 +153,7 @@ async function startDm(other) {
 
 function drawHead() {
   const channel = current();
-  $("title").textContent = channel.is_im ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
+  $("title").textContent = isDirect(channel) ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
   $("tabs").hidden = !isApp(channel);
   const tab = (name, label) => el("button", { class: "quiet", role: "tab", "aria-selected": String(state.tab === name), onclick: () => openTab(name) }, label);
   $("tabs").replaceChildren(tab("home", "Home"), tab("messages", "Messages"));
@@ -169,7 +172,7 @@ function candidates() {
 
 function drawComposer() {
   const channel = current();
-  const label = channel.is_im ? `Message ${channel.name}` : `Message #${channel.name}`;
+  const label = isDirect(channel) ? `Message ${channel.name}` : `Message #${channel.name}`;
   composer = makeComposer({ label, candidates, send: sendAs(state.me, state.channel) });
   $("composer").replaceChildren(composer);
   $("composer").hidden = state.tab === "home" && isApp(channel);

@@ -28,9 +28,10 @@ from bot.slack.worker import InboxWorker
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
+from bot.workspace.state import Workspace
 from governance.audit import AuditLog
 from governance.flows import Governance
-from governance.policy import load_policy
+from governance.policy import Policy, load_policy
 from learning.base_model import BaseModel, prepare
 from learning.embedding import Embedder
 from learning.engine import Engine
@@ -140,6 +141,9 @@ class Town:
                 event = json.loads(raw)
                 if event["type"] == "view_opened":
                     self.views[user].append(event["view"])
+                elif event["type"] == "view_updated":
+                    shown = self.views[user]
+                    self.views[user] = [event["view"] if each["id"] == event["view"]["id"] else each for each in shown]
                 elif event["type"] == "prompts":
                     self.prompts[user] = event["prompts"]
 
@@ -235,7 +239,13 @@ async def web(transport: str) -> AsyncIterator[Web | None]:
 
 
 @pytest.fixture
-async def town(app_definition: AppDefinition, web: Web | None) -> AsyncIterator[Town]:
+def members() -> tuple[Member, ...]:
+    """Who is in the workspace, all of them in all channels."""
+    return MEMBERS
+
+
+@pytest.fixture
+def workspace(app_definition: AppDefinition, members: tuple[Member, ...], web: Web | None) -> Workspace:
     if web is not None:
         app_definition = replace(
             app_definition,
@@ -243,9 +253,13 @@ async def town(app_definition: AppDefinition, web: Web | None) -> AsyncIterator[
             redirect_url=f"{web.url}/slack/oauth_redirect",
             signing_secret=SIGNING_SECRET,
         )
-    everybody = tuple(member.id for member in MEMBERS)
+    everybody = tuple(member.id for member in members)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
-    workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
+    return make_workspace(team_name="Northwind Kites", members=members, channels=channels, app=app_definition)
+
+
+@pytest.fixture
+async def town(workspace: Workspace) -> AsyncIterator[Town]:
     async with (
         serve(create_workspace_app(workspace), host="127.0.0.1", port=0) as url,
         httpx.AsyncClient(base_url=f"{url}/", timeout=PATIENCE_S) as http,
@@ -327,9 +341,14 @@ both_transports = pytest.mark.parametrize("transport", ["socket", "http"])
 """Runs a test over Socket Mode and over HTTP requests."""
 
 
-def with_events(definition: AppDefinition, events: set[str], scopes: set[str]) -> AppDefinition:
-    """Return the app with more events and scopes than it asks for."""
-    return replace(definition, events=definition.events | events, scopes=definition.scopes | scopes)
+def use_policy(bot: Bot, **sections: dict[str, object]) -> None:
+    """Go on under a policy in which these values are different."""
+    rules = bot.parts.governance
+    content = rules.policy.model_dump()
+    for name, changes in sections.items():
+        content[name] |= changes
+    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
+    object.__setattr__(bot.parts, "governance", changed)
 
 
 def interactions(bot: Bot) -> list[Interaction]:

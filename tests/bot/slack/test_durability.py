@@ -9,7 +9,6 @@ from sqlalchemy import URL
 
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
-from bot.workspace.seed import AppDefinition
 from storage import inbox
 from storage.database import Database
 from storage.errors import ConfigurationError
@@ -26,7 +25,6 @@ from tests.bot.slack.conftest import (
     eventually,
     interactions,
     jobs_in,
-    with_events,
 )
 from tests.databases import copied
 
@@ -53,19 +51,14 @@ async def test_a_redelivered_event_is_answered_once(bot: Bot, town: Town) -> Non
     assert len(interactions(bot)) == 2
 
 
-class TestBothEvents:
-    @pytest.fixture
-    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
-        return with_events(app_definition, {"message.channels"}, {"channels:history"})
+@both_transports
+async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(bot: Bot, town: Town) -> None:
+    asked = await town.mention(ADA, "kite")
+    await town.answer(asked)
+    await town.answer(await town.mention(PRIYA, "wind"))
 
-    @both_transports
-    async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(self, bot: Bot, town: Town) -> None:
-        asked = await town.mention(ADA, "kite")
-        await town.answer(asked)
-        await town.answer(await town.mention(PRIYA, "wind"))
-
-        assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
-        assert len(await town.answers(asked)) == 1
+    assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
+    assert len(await town.answers(asked)) == 1
 
 
 @both_transports

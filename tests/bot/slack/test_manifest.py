@@ -29,6 +29,7 @@ KINDS = {
     "message.channels": Channel("C1", "general", ("U1",)),
     "message.groups": Channel("G1", "secret", ("U1",), is_private=True),
     "message.im": Channel("D1", "U1", ("U1",), is_im=True),
+    "message.mpim": Channel("G2", "three", ("U1", "U2"), is_mpim=True),
 }
 APP = AppDefinition("Apprentice", "xoxb", "xapp", frozenset(), frozenset(), bot_user="UBOT")
 COMMANDS = "commands"
@@ -74,7 +75,7 @@ def compared() -> Iterator[str]:
 
 
 def concerns(channel: Channel) -> bool:
-    """Whether a message in such a channel that does not mention the bot can become a job: new, in a thread, or changed.
+    """Whether a message in such a channel, of which all is heard, can become a job: new, in a thread, or changed.
 
     A mention needs none of these events: it comes as `app_mention`.
     """
@@ -86,7 +87,8 @@ def concerns(channel: Channel) -> bool:
         events.of_change({**reply.public(), "text": "hell"}, reply, channel, "2.2"),
         events.of_removal(reply, channel, "2.2"),
     ]
-    return any(jobs.job_of_event(body(event.content)) is not None for event in told)
+    hearing = jobs.Hearing(frozenset({("T1", channel.id)}))
+    return any(jobs.job_of_event(body(event.content), hearing) is not None for event in told)
 
 
 def body(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The local workspace against the real Slack SDK and Bolt: what Slack takes is taken, what it refuses is refused."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.workspace.people import ActionRefusedError
-from bot.workspace.seed import load_workspace
+from bot.workspace.seed import Member, load_workspace
 from tests.bot.workspace.conftest import BOT, Town, definition, new_workspace, open_town
 
 PATIENCE = 15
@@ -243,6 +244,77 @@ async def test_a_mention_reaches_bolt_as_two_events_of_one_message(town: Town) -
         ts = await town.people.send("UADA", "C1", f"<@{town.workspace.bot_user}> hi")
         got = {await asyncio.wait_for(seen.get(), PATIENCE), await asyncio.wait_for(seen.get(), PATIENCE)}
     assert got == {("app_mention", ts), ("message", ts)}
+
+
+async def test_guests_strangers_and_shared_channels_are_described_as_slack_does(town: Town) -> None:
+    members = town.workspace.members
+    members["UADA"] = replace(members["UADA"], is_ultra_guest=True, time_zone="Asia/Tokyo", display_name="Ada L.")
+    members["UBOB"] = replace(members["UBOB"], team_id="TOTHER")
+    town.workspace.channels["C1"].is_ext_shared = True
+
+    ada, bob = [(await town.client().users_info(user=user))["user"] for user in ("UADA", "UBOB")]
+    channel = (await town.client().conversations_info(channel="C1"))["channel"]
+
+    assert (ada["is_restricted"], ada["is_ultra_restricted"], ada["team_id"]) == (True, True, town.workspace.team_id)
+    assert (ada["tz"], ada["tz_offset"], ada["profile"]["display_name"]) == ("Asia/Tokyo", 32_400, "Ada L.")
+    assert (bob["is_restricted"], bob["team_id"]) == (False, "TOTHER")
+    assert channel["is_ext_shared"]
+
+
+async def test_a_stream_for_somebody_of_another_organisation_names_their_workspace(town: Town) -> None:
+    town.workspace.members["UBOB"] = replace(town.workspace.members["UBOB"], team_id="TOTHER")
+    ts = await town.people.send("UBOB", "C1", "a question")
+    begin = {"channel": "C1", "thread_ts": ts, "recipient_user_id": "UBOB"}
+
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().chat_startStream(**begin, recipient_team_id=town.workspace.team_id)
+    assert error_of(caught) == "missing_recipient_team_id"
+    assert (await town.client().chat_startStream(**begin, recipient_team_id="TOTHER"))["ok"]
+
+
+async def test_who_is_brought_into_a_channel_reaches_bolt_once(town: Town) -> None:
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str, str]]()
+
+    @app.event("member_joined_channel")
+    async def joined(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["channel_type"], event["inviter"]))
+
+    channel = town.people.create_channel("UADA", "new")
+    async with town.running(app):
+        for user in (town.workspace.bot_user, town.workspace.bot_user, "UBOB"):
+            town.people.invite("UADA", channel.id, user)
+        got = [await asyncio.wait_for(seen.get(), PATIENCE) for _ in range(2)]
+    assert sorted(got) == [(town.workspace.bot_user, "C", "UADA"), ("UBOB", "C", "UADA")]
+    assert seen.empty()
+
+
+async def test_direct_messages_of_several_people_need_their_own_scopes(town: Town) -> None:
+    group = town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
+    for call in (
+        town.client().conversations_open(users=["UADA", "UBOB"]),
+        town.client().conversations_info(channel=group.id),
+    ):
+        with pytest.raises(SlackApiError) as caught:
+            await call
+        assert error_of(caught) == "missing_scope"
+
+
+async def test_what_another_app_writes_reaches_bolt_with_its_bot_id(town: Town) -> None:
+    town.workspace.members["UDEPLOYER"] = Member("UDEPLOYER", "deployer", "Deployer", is_bot=True)
+    town.workspace.channels["C1"].members += ("UDEPLOYER",)
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str]]()
+
+    @app.event("app_mention")
+    async def mentioned(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["bot_id"]))
+
+    @app.event("message")
+    async def written() -> None:
+        pass
+
+    async with town.running(app):
+        await town.people.send("UDEPLOYER", "C1", f"<@{town.workspace.bot_user}> deployed")
+        assert await asyncio.wait_for(seen.get(), PATIENCE) == ("UDEPLOYER", "BDEPLOYER")
 
 
 async def test_a_click_on_a_feedback_button_reaches_bolt_with_its_value(town: Town) -> None:
