@@ -156,7 +156,7 @@ def _ours(job: ServingJob, hardware: Hardware, _tokenizer: Any) -> Ask:
     return ask
 
 
-class _FirstToken(StoppingCriteria):  # type: ignore[misc]  # transformers carries no types
+class _FirstToken(StoppingCriteria):
     """Notes when the first token was there; stops nothing."""
 
     def __init__(self) -> None:
