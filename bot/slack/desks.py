@@ -8,9 +8,22 @@ from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import (
+    Cancellation,
+    Correction,
+    Decision,
+    Job,
+    News,
+    Opened,
+    Promotion,
+    Question,
+    Review,
+    ReviewNews,
+    Vote,
+)
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.reviewing import ReviewDesk
 from bot.slack.whisper import whisper
 from storage.inbox import InboxEvent
 
@@ -24,11 +37,12 @@ class Desks:
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
+        self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901 - a list of kinds of jobs
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
@@ -39,6 +53,10 @@ class Desks:
                 await self._feedback.record_correction(job)
             case Decision():
                 await self._approvals.decide(job)
+            case Review():
+                await self._reviewing.decide(job)
+            case ReviewNews():
+                await self._reviewing.tell(job)
             case Cancellation():
                 await self._cancelling.cancel(job)
             case Opened():
@@ -55,7 +73,7 @@ class Desks:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
+            case Decision() | Review() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
+            case Opened() | Promotion() | News() | ReviewNews():
                 pass  # nobody asked for anything
