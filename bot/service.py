@@ -195,7 +195,7 @@ async def running(
         lost = await stack.enter_async_context(held_lease(parts.database, "bot"))
         interrupted = recover(parts)
         if settings.slack.mode == "local":
-            workspace = workspace or open_local_workspace(settings.data_folder, settings.slack.approvers_channel)
+            workspace = workspace or open_local_workspace(settings.data_folder, settings.slack)
         web, people = create_web_app(parts), None
         if workspace is not None:
             local = create_workspace_app(workspace)
@@ -212,7 +212,7 @@ async def running(
         web.state.serving = serving
         slack = _slack_settings(settings, url)
         slack_parts = SlackParts(
-            settings=settings,
+            settings=_with_address(settings, url),
             database=parts.database,
             governance=parts.governance,
             engine=engine,
@@ -279,6 +279,12 @@ def _slack_settings(settings: Settings, url: str) -> SlackSettings:
     return settings.slack.model_copy(
         update={"api_url": f"{url}/workspace/api/", "bot_token": LOCAL_BOT_TOKEN, "app_token": LOCAL_APP_TOKEN}
     )
+
+
+def _with_address(settings: Settings, url: str) -> Settings:
+    """Give the settings in which links begin with the address that is served, unless people have another one."""
+    web = settings.web.model_copy(update={"public_url": settings.web.public_url or url})
+    return settings.model_copy(update={"web": web})
 
 
 async def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -30,6 +30,29 @@ def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Electorate:
+    """Who can still decide on a proposal.
+
+    `named` are those whom the policy names, as it names them; with `anybody`, all others can too, but `excluded`
+    (person ids): whoever started the run, wrote too much of what was learned, or has decided.
+    """
+
+    named: list[str]
+    anybody: bool
+    excluded: list[str]
+
+    @classmethod
+    def of(cls, policy: Policy, proposal: Proposal, decisions: Sequence[Decision]) -> "Electorate":
+        """Find those who are left."""
+        most = policy.approval.max_contributor_share
+        wrote = [person for person, share in proposal.shares.items() if float(share) > most]
+        excluded = [proposal.started_by, *wrote, *(decision.person_id for decision in decisions)]
+        approvers = policy.approval.approvers
+        named = [each for each in approvers if each != "*" and not any(names([each], person) for person in excluded)]
+        return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)))
+
+
 def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
     """Return why the policy keeps this person from cancelling the run, or an empty string.
 

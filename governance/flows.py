@@ -20,7 +20,8 @@ from governance.people import why_no_feedback, why_not_set
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
-from governance.review import contest, review_reason, why_not_review
+from governance.reminders import Reminder, due_reminder
+from governance.review import contest, review_reason, why_not_review, why_not_waiting
 from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter
 from storage.channels import ChannelSettings, channel_settings, set_channel
@@ -126,10 +127,18 @@ class Governance:
         with self._ledger.changes() as session:
             return sum(contest(self._ledger, session, ids, stands) for ids, stands in contested)
 
+    def may_review(self, feedback_id: str, person_id: str) -> str:
+        """Return why this person may not decide on the correction; empty when they may."""
+        with self.database.read() as session:
+            feedback = get_feedback(session, feedback_id)
+            others = list(feedback_with_ids(session, feedback.contradicts or []))
+        return why_not_review(self.policy, feedback, others, person_id) or why_not_waiting(feedback)
+
     def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
         """Accept or decline a correction that waits for review.
 
         Raises:
+            IllegalStateError: it does not wait for review.
             NotEntitledError: the policy does not name this reviewer, or the correction, or one that it contradicts, is
                 the reviewer's own.
             ReasonRequiredError: declined without a reason.
@@ -142,7 +151,10 @@ class Governance:
             others = list(feedback_with_ids(session, feedback.contradicts or []))
             if refusal := why_not_review(self.policy, feedback, others, reviewer_id):
                 raise NotEntitledError(refusal)
+            if too_late := why_not_waiting(feedback):
+                raise IllegalStateError(too_late)
             feedback.reviewed_by, feedback.reviewed_at = reviewer_id, self.clock()
+            feedback.reviewer_reason = reason or None
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
@@ -418,6 +430,14 @@ class Governance:
         with self._ledger.changes() as session:
             proposals = list_proposals(session, "open")
             return [proposal for proposal in proposals if close_if_stale(self._ledger, session, proposal)]
+
+    def due_reminders(self) -> list[Reminder]:
+        """Return the reminders that are due now; `storage.proposals.note_reminded` notes that one was given."""
+        hours_before, now = self.policy.approval.remind_hours_before, self.clock()
+        with self.database.read() as session:
+            proposals = list_proposals(session, "open")
+        found = ((proposal.id, due_reminder(proposal, hours_before, now)) for proposal in proposals)
+        return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
     # Inside
 

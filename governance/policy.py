@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from storage.errors import ConfigurationError
 
@@ -70,12 +70,28 @@ class Evidence(_Section):
 
 
 class Approval(_Section):
-    """Who decides on a proposal, and how many approvals it needs."""
+    """Who decides on a proposal, how many approvals it needs, and when those who can decide are reminded.
+
+    `remind_hours_before`: hours before the proposal expires; none gives no reminder.
+    """
 
     approvers: People = ["*"]
     quorum: int = Field(default=1, ge=1, le=100)
     max_contributor_share: float = Field(default=0.5, ge=0.0, le=1.0)
     expiry_days: int = Field(default=7, ge=1, le=365)
+    remind_hours_before: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (24.0, 2.0)
+
+    @field_validator("remind_hours_before")
+    @classmethod
+    def _earliest_reminder_first(cls, hours: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(sorted(set(hours), reverse=True))
+
+    @model_validator(mode="after")
+    def _reminders_come_while_it_is_open(self) -> Self:
+        earliest, open_for = max(self.remind_hours_before, default=0.0), 24 * self.expiry_days
+        if earliest > open_for:
+            raise ValueError(f"remind_hours_before has {earliest:g}, but a proposal is open for {open_for} hours only")
+        return self
 
     @model_validator(mode="after")
     def _quorum_can_be_reached(self) -> Self:

@@ -26,7 +26,7 @@ class Feedback(SQLModel, table=True):
 
     `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
     `review_reason` says why it was sent to review (None: it never was), `contradicts` are the ids of feedback that says
-    otherwise, `reviewed_by` and `reviewed_at` tell of the decision (None: none yet).
+    otherwise, `reviewed_by`, `reviewed_at` and `reviewer_reason` tell of the decision (None: none yet).
     """
 
     id: str = Field(primary_key=True)
@@ -44,7 +44,8 @@ class Feedback(SQLModel, table=True):
     review_reason: str | None = None
     contradicts: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
     reviewed_by: str | None = None
-    reviewed_at: datetime | None = time_field(optional=True)
+    reviewed_at: datetime | None = time_field(index=True, optional=True)
+    reviewer_reason: str | None = None
 
 
 def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
@@ -89,7 +90,7 @@ def insert_accepted(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     """Add rows at once as accepted, each with all that has no default; the audit log does not hear of them."""
     given = [
         {"text": "", "private": False, "interaction_id": None, "review_reason": None, "contradicts": None,
-         "reviewed_by": None, "reviewed_at": None, **row, "state": "accepted"}
+         "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None, **row, "state": "accepted"}
         for row in rows
     ]  # fmt: skip
     session.execute(sqlalchemy.insert(Feedback), given)

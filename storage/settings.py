@@ -43,6 +43,12 @@ class SlackSettings(_Section):
     sockets: int = Field(default=2, ge=1, le=10)
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
+    reviewers_channel: str = ""
+
+    @property
+    def reviews_in(self) -> str:
+        """The channel where corrections are reviewed: the approvers', unless it has one of its own."""
+        return self.reviewers_channel or self.approvers_channel
 
 
 class DatabaseSettings(_Section):
@@ -91,10 +97,16 @@ class TrainingSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The address of the web server, which also serves the local workspace."""
+    """The address of the web server, which also serves the local workspace; `public_url` is how people reach it."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s<>|]+)?$")
+
+    @property
+    def address(self) -> str:
+        """What links begin with, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
 
 class GovernanceSettings(_Section):

@@ -13,6 +13,7 @@ from storage.interactions import Interaction
 from storage.leases import Lease
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
+from storage.reviews import ReviewMessage
 from storage.runs import Run
 
 metadata = SQLModel.metadata
@@ -30,6 +31,7 @@ __all__ = [
     "Lease",
     "Person",
     "Proposal",
+    "ReviewMessage",
     "Run",
     "Workspace",
     "metadata",

@@ -5,7 +5,6 @@ key makes the second delivery harmless. What must answer at once stays here: ope
 was typed into one.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -14,10 +13,11 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
-from bot.slack import blocks, jobs, names
+from bot.slack import blocks, changed_answers, jobs, names, review_forms
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.intake import store_job
+from bot.slack.modals import View, open_modal
 from bot.slack.parts import SlackParts
 from governance.channels import check_settings
 from governance.reasons import check_reason
@@ -55,6 +55,8 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
     app.action(names.SETTINGS_ACTION)(listeners.open_settings)
     app.view(names.SETTINGS_VIEW)(listeners.on_settings)
+    changed_answers.register(app, parts, clients)
+    review_forms.register(app, parts, clients)
     return app
 
 
@@ -87,13 +89,12 @@ class _Listeners:
 
     async def open_correction(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        interaction = await asyncio.to_thread(self._find, body["actions"][0]["value"])
-        await self._open_correction(body, interaction)
+        interaction_id = body["actions"][0]["value"]
+        await open_modal(self._clients, body, lambda: _correction_view(self._find(interaction_id)))
 
     async def open_correction_of_message(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        interaction = await asyncio.to_thread(self._find_by_message, body)
-        await self._open_correction(body, interaction)
+        await open_modal(self._clients, body, lambda: _correction_view(self._find_by_message(body)))
 
     async def on_correction(self, ack: AsyncAck, body: Body) -> None:
         job = jobs.correction_of(body)
@@ -111,14 +112,7 @@ class _Listeners:
 
     async def open_rejection(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        proposal_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
-        objection = await asyncio.to_thread(self._parts.governance.may_decide, proposal_id, person)
-        view = (
-            blocks.notice_modal("You cannot decide this", blocks.escape(objection))
-            if objection
-            else blocks.rejection_modal(proposal_id, body["channel"]["id"], body["message"]["ts"])
-        )
-        await self._open(body, view)
+        await open_modal(self._clients, body, lambda: self._rejection_view(body))
 
     async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
         job = jobs.rejection_of(body)
@@ -150,17 +144,11 @@ class _Listeners:
         await store_job(self._parts, job)
         await ack()
 
-    async def _open_correction(self, body: Body, interaction: Interaction | None) -> None:
-        view = (
-            blocks.correction_modal(interaction)
-            if interaction
-            else blocks.notice_modal("Not an answer of mine", "I can only take corrections of answers that I gave.")
-        )
-        await self._open(body, view)
-
-    async def _open(self, body: Body, view: dict[str, Any]) -> None:
-        client = await self._clients.of(body["team"]["id"])
-        await client.views_open(trigger_id=body["trigger_id"], view=view)
+    def _rejection_view(self, body: Body) -> View:
+        proposal_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
+        if objection := self._parts.governance.may_decide(proposal_id, person):
+            return blocks.notice_modal("You cannot decide this", blocks.escape(objection))
+        return blocks.rejection_modal(proposal_id, body["channel"]["id"], body["message"]["ts"])
 
     def _find(self, interaction_id: str) -> Interaction | None:
         try:
@@ -172,3 +160,9 @@ class _Listeners:
     def _find_by_message(self, body: Mapping[str, Any]) -> Interaction | None:
         with self._parts.database.read() as session:
             return find_by_answer(session, body["team"]["id"], body["channel"]["id"], body["message"]["ts"])
+
+
+def _correction_view(interaction: Interaction | None) -> View:
+    if interaction is None:
+        return blocks.notice_modal("Not an answer of mine", "I can only take corrections of answers that I gave.")
+    return blocks.correction_modal(interaction)

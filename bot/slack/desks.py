@@ -20,6 +20,8 @@ from bot.slack.jobs import (
     Opened,
     Promotion,
     Question,
+    Review,
+    ReviewNews,
     SettingsChange,
     Uninstalled,
     Vote,
@@ -27,6 +29,7 @@ from bot.slack.jobs import (
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.reviewing import ReviewDesk
 from bot.slack.whisper import whisper
 from storage.inbox import InboxEvent
 
@@ -41,13 +44,14 @@ class Desks:
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
+        self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, directory)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901 - a line for each kind of job
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
@@ -59,6 +63,10 @@ class Desks:
                 await self._feedback.record_correction(job)
             case Decision():
                 await self._approvals.decide(job)
+            case Review():
+                await self._reviewing.decide(job)
+            case ReviewNews():
+                await self._reviewing.tell(job)
             case Cancellation():
                 await self._cancelling.cancel(job)
             case Opened():
@@ -81,7 +89,7 @@ class Desks:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Correction():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation() | SettingsChange():
+            case Decision() | Review() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News() | Joined() | Uninstalled():
+            case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled():
                 pass  # nobody asked for anything

@@ -139,6 +139,54 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Review:
+    """A click on Accept at a correction, or a submitted reason why it is declined.
+
+    `delivery` is the action's ts, or the view's id; `message_ts` the message whose button was pressed first.
+    """
+
+    kind: ClassVar[str] = "review"
+    team: str
+    channel: str
+    user: str
+    feedback_id: str
+    verdict: Literal["accept", "decline"]
+    reason: str
+    delivery: str
+    message_ts: str
+
+    @property
+    def key(self) -> str:
+        """One click or submission."""
+        return f"review/{self.team}/{self.user}/{self.feedback_id}/{self.delivery}"
+
+    @property
+    def lane(self) -> str:
+        """Decisions on a correction are taken one after the other."""
+        return self.feedback_id
+
+
+@dataclass(frozen=True)
+class ReviewNews:
+    """The author of a correction is to be told what a reviewer decided at `decided_at` (ISO 8601)."""
+
+    kind: ClassVar[str] = "review_news"
+    team: str
+    feedback_id: str
+    decided_at: str
+
+    @property
+    def key(self) -> str:
+        """Each decision is told once."""
+        return f"review_news/{self.feedback_id}/{self.decided_at}"
+
+    @property
+    def lane(self) -> str:
+        """After the decision."""
+        return self.feedback_id
+
+
+@dataclass(frozen=True)
 class Cancellation:
     """A confirmed click on the button that cancels a training run. `message_ts` is the message that has the button."""
 
@@ -296,6 +344,8 @@ Job = (
     | Vote
     | Correction
     | Decision
+    | Review
+    | ReviewNews
     | Cancellation
     | Opened
     | Promotion
@@ -461,6 +511,46 @@ def settings_of(body: Mapping[str, Any]) -> SettingsChange:
 
 def _chosen(given: Mapping[str, Any], block_id: str) -> str:
     return str((given[block_id][names.INPUT_ACTION].get("selected_option") or {}).get("value", ""))
+
+
+def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return channel and ts of the message that was acted on, also where that was in a modal opened from it."""
+    if "message" in body:
+        return body["channel"]["id"], body["message"]["ts"]
+    about = json.loads(body["view"]["private_metadata"])
+    return about["channel"], about["message_ts"]
+
+
+def acceptance_of(body: Mapping[str, Any]) -> Review:
+    """Read a click on Accept, at a correction's message or in the modal that shows it in full."""
+    action = body["actions"][0]
+    channel, message_ts = place_of(body)
+    return Review(
+        team=body["team"]["id"],
+        channel=channel,
+        user=body["user"]["id"],
+        feedback_id=action["value"],
+        verdict="accept",
+        reason="",
+        delivery=action["action_ts"],
+        message_ts=message_ts,
+    )
+
+
+def declination_of(body: Mapping[str, Any]) -> Review:
+    """Read a submitted reason why a correction is declined; that it is not empty is checked elsewhere."""
+    view = body["view"]
+    channel, message_ts = place_of(body)
+    return Review(
+        team=body["team"]["id"],
+        channel=channel,
+        user=body["user"]["id"],
+        feedback_id=json.loads(view["private_metadata"])["feedback_id"],
+        verdict="decline",
+        reason=_typed(view, names.REASON_BLOCK).strip(),
+        delivery=view["id"],
+        message_ts=message_ts,
+    )
 
 
 def _typed(view: Mapping[str, Any], block_id: str) -> str:

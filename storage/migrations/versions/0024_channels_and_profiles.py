@@ -7,7 +7,7 @@ from storage.database import UtcDateTime
 from storage.records import JSON_TYPE
 
 revision = "0024"
-down_revision = "0014"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
 
 from bot.serving import ServingAdapter
+from bot.slack import names
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
 from bot.slack.health import Link
@@ -42,6 +43,7 @@ from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction
+from storage.records import Clock
 from storage.settings import InferenceSettings, Settings, SlackSettings
 from tests.bot.slack.tiny import make_tiny_model
 
@@ -92,6 +94,12 @@ class Town:
         }
         await self.post("action", user=user, channel=message["channel"], ts=message["ts"], action=action)
 
+    async def press_in_view(self, user: str, view: Message, action_id: str) -> None:
+        """Press the button of a modal with this action id."""
+        block, element = find_element(view, action_id)
+        action = {"block_id": block["block_id"], "action_id": action_id, "type": "button", "value": element["value"]}
+        await self.post("action", user=user, view_id=view["id"], action=action)
+
     async def submit(self, user: str, view: Message, block_id: str, text: str) -> dict[str, Any]:
         """Type a text into a modal and submit it; return what the page gets."""
         values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}
@@ -123,12 +131,21 @@ class Town:
         return [message["text"] for message in await self.history(user, channel) if message["ephemeral"]]
 
     async def view(self, user: str, count: int = 1) -> Message:
-        """Wait until `count` modals were opened for this person since `watch`; return the last of them."""
+        """Wait until `count` modals were opened for this person since `watch`, and have content; return the last."""
 
         async def opened() -> list[Message]:
-            return self.views[user] if len(self.views[user]) >= count else []
+            views = self.views[user]
+            return views if len(views) >= count and views[-1]["callback_id"] != names.LOADING_VIEW else []
 
         return (await eventually(opened))[-1]
+
+    async def view_with(self, user: str, text: str) -> Message:
+        """Wait until the last modal of this person shows this text."""
+
+        async def shown() -> Message | None:
+            return self.views[user][-1] if self.views[user] and text in str(self.views[user][-1]["blocks"]) else None
+
+        return await eventually(shown)
 
     @asynccontextmanager
     async def watch(self, user: str) -> AsyncIterator[None]:
@@ -323,7 +340,7 @@ async def bot(connected_bot: Bot) -> Bot:
 def find_element(message: Message, action_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the block and the element with this action id."""
     for block in message.get("blocks", []):
-        for element in block.get("elements", []):
+        for element in [*block.get("elements", []), block.get("accessory", {})]:
             if element.get("action_id") == action_id:
                 return block, element
     raise AssertionError(f"no {action_id} in {message}")
@@ -341,14 +358,15 @@ both_transports = pytest.mark.parametrize("transport", ["socket", "http"])
 """Runs a test over Socket Mode and over HTTP requests."""
 
 
-def use_policy(bot: Bot, **sections: dict[str, object]) -> None:
-    """Go on under a policy in which these values are different."""
+def use_policy(bot: Bot, *, clock: Clock | None = None, **sections: dict[str, object]) -> None:
+    """Go on under a policy in which these values are different, and by another clock if one is given."""
     rules = bot.parts.governance
     content = rules.policy.model_dump()
-    for name, changes in sections.items():
-        content[name] |= changes
-    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
+    for name, values in sections.items():
+        content[name] |= values
+    changed = Governance(rules.database, Policy.model_validate(content), rules.audit, clock or rules.clock)
     object.__setattr__(bot.parts, "governance", changed)
+    object.__setattr__(bot.parts, "clock", changed.clock)
 
 
 def interactions(bot: Bot) -> list[Interaction]:

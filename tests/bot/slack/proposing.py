@@ -1,6 +1,9 @@
 """A proposal in the small workspace, and what can be seen of it there."""
 
 import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from governance.gates import Metric
@@ -30,24 +33,30 @@ CHANGE = Change(
 )  # fmt: skip
 
 
-async def proposed(bot: Bot) -> tuple[str, str]:
-    """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
+async def known_members(bot: Bot) -> str:
+    """Let the database know all members; return the team."""
     team = str((await bot.client.auth_test())["team_id"])
-    return await asyncio.to_thread(_propose, bot, team), team
-
-
-def _propose(bot: Bot, team: str) -> str:
-    parts, rules = bot.parts, bot.parts.governance
-    with parts.database.transaction() as session:
+    with bot.parts.database.transaction() as session:
         ensure_workspace(session, team, "Northwind Kites", utc_now())
         for member in MEMBERS:
             ensure_person(session, team, member.id, member.real_name, utc_now())
+    return team
+
+
+async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,)) -> tuple[str, str]:
+    """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
+    team = await known_members(bot)
+    return await asyncio.to_thread(_propose, bot, team, changes), team
+
+
+def _propose(bot: Bot, team: str, changes: tuple[Change, ...]) -> str:
+    parts, rules = bot.parts, bot.parts.governance
     rules.record_feedback(
         workspace_id=team, person_id=person_id(team, PRIYA), kind="correction", question="When is payday?",
         answer="On Mondays.", text="On the 26th.", source="slack",
     )  # fmt: skip
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
-    report = parts.store.publish(_write_report)
+    report = parts.store.publish(partial(_write_report, changes))
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
     rules.start_run(run.id, "5" * 64, 1, {})
     rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
@@ -55,8 +64,8 @@ def _propose(bot: Bot, team: str) -> str:
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 
 
-def _write_report(folder: Path) -> None:
-    write_report(Report(snapshot_digest="", metrics={}, before={}, tests=(), changes=(CHANGE,), answers=()), folder)
+def _write_report(changes: tuple[Change, ...], folder: Path) -> None:
+    write_report(Report(snapshot_digest="", metrics={}, before={}, tests=(), changes=changes, answers=()), folder)
 
 
 async def proposal_messages(town: Town) -> list[Message]:
@@ -89,3 +98,16 @@ def use_channel(bot: Bot, name: str) -> None:
 def use_quorum(bot: Bot, quorum: int) -> None:
     """Go on under a policy that wants so many approvals."""
     use_policy(bot, approval={"quorum": quorum})
+
+
+@dataclass
+class Watch:
+    """A clock that the test moves."""
+
+    now: datetime = field(default_factory=utc_now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **length: float) -> None:
+        self.now += timedelta(**length)

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from bot.slack import blocks
+from bot.workspace.blocks import block_problems, is_too_large
 from governance.gates import GateResult, GateVerdict
 from learning.evaluation import Change
 from storage.interactions import Interaction
@@ -64,9 +65,22 @@ def test_a_proposal_with_many_long_changes_stays_within_slacks_limits() -> None:
         decidable=True,
         proposal_id="prop_1",
     )
-    assert len(shown) <= blocks.MESSAGE_BLOCKS
-    assert all(len(block["text"]["text"]) <= blocks.SECTION_LIMIT for block in shown if block["type"] == "section")
+    assert block_problems(shown) == []
+    assert not is_too_large(shown)
     assert shown[-1]["type"] == "actions"
+
+
+def test_what_a_message_cannot_hold_is_counted_and_one_press_away() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[],
+        changes=[change(f"number {number}", "", "") for number in range(20)],
+        status="",
+        decidable=False,
+        proposal_id="prop_1",
+    )
+    assert "and 5 more: press *Show all answers that change*." in str(shown[-1])
+    assert "number 14" in str(shown[-2])
 
 
 def test_a_closed_proposal_has_no_buttons() -> None:
