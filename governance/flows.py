@@ -19,11 +19,19 @@ from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.review import contest, review_reason, why_not_review
+from governance.withdrawal import why_not_withdraw, withdraw
 from storage.adapters import Adapter, find_adapter
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
-from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_with_ids, get_feedback
+from storage.feedback import (
+    Feedback,
+    FeedbackKind,
+    check_correction,
+    check_vote_reason,
+    feedback_with_ids,
+    get_feedback,
+)
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -65,14 +73,17 @@ class Governance:
         answer: str,
         source: str,
         text: str = "",
+        reason: str | None = None,
         interaction_id: str | None = None,
         private: bool = False,
         feedback_id: str | None = None,
     ) -> Feedback:
         """Keep a vote, or a correction whose new answer is `text`; the policy says whether it needs a review first.
 
+        `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
+
         Raises:
-            InvalidFeedbackError: an empty or over-long correction.
+            InvalidFeedbackError: an empty or over-long correction, or a reason that this vote cannot have.
 
         """
         feedback = Feedback(
@@ -84,6 +95,7 @@ class Governance:
             question=question,
             answer=answer,
             text=check_correction(text) if kind == "correction" else "",
+            reason=check_vote_reason(kind, reason),
             source=source,
             private=private,
             state="received",
@@ -94,6 +106,23 @@ class Governance:
             state = "pending_review" if feedback.review_reason else "accepted"
             self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
+
+    def withdraw_feedback(self, feedback_id: str, person_id: str) -> list[Feedback]:
+        """Take back what this person said: a vote together with their earlier ones on that answer, or one correction.
+
+        Returns:
+            What is taken back by this, the named feedback last; what was taken back before stays as it is.
+
+        Raises:
+            IllegalStateError: it was erased.
+            NotEntitledError: somebody else said it.
+
+        """
+        with self._ledger.changes() as session:
+            feedback = get_feedback(session, feedback_id)
+            if refusal := why_not_withdraw(feedback, person_id):
+                raise NotEntitledError(refusal)
+            return withdraw(self._ledger, session, feedback)
 
     def contest_feedback(self, contested: Iterable[tuple[Sequence[str], Sequence[str]]]) -> int:
         """Send accepted corrections that contradict each other to review; return how many were sent.

@@ -15,7 +15,9 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, jobs, names
+from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.intake import store_job
+from bot.slack.ours import placed
 from bot.slack.parts import SlackParts
 from governance.reasons import check_reason
 from storage.errors import ApprenticeError, InvalidFeedbackError, NotFoundError
@@ -46,6 +48,7 @@ def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
+    FeedbackListeners(parts, client).register(app)
     return app
 
 
@@ -67,6 +70,8 @@ class _Listeners:
             await next_()
             return None
         job = jobs.job_of_event(body)
+        if job is not None:
+            job = await asyncio.to_thread(placed, self._parts.database, job)
         if job is not None:
             await store_job(self._parts, job)
         return BoltResponse(status=200)

@@ -8,10 +8,27 @@ from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import (
+    Cancellation,
+    Correction,
+    Decision,
+    Job,
+    News,
+    Opened,
+    Promotion,
+    Question,
+    Reaction,
+    Reason,
+    Reply,
+    Saying,
+    Vote,
+    Withdrawal,
+)
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.replies import ReplyDesk
 from bot.slack.whisper import whisper
+from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 
 
@@ -23,6 +40,8 @@ class Desks:
         self._client = client
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
+        self._withdrawing = WithdrawalDesk(parts, client, directory)
+        self._replies = ReplyDesk(parts, client)
         self._approvals = Approvals(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
@@ -33,10 +52,8 @@ class Desks:
         match job:
             case Question():
                 await self._answering.answer(job, event)
-            case Vote():
-                await self._feedback.record_vote(job)
-            case Correction():
-                await self._feedback.record_correction(job)
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+                await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
             case Cancellation():
@@ -48,12 +65,24 @@ class Desks:
             case News():
                 await self._news.tell(job)
 
+    async def _hear(self, job: Saying, event: InboxEvent) -> None:
+        """Do what somebody says of an answer."""
+        match job:
+            case Reaction(added=False):
+                await self._withdrawing.take_off(job)
+            case Vote() | Reaction() | Reason() | Correction():
+                await self._feedback.record(job)
+            case Withdrawal():
+                await self._withdrawing.withdraw(job)
+            case Reply():
+                await self._replies.ask(job, event)
+
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
         match job:
             case Question():
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Correction():
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)

@@ -5,14 +5,24 @@ must be handled in order: a thread, or a proposal. Only what the work needs is k
 other people's data reach the database.
 """
 
+import hashlib
 import html
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from bot.slack import names
+from bot.slack.feedback_jobs import (
+    Reaction,
+    Reason,
+    Reply,
+    Withdrawal,
+    reaction_of,
+    reads_like_a_correction,
+    reply_key,
+)
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
 """Message subtypes that are something a person wrote; all others are edits, deletions, joins, bots."""
@@ -21,7 +31,10 @@ LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 @dataclass(frozen=True)
 class Question:
-    """A message to be answered. `begun` are the messages that a process which died had begun to write, if any."""
+    """A message to be answered. `begun` are the messages that a process which died had begun to write, if any.
+
+    `insisted`: it reads like a correction, and whoever wrote it said that it is a question.
+    """
 
     kind: ClassVar[str] = "question"
     team: str
@@ -32,11 +45,12 @@ class Question:
     thread_ts: str
     direct: bool
     begun: list[str] = field(default_factory=list)
+    insisted: bool = False
 
     @property
     def key(self) -> str:
         """Channel and ts: a mention arrives as `app_mention` and as `message`, each with its own event id."""
-        return f"message/{self.team}/{self.channel}/{self.ts}"
+        return f"message/{self.team}/{self.channel}/{self.ts}" + ("/insisted" if self.insisted else "")
 
     @property
     def lane(self) -> str:
@@ -70,7 +84,11 @@ class Vote:
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected answer from the modal; its text was checked before it was stored."""
+    """A corrected answer from the modal, or (with a `reply_ts`) from a reply; its text was checked before it came here.
+
+    `view_id` is the modal's, or the ts of the click that took the reply for a correction; `response_url` is that of the
+    message that asked, empty when there was none.
+    """
 
     kind: ClassVar[str] = "correction"
     team: str
@@ -80,6 +98,8 @@ class Correction:
     text: str
     thread_ts: str
     view_id: str
+    reply_ts: str = ""
+    response_url: str = ""
 
     @property
     def key(self) -> str:
@@ -202,10 +222,10 @@ class News:
         return f"news/{self.person_id}"
 
 
-Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
-KINDS: dict[str, type[Job]] = {
-    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News)
-}
+Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
+"""What a person says of an answer."""
+Job = Question | Saying | Decision | Cancellation | Opened | Promotion | News
+KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
 
 def as_payload(job: Job) -> dict[str, Any]:
@@ -218,35 +238,39 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Job:
     return KINDS[kind](**payload)
 
 
+def feedback_id_of(job: Vote | Reaction | Reason | Correction) -> str:
+    """Return the id of the feedback that a job records: the same whenever it is done, and one for each reply."""
+    said = job.key
+    if isinstance(job, Correction) and job.reply_ts:
+        said = reply_key(job.team, job.channel, job.reply_ts)
+    return "fb_" + hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 def job_of_event(body: Mapping[str, Any]) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
     bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
     if event["type"] == "app_home_opened":
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
+    if event["type"] in {"reaction_added", "reaction_removed"}:
+        return reaction_of(body, bot_user)
     if event["type"] in {"message", "app_mention"}:
-        return _question(body["team_id"], event, bot_user)
+        return _written(body["team_id"], event, bot_user)
     return None
 
 
-def _question(team: str, event: Mapping[str, Any], bot_user: str) -> Question | None:
+def _written(team: str, event: Mapping[str, Any], bot_user: str) -> Question | Reply | None:
     user, text = event.get("user", ""), event.get("text") or ""
     written_by_a_person = user and user != bot_user and not event.get("bot_id") and not event.get("edited")
     if not written_by_a_person or event.get("subtype", "") not in PERSON_SUBTYPES:
         return None
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
     mentioned = event["type"] == "app_mention" or (bot_user and f"<@{bot_user}" in text)
-    if not direct and not mentioned:
-        return None
-    return Question(
-        team=team,
-        channel=event["channel"],
-        user=user,
-        text=plain_text(text, bot_user),
-        ts=event["ts"],
-        thread_ts=event.get("thread_ts") or event["ts"],
-        direct=direct,
-    )
+    addressed = bool(direct or mentioned)
+    typed, ts, thread_ts = plain_text(text, bot_user), event["ts"], event.get("thread_ts") or event["ts"]
+    if thread_ts != ts and reads_like_a_correction(typed):
+        return Reply(team, event["channel"], user, typed, ts, thread_ts, direct, addressed)
+    return Question(team, event["channel"], user, typed, ts, thread_ts, direct) if addressed else None
 
 
 def plain_text(text: str, bot_user: str) -> str:
@@ -283,6 +307,7 @@ def correction_of(body: Mapping[str, Any]) -> Correction:
         text=_typed(view, names.CORRECTION_BLOCK),
         thread_ts=about["thread_ts"],
         view_id=view["id"],
+        response_url=about.get("response_url", ""),
     )
 
 

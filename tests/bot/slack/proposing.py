@@ -21,13 +21,13 @@ CHANGE = Change(
 )  # fmt: skip
 
 
-async def proposed(bot: Bot) -> tuple[str, str]:
+async def proposed(bot: Bot, snapshot: str = "5" * 64) -> tuple[str, str]:
     """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
     team = str((await bot.client.auth_test())["team_id"])
-    return await asyncio.to_thread(_propose, bot, team), team
+    return await asyncio.to_thread(_propose, bot, team, snapshot), team
 
 
-def _propose(bot: Bot, team: str) -> str:
+def _propose(bot: Bot, team: str, snapshot: str) -> str:
     parts, rules = bot.parts, bot.parts.governance
     with parts.database.transaction() as session:
         ensure_workspace(session, team, "Northwind Kites", utc_now())
@@ -40,8 +40,8 @@ def _propose(bot: Bot, team: str) -> str:
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
     report = parts.store.publish(_write_report)
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
-    rules.start_run(run.id, "5" * 64, 1, {})
-    rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
+    rules.start_run(run.id, snapshot, 1, {})
+    rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 
