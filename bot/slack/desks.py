@@ -7,6 +7,7 @@ from bot.slack.approvals import Approvals
 from bot.slack.cancelling import CancelDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
+from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
     Cancellation,
@@ -17,12 +18,8 @@ from bot.slack.jobs import (
     Opened,
     Promotion,
     Question,
-    Reaction,
-    Reason,
-    Reply,
     Saying,
     Vote,
-    Withdrawal,
 )
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
