@@ -22,13 +22,21 @@ from governance.promotion import close, close_if_stale, promote, roll_back, why_
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter
 from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
-from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_with_ids, get_feedback
+from storage.feedback import (
+    Feedback,
+    FeedbackKind,
+    check_correction,
+    check_vote_reason,
+    feedback_with_ids,
+    get_feedback,
+)
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.people import get_person
@@ -82,6 +90,7 @@ class Governance:
         answer: str,
         source: str,
         text: str = "",
+        reason: str | None = None,
         interaction_id: str | None = None,
         private: bool = False,
         feedback_id: str | None = None,
@@ -90,8 +99,10 @@ class Governance:
 
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
 
+        `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
+
         Raises:
-            InvalidFeedbackError: an empty or over-long correction.
+            InvalidFeedbackError: an empty or over-long correction, or a reason that this vote cannot have.
             NotEntitledError: the policy does not let this person's feedback count.
 
         """
@@ -104,6 +115,7 @@ class Governance:
             question=question,
             answer=answer,
             text=check_correction(text) if kind == "correction" else "",
+            reason=check_vote_reason(kind, reason),
             source=source,
             private=private,
             state="received",
@@ -117,6 +129,23 @@ class Governance:
             state = "pending_review" if feedback.review_reason else "accepted"
             self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
+
+    def withdraw_feedback(self, feedback_id: str, person_id: str) -> list[Feedback]:
+        """Take back what this person said: a vote together with their earlier ones on that answer, or one correction.
+
+        Returns:
+            What is taken back by this, the named feedback last; what was taken back before stays as it is.
+
+        Raises:
+            IllegalStateError: it was erased.
+            NotEntitledError: somebody else said it.
+
+        """
+        with self._ledger.changes() as session:
+            feedback = get_feedback(session, feedback_id)
+            if refusal := why_not_withdraw(feedback, person_id):
+                raise NotEntitledError(refusal)
+            return withdraw(self._ledger, session, feedback)
 
     def contest_feedback(self, contested: Iterable[tuple[Sequence[str], Sequence[str]]]) -> int:
         """Send accepted corrections that contradict each other to review; return how many were sent.

@@ -1,10 +1,11 @@
-"""Which feedback the adapter that answers now was trained on: it needs no worked example any more."""
+"""Which feedback an adapter was trained on. What the one that answers now learned needs no worked example any more."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
-from learning.curation.snapshot import ROWS_FILE, read_records
-from storage.adapters import find_adapter
+from learning.curation.snapshot import PAIRS_FILE, ROWS_FILE, THUMBS_FILE, read_records
+from storage.adapters import Adapter, find_adapter, list_adapters
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.errors import ApprenticeError
@@ -41,3 +42,33 @@ class TaughtFeedback:
         except (ApprenticeError, OSError, ValueError, TypeError) as error:
             log.warning("what adapter %s learned from is not known, so corrections stay at work: %s", adapter, error)
             return frozenset()
+
+
+def trained_on(snapshot: Path) -> Iterator[str]:
+    """Give the ids of the feedback that a training on the snapshot in this folder learns from; some more than once."""
+    for record in read_records(snapshot, ROWS_FILE):
+        yield from record.feedback_ids
+    for name in (PAIRS_FILE, THUMBS_FILE):
+        for record in read_records(snapshot, name):
+            if record.split == "train":
+                yield from record.feedback_ids
+
+
+def adapter_taught(database: Database, store: ArtifactStore, feedback_ids: Collection[str]) -> str | None:
+    """Return the adapter that answers, or else one that waits for approval, if it learned from any of this feedback.
+
+    None when none did; one whose snapshot cannot be read counts as such.
+    """
+    with database.read() as session:
+        adapters = [*list_adapters(session, "serving"), *list_adapters(session, "proposed")]
+    return next((adapter.digest for adapter in adapters if _learned(adapter, store, feedback_ids)), None)
+
+
+def _learned(adapter: Adapter, store: ArtifactStore, feedback_ids: Collection[str]) -> bool:
+    if adapter.snapshot_digest is None:
+        return False
+    try:
+        return any(each in feedback_ids for each in trained_on(store.path(adapter.snapshot_digest)))
+    except (ApprenticeError, OSError, ValueError, TypeError) as error:
+        log.warning("what adapter %s learned from is not known: %s", adapter.digest, error)
+        return False

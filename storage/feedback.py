@@ -1,8 +1,11 @@
-"""What people said of answers: votes and corrections. Rows are added, never edited; a person's later one supersedes."""
+"""What people said of answers: votes and corrections, each a row for good.
+
+What was said is never edited; a person's later row supersedes, and whoever said it can take it back.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sqlalchemy
 from sqlmodel import Field, Session, SQLModel, col, func, or_, select
@@ -11,7 +14,9 @@ from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.records import JSON_TYPE, time_field
 
 FeedbackKind = Literal["up", "down", "correction"]
-FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "erased"]
+FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "withdrawn", "erased"]
+VoteReason = Literal["wrong", "outdated", "incomplete", "unsafe", "style"]
+"""What is wrong with an answer that somebody voted against."""
 ReviewReason = Literal["every_correction", "not_trusted", "private", "contradiction"]
 MAX_CORRECTION_LENGTH = 4_000
 """Characters; Slack's own multi-line input takes no more than 3,000, imports may be a little longer."""
@@ -24,6 +29,7 @@ CURATED = (
 class Feedback(SQLModel, table=True):
     """One vote or correction of one person on one answer. `text` is the corrected answer; empty for votes.
 
+    `reason` (a `VoteReason`) says what is wrong with an answer that was voted down, where the person said so.
     `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
     `review_reason` says why it was sent to review (None: it never was), `contradicts` are the ids of feedback that says
     otherwise, `reviewed_by`, `reviewed_at` and `reviewer_reason` tell of the decision (None: none yet).
@@ -37,6 +43,7 @@ class Feedback(SQLModel, table=True):
     question: str
     answer: str
     text: str = ""
+    reason: str | None = None
     source: str
     private: bool = False
     state: str = Field(index=True)
@@ -66,6 +73,22 @@ def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
     return stripped
 
 
+def check_vote_reason(kind: str, reason: str | None) -> str | None:
+    """Return the reason of a vote as it is.
+
+    Raises:
+        InvalidFeedbackError: it is not one of `VoteReason`, or no vote against an answer has it.
+
+    """
+    if reason is None:
+        return None
+    if reason not in (known := get_args(VoteReason)):
+        raise InvalidFeedbackError(f"{reason!r} is no reason of a vote. Give one of {', '.join(known)}.")
+    if kind != "down":
+        raise InvalidFeedbackError("Only a vote against an answer has a reason. Leave the reason out.")
+    return reason
+
+
 def get_feedback(session: Session, feedback_id: str) -> Feedback:
     """Return the feedback, or raise NotFoundError."""
     found = session.get(Feedback, feedback_id)
@@ -86,11 +109,23 @@ def list_feedback(
     return list(session.exec(query))
 
 
+def standing_votes(session: Session, interaction_id: str, person_id: str) -> list[Feedback]:
+    """Return a person's votes on an answer that were not taken back, oldest first; the last one counts."""
+    query = select(Feedback).where(
+        Feedback.interaction_id == interaction_id,
+        Feedback.person_id == person_id,
+        col(Feedback.kind).in_(("up", "down")),
+        col(Feedback.state).not_in(("withdrawn", "erased")),
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id))))
+
+
 def insert_accepted(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows at once as accepted, each with all that has no default; the audit log does not hear of them."""
     given = [
-        {"text": "", "private": False, "interaction_id": None, "review_reason": None, "contradicts": None,
-         "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None, **row, "state": "accepted"}
+        {"text": "", "reason": None, "private": False, "interaction_id": None, "review_reason": None,
+         "contradicts": None, "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None, **row,
+         "state": "accepted"}
         for row in rows
     ]  # fmt: skip
     session.execute(sqlalchemy.insert(Feedback), given)

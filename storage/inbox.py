@@ -85,6 +85,16 @@ def note(session: Session, event: InboxEvent, **facts: Any) -> None:
     session.add(stored)
 
 
+def find_event(session: Session, key: str) -> InboxEvent | None:
+    """Return the event that was stored under this key, whatever became of it."""
+    return session.exec(select(InboxEvent).where(InboxEvent.key == key)).first()
+
+
+def in_hand(session: Session, kind: str) -> list[InboxEvent]:
+    """Return the events of one kind that are being handled."""
+    return list(session.exec(select(InboxEvent).where(InboxEvent.state == "handling", InboxEvent.kind == kind)))
+
+
 def requeue_unfinished(session: Session) -> int:
     """After a start: put back what a process that died had begun. Return how many; only the lease's holder may call."""
     begun = session.exec(select(InboxEvent).where(InboxEvent.state == "handling")).all()

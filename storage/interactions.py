@@ -102,6 +102,19 @@ def count_answers_to(session: Session, asker_id: str, channel: str, thread_ts: s
     ).one()
 
 
+def latest_answer(
+    session: Session, workspace_id: str, channel: str, thread_ts: str, *, before: str
+) -> Interaction | None:
+    """Return the last interaction of a thread whose answer came before a message, given by its ts."""
+    query = select(Interaction).where(
+        Interaction.workspace_id == workspace_id,
+        Interaction.channel == channel,
+        Interaction.thread_ts == thread_ts,
+        Interaction.answer_ts < before,  # of equal length, so their order is that of the numbers
+    )
+    return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
+
+
 def list_interactions(session: Session) -> list[Interaction]:
     """Return all interactions, oldest first."""
     return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))

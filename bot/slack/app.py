@@ -5,6 +5,7 @@ key makes the second delivery harmless. What must answer at once stays here: ope
 was typed into one.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -16,8 +17,10 @@ from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from bot.slack import blocks, changed_answers, jobs, names, review_forms
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
+from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
+from bot.slack.ours import placed
 from bot.slack.parts import SlackParts
 from governance.channels import check_settings
 from governance.reasons import check_reason
@@ -57,6 +60,7 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     app.view(names.SETTINGS_VIEW)(listeners.on_settings)
     changed_answers.register(app, parts, clients)
     review_forms.register(app, parts, clients)
+    FeedbackListeners(parts, clients).register(app)
     return app
 
 
@@ -79,6 +83,8 @@ class _Listeners:
             return None
         hearing = await self._parts.ears.hearing(self._parts.database, self._parts.governance.policy)
         job = jobs.job_of_event(body, hearing)
+        if job is not None:
+            job = await asyncio.to_thread(placed, self._parts.database, job)
         if job is not None:
             await store_job(self._parts, job)
         return BoltResponse(status=200)

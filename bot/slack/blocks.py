@@ -146,12 +146,16 @@ def answer_actions(interaction_id: str, source: str = "") -> Blocks:
     ]
 
 
-def correction_modal(interaction: Interaction) -> dict[str, Any]:
-    """Give the modal in which a person edits an answer."""
+def correction_modal(interaction: Interaction, *, text: str = "", response_url: str = "") -> dict[str, Any]:
+    """Give the modal in which a person edits an answer, or a `text` that is to replace it.
+
+    `response_url` is that of the message from which it was opened, if what was recorded is to stand in its place.
+    """
     about = {
         "interaction_id": interaction.id,
         "channel": interaction.channel,
         "thread_ts": interaction.thread_ts,
+        "response_url": response_url,
     }
     return {
         "type": "modal",
@@ -166,7 +170,7 @@ def correction_modal(interaction: Interaction) -> dict[str, Any]:
                 names.CORRECTION_BLOCK,
                 "The answer should have been",
                 hint="Write the whole answer, as you would want the next person to read it.",
-                initial=interaction.answer,
+                initial=text or interaction.answer,
             ),
         ],
     }

@@ -9,6 +9,7 @@ from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
+from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
     Cancellation,
@@ -22,6 +23,7 @@ from bot.slack.jobs import (
     Question,
     Review,
     ReviewNews,
+    Saying,
     SettingsChange,
     Uninstalled,
     Vote,
@@ -29,8 +31,10 @@ from bot.slack.jobs import (
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.replies import ReplyDesk
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.whisper import whisper
+from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 
 
@@ -43,6 +47,8 @@ class Desks:
         self._admission = Admission(parts, client, directory)
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
+        self._withdrawing = WithdrawalDesk(parts, client, directory)
+        self._replies = ReplyDesk(parts, client)
         self._approvals = Approvals(parts, client, directory)
         self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
@@ -57,10 +63,8 @@ class Desks:
             case Question():
                 if await self._admission.admits(job):
                     await self._answering.answer(job, event)
-            case Vote():
-                await self._feedback.record_vote(job)
-            case Correction():
-                await self._feedback.record_correction(job)
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+                await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
             case Review():
@@ -82,12 +86,24 @@ class Desks:
             case SettingsChange():
                 await self._settings.change(job)
 
+    async def _hear(self, job: Saying, event: InboxEvent) -> None:
+        """Do what somebody says of an answer."""
+        match job:
+            case Reaction(added=False):
+                await self._withdrawing.take_off(job)
+            case Vote() | Reaction() | Reason() | Correction():
+                await self._feedback.record(job)
+            case Withdrawal():
+                await self._withdrawing.withdraw(job)
+            case Reply():
+                await self._replies.ask(job, event)
+
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
         match job:
             case Question():
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Correction():
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Review() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)

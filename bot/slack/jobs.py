@@ -5,6 +5,7 @@ must be handled in order: a thread, or a proposal. Only what the work needs is k
 other people's data reach the database.
 """
 
+import hashlib
 import html
 import json
 import re
@@ -13,6 +14,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
+from bot.slack.feedback_jobs import (
+    Reaction,
+    Reason,
+    Reply,
+    Withdrawal,
+    reaction_of,
+    reads_like_a_correction,
+    reply_key,
+)
 from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
@@ -37,6 +47,7 @@ class Question:
     """A message to be answered. `begun` are the messages that a process which died had begun to write, if any.
 
     `mentioned` is false for one that was only heard; `user_team` is the workspace of somebody in a shared channel.
+    `insisted`: it reads like a correction, and whoever wrote it said that it is a question.
     """
 
     kind: ClassVar[str] = "question"
@@ -50,11 +61,12 @@ class Question:
     begun: list[str] = field(default_factory=list)
     mentioned: bool = True
     user_team: str = ""
+    insisted: bool = False
 
     @property
     def key(self) -> str:
         """Channel and ts: a mention arrives as `app_mention` and as `message`, each with its own event id."""
-        return f"message/{self.team}/{self.channel}/{self.ts}"
+        return f"message/{self.team}/{self.channel}/{self.ts}" + ("/insisted" if self.insisted else "")
 
     @property
     def lane(self) -> str:
@@ -88,7 +100,11 @@ class Vote:
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected answer from the modal; its text was checked before it was stored."""
+    """A corrected answer from the modal, or (with a `reply_ts`) from a reply; its text was checked before it came here.
+
+    `view_id` is the modal's, or the ts of the click that took the reply for a correction; `response_url` is that of the
+    message that asked, empty when there was none.
+    """
 
     kind: ClassVar[str] = "correction"
     team: str
@@ -98,6 +114,8 @@ class Correction:
     text: str
     thread_ts: str
     view_id: str
+    reply_ts: str = ""
+    response_url: str = ""
 
     @property
     def key(self) -> str:
@@ -339,10 +357,11 @@ class SettingsChange:
         return ChannelSettings(answers, self.language, self.domain, tuple(self.trusted))
 
 
+Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
+"""What a person says of an answer."""
 Job = (
     Question
-    | Vote
-    | Correction
+    | Saying
     | Decision
     | Review
     | ReviewNews
@@ -367,36 +386,49 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Job:
     return KINDS[kind](**payload)
 
 
+def feedback_id_of(job: Vote | Reaction | Reason | Correction) -> str:
+    """Return the id of the feedback that a job records: the same whenever it is done, and one for each reply."""
+    said = job.key
+    if isinstance(job, Correction) and job.reply_ts:
+        said = reply_key(job.team, job.channel, job.reply_ts)
+    return "fb_" + hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 def job_of_event(body: Mapping[str, Any], hearing: Hearing = Hearing()) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
     bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
     if event["type"] == "app_home_opened":
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
+    if event["type"] in {"reaction_added", "reaction_removed"}:
+        return reaction_of(body, bot_user)
     if event["type"] == "member_joined_channel" and event["user"] == bot_user:
         return Joined(body["team_id"], event["channel"], body["event_id"])
     if event["type"] in {"message", "app_mention"}:
-        return _question(body["team_id"], event, bot_user, hearing)
+        return _written(body["team_id"], event, bot_user, hearing)
     if event["type"] == "app_uninstalled" or (event["type"] == "tokens_revoked" and event["tokens"].get("bot")):
         return Uninstalled(body["team_id"], body["event_time"], body["event_id"])
     return None
 
 
-def _question(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> Question | None:
+def _written(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> Question | Reply | None:
     if not _is_somebodys(event, bot_user, hearing):
         return None
     text = event.get("text") or ""
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
     mentioned = event["type"] == "app_mention" or bool(bot_user and f"<@{bot_user}" in text)
+    typed, ts, thread_ts = plain_text(text, bot_user), event["ts"], event.get("thread_ts") or event["ts"]
+    if thread_ts != ts and not event.get("bot_id") and reads_like_a_correction(typed):
+        return Reply(team, event["channel"], event["user"], typed, ts, thread_ts, direct, direct or mentioned)
     if not direct and not mentioned and (team, event["channel"]) not in hearing.channels:
         return None
     return Question(
         team=team,
         channel=event["channel"],
         user=event["user"],
-        text=plain_text(text, bot_user),
-        ts=event["ts"],
-        thread_ts=event.get("thread_ts") or event["ts"],
+        text=typed,
+        ts=ts,
+        thread_ts=thread_ts,
         direct=direct,
         mentioned=mentioned or direct,
         user_team=event.get("user_team") or "",
@@ -446,6 +478,7 @@ def correction_of(body: Mapping[str, Any]) -> Correction:
         text=_typed(view, names.CORRECTION_BLOCK),
         thread_ts=about["thread_ts"],
         view_id=view["id"],
+        response_url=about.get("response_url", ""),
     )
 
 

@@ -210,9 +210,10 @@ class People:
         if message.seen_by not in (None, user):
             raise ActionRefusedError("That message is gone.")
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
+        content = {} if message.seen_by else {"message": message.public()}  # Slack keeps no ephemeral message
         return {
             "channel": {"id": channel, "name": place.name},
-            "message": message.public(),
+            **content,
             "container": {
                 "type": "message", "message_ts": ts, "channel_id": channel,
                 "is_ephemeral": message.seen_by is not None, **thread,
@@ -275,6 +276,8 @@ def _action(block: Json, element: Json, value: str | None) -> Json:
         return action | {"value": chosen["value"], "text": chosen["text"]}
     if element.get("options"):
         chosen = next((option for option in element["options"] if option["value"] == value), None)
+        if chosen is None:
+            raise ActionRefusedError("There is no such option.")
         return action | {"selected_option": chosen}
     return action | {"value": element.get("value", ""), "text": element.get("text")}
 

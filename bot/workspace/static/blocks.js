@@ -44,7 +44,7 @@ function interactive(element, block, { act, names, isPressed }) {
     case "static_select": case "overflow": {
       const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
-      return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", {}, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
+      return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", { disabled: true, selected: true }, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
     }
     case "image": return image(element);
     default: return el("span", { class: "note" }, object(element.text, names));

@@ -100,6 +100,22 @@ class Town:
         action = {"block_id": block["block_id"], "action_id": action_id, "type": "button", "value": element["value"]}
         await self.post("action", user=user, view_id=view["id"], action=action)
 
+    async def choose(self, user: str, message: Message, action_id: str, value: str) -> None:
+        """Choose the option with this value in the select of a message."""
+        block, element = find_element(message, action_id)
+        (option,) = [option for option in element["options"] if option["value"] == value]
+        action = {
+            "block_id": block.get("block_id", ""),
+            "action_id": action_id,
+            "type": element["type"],
+            "selected_option": option,
+        }
+        await self.post("action", user=user, channel=message["channel"], ts=message["ts"], action=action)
+
+    async def react(self, user: str, message: Message, name: str, *, add: bool = True) -> None:
+        """Put an emoji on a message, or take it off."""
+        await self.post("reaction", user=user, channel=message["channel"], ts=message["ts"], name=name, add=add)
+
     async def submit(self, user: str, view: Message, block_id: str, text: str) -> dict[str, Any]:
         """Type a text into a modal and submit it; return what the page gets."""
         values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}

@@ -43,13 +43,13 @@ async def known_members(bot: Bot) -> str:
     return team
 
 
-async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,)) -> tuple[str, str]:
+async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64) -> tuple[str, str]:
     """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
     team = await known_members(bot)
-    return await asyncio.to_thread(_propose, bot, team, changes), team
+    return await asyncio.to_thread(_propose, bot, team, changes, snapshot), team
 
 
-def _propose(bot: Bot, team: str, changes: tuple[Change, ...]) -> str:
+def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) -> str:
     parts, rules = bot.parts, bot.parts.governance
     rules.record_feedback(
         workspace_id=team, person_id=person_id(team, PRIYA), kind="correction", question="When is payday?",
@@ -58,8 +58,8 @@ def _propose(bot: Bot, team: str, changes: tuple[Change, ...]) -> str:
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
     report = parts.store.publish(partial(_write_report, changes))
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
-    rules.start_run(run.id, "5" * 64, 1, {})
-    rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
+    rules.start_run(run.id, snapshot, 1, {})
+    rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 

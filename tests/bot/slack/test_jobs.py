@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from bot.slack.feedback_jobs import Reaction, Reply
 from bot.slack.jobs import Hearing, Joined, Opened, Question, as_payload, from_payload, job_of_event, plain_text
 
 BOT = "UBOT"
@@ -88,6 +89,59 @@ def test_the_bots_own_arrival_in_a_channel_is_a_job_and_nobody_elses() -> None:
 
 def test_a_question_with_a_file_is_still_a_question() -> None:
     assert question(subtype="file_share").text == "why?"
+
+
+REACTED = {
+    "type": "reaction_added",
+    "reaction": "+1",
+    "item_user": BOT,
+    "item": {"type": "message", "channel": "C1", "ts": "1.2"},
+}
+
+
+def test_a_thumb_on_a_message_of_the_bot_is_a_job_with_a_key_of_its_event() -> None:
+    job = job_of_event(event(**REACTED))
+    assert job == Reaction("T1", "C1", "U1", "1.2", "up", added=True, event_id="Ev1")
+    assert job.key == "event/T1/Ev1"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reaction": "eyes"},
+        {"item_user": "U2"},
+        {"user": BOT},
+        {"item": {"type": "file", "file": "F1"}},
+    ],
+)
+def test_other_emoji_and_what_is_not_on_a_message_of_the_bot_or_its_own_are_no_votes(changes: dict[str, Any]) -> None:
+    assert job_of_event(event(**REACTED | changes)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "actually the limit is 450.",
+        "Actually, the limit is 450.",
+        "ACTUALLY: the limit is 450.",
+        "correction: the limit is 450.",
+        "Correction - the limit is 450.",
+        "correction \u2014 the limit is 450.",
+    ],
+)
+def test_a_reply_that_begins_like_a_correction_is_one_of_what_follows(text: str) -> None:
+    job = job_of_event(event(text=f"<@UBOT> {text}", ts="2.2", thread_ts="1.1"))
+    assert isinstance(job, Reply)
+    assert (job.corrected, job.addressed) == ("the limit is 450.", True)
+
+
+@pytest.mark.parametrize("text", ["the actual limit?", "actuality?", "correction of the limit?", "is it actually 450?"])
+def test_a_reply_that_only_has_such_a_word_is_a_question(text: str) -> None:
+    assert question(text=f"<@UBOT> {text}", ts="2.2", thread_ts="1.1").text == text
+
+
+def test_a_message_that_is_no_reply_is_a_question_however_it_begins() -> None:
+    assert question(text="<@UBOT> actually, why?").text == "actually, why?"
 
 
 def test_text_is_what_the_person_typed() -> None:

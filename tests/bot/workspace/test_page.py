@@ -123,6 +123,33 @@ async def test_what_only_one_person_sees_is_shown_once_with_its_thread_open_or_c
     await expect(whisper).to_have_count(1)
 
 
+async def test_a_choice_in_what_only_one_person_sees_reaches_the_app_which_puts_something_in_its_place(
+    page: Page, town: Town
+) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("why")
+    async def choose(ack: Any, body: dict[str, Any], respond: Any) -> None:
+        await ack()
+        chosen.append((body["actions"][0]["selected_option"]["value"], "message" in body))
+        await respond(text="Noted.", replace_original=True)
+
+    option = {"text": {"type": "plain_text", "text": "Outdated"}, "value": "outdated"}
+    select = {
+        "type": "static_select",
+        "action_id": "why",
+        "placeholder": {"type": "plain_text", "text": "What is wrong with it?"},
+        "options": [option],
+    }
+    blocks = [{"type": "actions", "elements": [select]}]
+    await town.client().chat_postEphemeral(channel="C1", user="UADA", text="Recorded.", blocks=blocks)
+    async with town.running(app):
+        await page.get_by_label("What is wrong with it?").select_option("Outdated")
+        await expect(page.locator("article", has_text="Noted.")).to_be_visible()
+        await expect(page.get_by_label("What is wrong with it?")).to_have_count(0)
+    assert chosen == [("outdated", False)]
+
+
 async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
     nasty = "<img src=x onerror=document.title='owned'> [x](javascript:document.title='owned') <script>1</script>"
     await town.people.send("UBOB", "C1", nasty)
