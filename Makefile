@@ -1,12 +1,14 @@
 # Two commands matter: `make demo` and `make test`. Both set up .venv first, and skip that when it is up to date.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+EMULATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/apprentice-emulate
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-all check format clean
+.PHONY: help setup demo test test-all test-emulate check format clean
 help:
 	@echo "make demo      set up, then run the whole loop on this machine; opens at a printed address"
 	@echo "make test      set up, then run the tests (make test-all: with the slow ones)"
+	@echo "make test-emulate  also ask a double of Slack that others wrote; needs npm, and keeps it in $(EMULATE)"
 	@echo "make check     ruff, mypy --strict, import-linter"
 
 setup: $(READY)
@@ -29,6 +31,12 @@ test: $(READY)
 
 test-all: $(READY)
 	@$(BIN)/python -m pytest
+
+test-emulate: $(READY)
+	@mkdir -p $(EMULATE)
+	@cp tests/emulate/package.json tests/emulate/package-lock.json $(EMULATE)
+	@cd $(EMULATE) && npm ci --no-audit --no-fund
+	@APPRENTICE_TEST_EMULATE=$(EMULATE) $(BIN)/python -m pytest tests/bot/workspace/test_emulate.py
 
 check: $(READY)
 	@$(BIN)/ruff check .

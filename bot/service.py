@@ -20,6 +20,8 @@ from bot.reconcile import Reconciler
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.http import receiving
+from bot.slack.oauth import InstallPages
 from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
 from bot.slack.tokens import check_tokens
@@ -209,7 +211,6 @@ async def running(
         await serving.sync()
         web.state.serving = serving
         slack = _slack_settings(settings, url)
-        client = make_client(slack)
         slack_parts = SlackParts(
             settings=settings,
             database=parts.database,
@@ -219,11 +220,18 @@ async def running(
             serving=serving,
             examples=await asyncio.to_thread(_worked_examples, parts, engine),
         )
+        pages = InstallPages(slack_parts, slack) if slack.mode == "http" and slack.client_id else None
+        clients = pages.clients if pages else Clients(make_client(slack))
+        client = clients.home
         run_progress = RunProgress(slack_parts, client)
         service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress, lost)
-        await stack.enter_async_context(connected(slack_parts, client, slack))
+        web.state.slack = await stack.enter_async_context(
+            receiving(web, slack_parts, clients, slack, pages)
+            if slack.mode == "http"
+            else connected(slack_parts, client, slack)
+        )
         await _keep_running(stack, run_progress.run())
-        await _keep_running(stack, InboxWorker(slack_parts, Clients(client)).run())
+        await _keep_running(stack, InboxWorker(slack_parts, clients).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())
         schedule = start_schedule(settings.training.schedule, service.train_if_due)
         stack.callback(_stop_schedule, schedule)

@@ -5,22 +5,26 @@ Slack, the web console and the command line all call these functions; none of th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from governance.approvals import Ballot, why_not, why_not_cancel
 from governance.audit import AuditLog
+from governance.channels import check_settings, settings_digest
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.people import why_no_feedback, why_not_set
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.review import contest, review_reason, why_not_review
 from governance.withdrawal import why_not_withdraw, withdraw
+from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter
+from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
@@ -32,6 +36,8 @@ from storage.feedback import (
     feedback_with_ids,
     get_feedback,
 )
+from storage.installations import Installation
+from storage.interactions import Interaction
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -61,6 +67,16 @@ class Governance:
         self.clock = clock
         self._ledger = Ledger(database, policy, audit, clock)
 
+    # Workspaces
+
+    def install_workspace(self, installation: Installation) -> None:
+        """Keep the installation of the app in a workspace, in place of an earlier one."""
+        install(self._ledger, installation)
+
+    def uninstall_workspace(self, workspace_id: str, at: datetime) -> None:
+        """Forget an installation, unless it is newer than the removal at that time, and close what waits there."""
+        uninstall(self._ledger, workspace_id, at)
+
     # Feedback
 
     def record_feedback(
@@ -78,12 +94,15 @@ class Governance:
         private: bool = False,
         feedback_id: str | None = None,
     ) -> Feedback:
-        """Keep a vote, or a correction whose new answer is `text`; the policy says whether it needs a review first.
+        """Keep a vote, or a correction whose new answer is `text`.
+
+        The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
 
         `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
 
         Raises:
             InvalidFeedbackError: an empty or over-long correction, or a reason that this vote cannot have.
+            NotEntitledError: the policy does not let this person's feedback count.
 
         """
         feedback = Feedback(
@@ -101,8 +120,11 @@ class Governance:
             state="received",
             created_at=self.clock(),
         )
-        feedback.review_reason = review_reason(self.policy.feedback, feedback)
         with self._ledger.changes() as session:
+            if refusal := why_no_feedback(self.policy.people, get_person(session, person_id)):
+                raise NotEntitledError(refusal)
+            trusted_here = _settings_where_answered(session, interaction_id).trusted
+            feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
             state = "pending_review" if feedback.review_reason else "accepted"
             self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
@@ -153,6 +175,35 @@ class Governance:
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
+
+    # Channels
+
+    def may_set_channel(self, person_id: str) -> str:
+        """Return why this person may not change the settings of a channel that they are in; empty when they may."""
+        with self.database.read() as session:
+            return why_not_set(self.policy, get_person(session, person_id))
+
+    def change_channel(self, workspace_id: str, channel: str, settings: ChannelSettings, person_id: str) -> bool:
+        """Put settings of a channel into force; return whether they differ from those before.
+
+        The audit record has the digests of both; the settings themselves are kept with who set them.
+
+        Raises:
+            InvalidChannelSettingsError: something in them is not possible.
+            NotEntitledError: the policy does not let this person change them.
+
+        """
+        check_settings(settings)
+        with self._ledger.changes() as session:
+            if refusal := why_not_set(self.policy, get_person(session, person_id)):
+                raise NotEntitledError(refusal)
+            before = channel_settings(session, workspace_id, channel)
+            if settings == before:
+                return False
+            set_channel(session, workspace_id, channel, settings, person_id, self.clock())
+            digests = {"before": settings_digest(before), "after": settings_digest(settings)}
+            self._ledger.record(session, "channel.changed", f"{workspace_id}/{channel}", digests, actor=person_id)
+        return True
 
     # Data sets and runs
 
@@ -446,3 +497,9 @@ class Governance:
             promote(self._ledger, session, proposal, person_id)
         promoted = proposal.state == "approved"
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
+
+
+def _settings_where_answered(session: Session, interaction_id: str | None) -> ChannelSettings:
+    """Return the settings of the channel in which an answer was given; the defaults when it was given nowhere."""
+    about = session.get(Interaction, interaction_id) if interaction_id else None
+    return channel_settings(session, about.workspace_id, about.channel) if about else ChannelSettings()

@@ -1,7 +1,8 @@
-"""The policy: gates, evidence, approvals, review, curation: one typed TOML file, known everywhere by its digest."""
+"""The policy: what an organisation decides, one typed TOML file, known everywhere by its digest."""
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -23,6 +24,7 @@ Figure = ShareFigure | OtherFigure
 """The figures of an evaluation report that a gate can bound; a typing error in a gate must not leave it out."""
 
 People = Annotated[list[str], Field(min_length=1)]
+Welcome = Literal["answer", "answer_no_feedback", "ignore"]
 
 
 class _Section(BaseModel):
@@ -87,12 +89,34 @@ class FeedbackRules(_Section):
 
     `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named.
     `private_need_review`: those said in a direct message. Corrections that contradict each other always do.
+    `channels_may_trust`: whom a channel's settings name needs no review there because of the first two; otherwise
+    a channel can only ask for more reviews.
     """
 
     corrections_need_review: bool = False
     trusted: list[str] = []
     private_need_review: bool = False
+    channels_may_trust: bool = False
     reviewers: People = ["*"]
+
+
+class ChannelRules(_Section):
+    """Who may change the settings of a channel: of its members that are no guests those that are named."""
+
+    settings_by: People = ["*"]
+
+
+class PeopleRules(_Section):
+    """Who is answered, and whose feedback counts, besides the members of the workspace.
+
+    `guests` were invited to some channels only; `external` belong to another organisation that shares a channel;
+    `bots` are other apps, which get `answers_to_a_bot` answers in a thread at most and never give feedback.
+    """
+
+    guests: Welcome = "answer_no_feedback"
+    external: Welcome = "ignore"
+    bots: Literal["answer", "ignore"] = "ignore"
+    answers_to_a_bot: int = Field(default=3, ge=1, le=20)
 
 
 class CurationRules(_Section):
@@ -113,7 +137,7 @@ class CurationRules(_Section):
 
 
 class Policy(_Section):
-    """Everything that an organisation decides about how adapters go live."""
+    """Everything that an organisation decides: how adapters go live, who teaches them, who is answered."""
 
     name: str = Field(min_length=1)
     gates: dict[Figure, Gate] = Field(min_length=1)
@@ -121,6 +145,8 @@ class Policy(_Section):
     approval: Approval = Approval()
     feedback: FeedbackRules = FeedbackRules()
     curation: CurationRules = CurationRules()
+    channels: ChannelRules = ChannelRules()
+    people: PeopleRules = PeopleRules()
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -136,7 +162,7 @@ class Policy(_Section):
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
 
 
-def names(people: list[str], person_id: str) -> bool:
+def names(people: Sequence[str], person_id: str) -> bool:
     """Tell whether a list of the policy names this person: by `*`, person id, or the Slack user id in it."""
     return "*" in people or person_id in people or person_id.rpartition("/")[2] in people
 
@@ -181,5 +207,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "approval": Approval,
         "feedback": FeedbackRules,
         "curation": CurationRules,
+        "channels": ChannelRules,
+        "people": PeopleRules,
     }
     return sections.get(path[0], Gate)

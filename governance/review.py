@@ -9,13 +9,21 @@ from governance.policy import FeedbackRules, Policy, names
 from storage.feedback import Feedback, ReviewReason, feedback_with_ids
 
 
-def review_reason(rules: FeedbackRules, feedback: Feedback) -> ReviewReason | None:
-    """Return why the policy wants somebody else to look at new feedback; None when it does not."""
+def review_reason(rules: FeedbackRules, feedback: Feedback, trusted_here: Sequence[str] = ()) -> ReviewReason | None:
+    """Return why somebody else has to look at new feedback; None when nobody has to.
+
+    `trusted_here` are those whom the channel trusts, when it names anybody. The stricter of policy and channel decides,
+    unless the policy lets channels trust whom it does not trust itself.
+    """
     if feedback.kind != "correction":
         return None
-    if rules.corrections_need_review:
-        return "every_correction"
-    if rules.trusted and not names(rules.trusted, feedback.person_id):
+    is_trusted_here = names(trusted_here, feedback.person_id)
+    if not (rules.channels_may_trust and is_trusted_here):
+        if rules.corrections_need_review:
+            return "every_correction"
+        if rules.trusted and not names(rules.trusted, feedback.person_id):
+            return "not_trusted"
+    if trusted_here and not is_trusted_here:
         return "not_trusted"
     if rules.private_need_review and feedback.private:
         return "private"

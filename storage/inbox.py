@@ -1,9 +1,11 @@
 """The inbox: every event from Slack is stored here before it is acknowledged, and handled once."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from storage.database import Database
@@ -29,14 +31,23 @@ class InboxEvent(SQLModel, table=True):
     handled_at: datetime | None = time_field(optional=True)
 
 
-def receive(database: Database, key: str, kind: str, payload: dict[str, Any], now: datetime) -> bool:
-    """Store an event; return False, and change nothing, when it is there already."""
-    try:
-        with database.transaction() as session:
-            session.add(InboxEvent(key=key, kind=kind, payload=payload, state="received", received_at=now))
-    except IntegrityError:
-        return False
-    return True
+@dataclass(frozen=True)
+class Arrival:
+    """An event that is to be stored; `key` as in `InboxEvent`."""
+
+    key: str
+    kind: str
+    payload: dict[str, Any]
+    received_at: datetime
+
+
+def receive(database: Database, arrivals: Sequence[Arrival]) -> set[str]:
+    """Store events in this order, in one transaction; return the keys of those that were not there already."""
+    statement = (sqlite if database.is_sqlite else postgresql).insert(InboxEvent)
+    once = statement.on_conflict_do_nothing(index_elements=["key"]).returning(col(InboxEvent.key))
+    rows = [{**vars(each), "state": "received", "attempts": 0, "error": "", "handled_at": None} for each in arrivals]
+    with database.transaction() as session:
+        return set(session.scalars(once, rows))
 
 
 def claim_next(database: Database) -> InboxEvent | None:
@@ -49,6 +60,11 @@ def claim_next(database: Database) -> InboxEvent | None:
             waiting.attempts += 1
             session.add(waiting)
         return waiting
+
+
+def list_events(session: Session, *, after: int = 0) -> list[InboxEvent]:
+    """Return the events that were stored later than the one with this id, in the order in which they came."""
+    return list(session.exec(select(InboxEvent).where(col(InboxEvent.id) > after).order_by(col(InboxEvent.id))))
 
 
 def finish(session: Session, event: InboxEvent, now: datetime) -> None:
@@ -87,6 +103,15 @@ def requeue_unfinished(session: Session) -> int:
         event.state = "received" if event.attempts < MAX_ATTEMPTS else "failed"
         session.add(event)
     return len(begun)
+
+
+def close_waiting(session: Session, team: str, error: str, before: datetime, now: datetime) -> int:
+    """Give up what came from a workspace until that time and waits; return how many events these are."""
+    query = select(InboxEvent).where(InboxEvent.state == "received", col(InboxEvent.received_at) <= before)
+    waiting = [event for event in session.exec(query.with_for_update()) if event.payload.get("team") == team]
+    for event in waiting:
+        _close(session, event, "failed", error, now)
+    return len(waiting)
 
 
 def _close(session: Session, event: InboxEvent, state: InboxState, error: str, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -16,7 +16,7 @@ class Interaction(SQLModel, table=True):
     log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
-    one matched.
+    one matched, `domain` what the channel's questions are about.
     """
 
     id: str = Field(primary_key=True)
@@ -95,6 +95,24 @@ def latest_answer(
         Interaction.answer_ts < before,  # of equal length, so their order is that of the numbers
     )
     return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
+
+
+def is_in_thread(session: Session, workspace_id: str, channel: str, thread_ts: str) -> bool:
+    """Whether anything was answered in this thread."""
+    return bool(thread_history(session, workspace_id, channel, thread_ts, limit=1))
+
+
+def count_answers_to(session: Session, asker_id: str, channel: str, thread_ts: str) -> int:
+    """Count the answers that one asker got in a thread."""
+    return session.exec(
+        select(func.count())
+        .select_from(Interaction)
+        .where(
+            Interaction.asker_id == asker_id,
+            Interaction.channel == channel,
+            Interaction.thread_ts == thread_ts,
+        )
+    ).one()
 
 
 def list_interactions(session: Session) -> list[Interaction]:

@@ -13,7 +13,10 @@ from storage.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "APPRENTICE_"
 NESTING = "__"
-SECRET = {"slack.bot_token", "slack.app_token", "database.url"}
+SECRET = {
+    *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret", "token_key")),
+    "database.url",
+}
 """Keys whose values no message repeats."""
 
 
@@ -22,11 +25,22 @@ class _Section(BaseModel):
 
 
 class SlackSettings(_Section):
-    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode."""
+    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode or HTTP requests.
 
-    mode: Literal["local", "socket"] = "local"
+    With a `client_id`, in HTTP mode, workspaces install the app: any, or those in `allowed_teams` (ids, separated by
+    commas). `home_team` is the one of the approvers.
+    """
+
+    mode: Literal["local", "socket", "http"] = "local"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
+    signing_secret: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    token_key: SecretStr = SecretStr("")
+    home_team: str = ""
+    allowed_teams: str = ""
+    sockets: int = Field(default=2, ge=1, le=10)
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
 

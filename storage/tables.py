@@ -4,9 +4,11 @@ from sqlmodel import SQLModel
 
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
+from storage.channels import ChannelChange
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
+from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.leases import Lease
 from storage.people import Person, Workspace
@@ -18,10 +20,12 @@ metadata = SQLModel.metadata
 __all__ = [
     "Adapter",
     "AuditRecord",
+    "ChannelChange",
     "DatasetSnapshot",
     "Decision",
     "Feedback",
     "InboxEvent",
+    "Installation",
     "Interaction",
     "Lease",
     "Person",

@@ -156,6 +156,63 @@ def curation(
     _show_curation(result)
 
 
+@bench_commands.command()
+def serving(
+    at_once: Annotated[
+        list[int] | None, typer.Option(min=1, max=16, help="So many questions at once; may be given more than once.")
+    ] = None,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time answers to several questions at once: ours, and transformers one by one, in a batch, and continuously.
+
+    With one adapter for all, and with four that take turns; each answer is compared with that of plain `generate`.
+
+    Example: `apprentice bench serving --at-once 8 --json result.json`
+    """
+    from bot.bench.serving import AT_ONCE, measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+    from learning.base_model import prepare  # noqa: PLC0415
+
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        base = prepare(settings.model.base, settings.cache_folder)
+        threads, prompt = settings.inference.threads, settings.model.system_prompt
+        result = measure(base, prompt, threads, folder, bars.show, sorted(set(at_once or AT_ONCE)))
+    _write(json_file, result)
+    _show_serving(result)
+
+
+@bench_commands.command()
+def slack(
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each rate lasts.")] = 4.0,
+    rate: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Only this many events a second; may be given more than once.", metavar="N"),
+    ] = None,
+    database: Annotated[
+        str, typer.Option(help="A PostgreSQL database, in place of SQLite; nothing in it is touched.", metavar="URL")
+    ] = "",
+    json_file: OutOption = None,
+) -> None:
+    """Time how soon events from Slack are acknowledged, at growing rates, beside a Bolt app that stores nothing.
+
+    Slack is the local workspace; the engine is a stub that answers at once. Nothing of the configured installation is
+    touched.
+
+    Example: `apprentice bench slack --json result.json`
+    """
+    from bot.bench.slack import RATES, measure  # noqa: PLC0415 - as above
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    _check_writable(json_file)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        result = measure(rate or RATES, seconds, folder, database, bars.show)
+    _write(json_file, result)
+    _show_slack(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -208,6 +265,23 @@ def _show_training(result: dict[str, Any]) -> None:
         console.print(table)
 
 
+def _show_serving(result: dict[str, Any]) -> None:
+    table = Table(
+        "engine", "at once", "adapters", "tokens a s", "first token, p95", "as generate", "MB", box=None,
+        header_style="bold", pad_edge=False,
+    )  # fmt: skip
+    for row in result["results"]:
+        table.add_row(
+            row["engine"], str(row["concurrency"]), str(row["adapters"]), f"{row['tokens_per_s']:.1f}",
+            f"{row['ttft_p95_s']:.2f} s", f"{row['same_text']:.0%}", str(row["peak_mb"]),
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    for at_once, most in result["limit_tokens_per_s"].items():
+        reached = f"{result['share_of_limit'][at_once]:.0%} of the {most:.0f} tokens a second that the machine allows"
+        console.print(f"{at_once} at once: {reached}.", highlight=False)
+
+
 def _show_curation(result: dict[str, Any]) -> None:
     console = Console()
     table = Table(
@@ -235,3 +309,20 @@ def _show_curation(result: dict[str, Any]) -> None:
     ours = result["ours"]
     for title, figures in (("seconds", ours["phases"]), ("became", ours["counts"]), ("left out", ours["left_out"])):
         console.print(f"{title}: " + ", ".join(f"{value:,} {name}" for name, value in figures.items()), highlight=False)
+
+
+def _show_slack(result: dict[str, Any]) -> None:
+    console = Console()
+    for side, title in (("rates", f"ours, {result['database']}"), ("plain", "plain Bolt")):
+        columns = ("sent", "a second", "acknowledged", "a second", "lost", "p50 ms", "p99 ms")
+        table = Table(f"events a second: {title}", *columns, box=None, header_style="bold", pad_edge=False)
+        for row in result[side]:
+            table.add_row(*(str(value) for value in row.values()))
+        console.print(table)
+    console.print(
+        f"At most {result['saturation_events_per_s']} acknowledgements a second, plain Bolt "
+        f"{result['plain_saturation_events_per_s']}. The engine is {result['engine']}.",
+        highlight=False,
+    )
+    at, p50, p99 = result["ours_to_plain"].values()
+    console.print(f"At {at} events a second ours takes {p50} (p50) and {p99} (p99) times as long.", highlight=False)

@@ -15,10 +15,12 @@ from bot.slack.directory import Directory
 from bot.slack.jobs import Question
 from bot.slack.parts import SlackParts
 from bot.slack.stream import AnswerStream, remove_messages
+from governance.channels import LANGUAGES
 from learning.engine import Completion, EngineError, Sampling
 from learning.examples import Choice, messages_with_examples
-from learning.prompts import ChatMessage, Exchange, prompt_digest
+from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
+from storage.channels import channel_settings
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_question, thread_history
 from storage.people import names_of
@@ -42,11 +44,15 @@ CREDITS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How a question will be answered; `credit` says to its readers whose corrections that rests on."""
+    """How a question will be answered; `credit` says to its readers whose corrections that rests on.
+
+    `domain` is what the settings of the channel say its questions are about.
+    """
 
     choice: Choice
     messages: list[ChatMessage]
     credit: str
+    domain: str
 
 
 class Answering:
@@ -99,7 +105,7 @@ class Answering:
                 prompt_digest=prompt_digest(plan.messages),
                 private=private,
                 usage=_usage(completion) if completion else {},
-                source=plan.choice.record(),
+                source={**plan.choice.record(), "domain": plan.domain},
                 created_at=self._parts.clock(),
             )
             await asyncio.to_thread(self._store, interaction)
@@ -146,12 +152,12 @@ class Answering:
         with self._parts.database.read() as session:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
             names = names_of(session, authors)
+            channel = channel_settings(session, question.team, question.channel)
         history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
-        messages = messages_with_examples(
-            question.text, self._parts.settings.model.system_prompt, choice.known, history
-        )
+        system_prompt = in_language(self._parts.settings.model.system_prompt, LANGUAGES.get(channel.language, ""))
+        messages = messages_with_examples(question.text, system_prompt, choice.known, history)
         credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))
-        return Plan(choice, messages, credit)
+        return Plan(choice, messages, credit, channel.domain)
 
     def _note(self, event: InboxEvent, begun: list[str]) -> None:
         with self._parts.database.transaction() as session:

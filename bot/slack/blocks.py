@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.slack import names
 from governance.gates import GateResult, worst_first
@@ -75,6 +77,15 @@ def clip(text: str, limit: int) -> str:
 def escape(text: str) -> str:
     """Escape what people or models wrote, so that it can neither mention anybody nor form a link in mrkdwn."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def moment(when: datetime, zone: str = "UTC") -> str:
+    """Give a point in time in mrkdwn, which each reader sees in their own time zone.
+
+    `zone` is the IANA time zone of the text that stands where Slack shows no dates, as in a notification.
+    """
+    fallback = f"{when.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
 def answer_actions(interaction_id: str, source: str = "") -> Blocks:
@@ -197,7 +208,7 @@ def cancel_button(run_id: str) -> dict[str, Any]:
 
 
 def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
-    """Give the app's home tab."""
+    """Give the app's home tab; `serving` is mrkdwn."""
     return {
         "type": "home",
         "blocks": [
@@ -209,7 +220,7 @@ def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
                 "• What I learn goes live only after it was tested and a person approved it."
             ),
             {"type": "divider"},
-            section(f"*Answering now*\n{escape(serving)}"),
+            section(f"*Answering now*\n{serving}"),
             context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
         ],
     }

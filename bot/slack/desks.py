@@ -2,9 +2,11 @@
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
 from bot.slack.cancelling import CancelDesk
+from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
@@ -14,16 +16,20 @@ from bot.slack.jobs import (
     Correction,
     Decision,
     Job,
+    Joined,
     News,
     Opened,
     Promotion,
     Question,
     Saying,
+    SettingsChange,
+    Uninstalled,
     Vote,
 )
+from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
-from bot.slack.replies import ReplyDesk
+from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.whisper import whisper
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -35,6 +41,7 @@ class Desks:
     def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
         directory = Directory(client, parts.database, parts.clock)
         self._client = client
+        self._admission = Admission(parts, client, directory)
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
         self._withdrawing = WithdrawalDesk(parts, client, directory)
@@ -43,12 +50,15 @@ class Desks:
         self._cancelling = CancelDesk(parts, client, directory)
         self._home = Home(parts, client)
         self._news = NewsDesk(parts, client)
+        self._leaving = LeavingDesk(parts)
+        self._settings = SettingsDesk(parts, client, directory)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
-                await self._answering.answer(job, event)
+                if await self._admission.admits(job):
+                    await self._answering.answer(job, event)
             case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
                 await self._hear(job, event)
             case Decision():
@@ -61,6 +71,12 @@ class Desks:
                 await self._approvals.announce(job)
             case News():
                 await self._news.tell(job)
+            case Uninstalled():
+                await self._leaving.leave(job)
+            case Joined():
+                await self._settings.greet(job)
+            case SettingsChange():
+                await self._settings.change(job)
 
     async def _hear(self, job: Saying, event: InboxEvent) -> None:
         """Do what somebody says of an answer."""
@@ -72,7 +88,8 @@ class Desks:
             case Withdrawal():
                 await self._withdrawing.withdraw(job)
             case Reply():
-                await self._replies.ask(job, event)
+                if not job.mentioned or await self._admission.admits(question_of(job)):
+                    await self._replies.ask(job, event)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
@@ -81,7 +98,7 @@ class Desks:
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
             case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
+            case Decision() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
+            case Opened() | Promotion() | News() | Joined() | Uninstalled():
                 pass  # nobody asked for anything

@@ -13,6 +13,7 @@ from bot.slack.feedback_jobs import Reaction, Reason, Withdrawal
 from bot.slack.jobs import Correction, Vote, feedback_id_of
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice, replace_whisper, whisper
+from governance.errors import NotEntitledError
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
 from storage.interactions import Interaction, find_by_answer, get_interaction
@@ -47,7 +48,7 @@ class FeedbackDesk:
         person = await self._directory.person(job.team, job.user)
         try:
             feedback = await asyncio.to_thread(self._record, job, person)
-        except (NotFoundError, InvalidFeedbackError) as error:
+        except (NotFoundError, InvalidFeedbackError, NotEntitledError) as error:
             await tell(self._client, job, recorded.said(escape(str(error))))
         else:
             if feedback is not None:

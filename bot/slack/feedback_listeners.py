@@ -1,12 +1,13 @@
 """Listeners for the buttons of whispers about feedback; like those of `bot.slack.app`, they only store what came."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, names
+from bot.slack.clients import Clients
 from bot.slack.feedback_jobs import Reply, reason_of, reply_key, withdrawal_of
 from bot.slack.intake import store_job
 from bot.slack.jobs import Correction, from_payload
@@ -24,9 +25,9 @@ Body = dict[str, Any]
 class FeedbackListeners:
     """Undo, what is wrong with an answer, and the three ways to go on with a reply that reads like a correction."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, clients: Clients) -> None:
         self._parts = parts
-        self._client = client
+        self._clients = clients
 
     def register(self, app: AsyncApp) -> None:
         """Listen."""
@@ -57,21 +58,23 @@ class FeedbackListeners:
         await ack()
         if reply := await self._reply(body):
             view = await asyncio.to_thread(self._modal, reply, body["response_url"])
-            await self._client.views_open(trigger_id=body["trigger_id"], view=view)
+            client = await self._clients.of(body["team"]["id"])
+            await client.views_open(trigger_id=body["trigger_id"], view=view)
 
     async def on_reply_asked(self, ack: AsyncAck, body: Body) -> None:
         """Store the question that a reply is after all, and take the one about it away."""
         if reply := await self._reply(body):
-            await store_job(self._parts, question_of(reply))
+            await store_job(self._parts, replace(question_of(reply), mentioned=True))
         await ack()
         if reply:
-            await remove_whisper(self._client, body["response_url"])
+            await remove_whisper(await self._clients.of(body["team"]["id"]), body["response_url"])
 
     async def _reply(self, body: Body) -> Reply | None:
         """Return the reply, which is in the inbox since the person was asked; if it is gone, the person is told so."""
         reply = await asyncio.to_thread(self._find, body)
         if reply is None:
-            await replace_whisper(self._client, body["response_url"], said(REPLY_GONE))
+            client = await self._clients.of(body["team"]["id"])
+            await replace_whisper(client, body["response_url"], said(REPLY_GONE))
         return reply
 
     def _find(self, body: Body) -> Reply | None:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
 from bot.slack.feedback_jobs import (
@@ -23,16 +23,30 @@ from bot.slack.feedback_jobs import (
     reads_like_a_correction,
     reply_key,
 )
+from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
 """Message subtypes that are something a person wrote; all others are edits, deletions, joins, bots."""
+BOT_SUBTYPES = PERSON_SUBTYPES | {"bot_message"}
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What is heard besides mentions and direct messages: all that people write in `channels` (workspace and channel).
+
+    `bots`: whether other apps are heard at all.
+    """
+
+    channels: frozenset[tuple[str, str]] = frozenset()
+    bots: bool = False
 
 
 @dataclass(frozen=True)
 class Question:
     """A message to be answered. `begun` are the messages that a process which died had begun to write, if any.
 
+    `mentioned` is false for one that was only heard; `user_team` is the workspace of somebody in a shared channel.
     `insisted`: it reads like a correction, and whoever wrote it said that it is a question.
     """
 
@@ -45,6 +59,8 @@ class Question:
     thread_ts: str
     direct: bool
     begun: list[str] = field(default_factory=list)
+    mentioned: bool = True
+    user_team: str = ""
     insisted: bool = False
 
     @property
@@ -222,9 +238,80 @@ class News:
         return f"news/{self.person_id}"
 
 
+@dataclass(frozen=True)
+class Uninstalled:
+    """A workspace removed the app. It is no job in that workspace, where nothing can be done any more."""
+
+    kind: ClassVar[str] = "uninstalled"
+    workspace: str
+    at: int
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Two events tell of it; the second finds nothing left to do."""
+        return f"event/{self.workspace}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """One after the other."""
+        return f"uninstalled/{self.workspace}"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The bot was added to a channel."""
+
+    kind: ClassVar[str] = "joined"
+    team: str
+    channel: str
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Each time it is added is an event of its own."""
+        return f"event/{self.team}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """What concerns a channel as a whole keeps its order."""
+        return f"channel/{self.channel}"
+
+
+@dataclass(frozen=True)
+class SettingsChange:
+    """Settings of a channel from the modal; that they are possible was checked before they were stored."""
+
+    kind: ClassVar[str] = "settings_change"
+    team: str
+    channel: str
+    user: str
+    answers: str
+    language: str
+    domain: str
+    trusted: list[str]
+    view_id: str
+
+    @property
+    def key(self) -> str:
+        """A view is submitted once."""
+        return f"view/{self.team}/{self.view_id}"
+
+    @property
+    def lane(self) -> str:
+        """Changes of a channel's settings keep their order."""
+        return f"channel/{self.channel}"
+
+    @property
+    def settings(self) -> ChannelSettings:
+        """What the channel is to be set to."""
+        answers = cast("Answers", self.answers)
+        return ChannelSettings(answers, self.language, self.domain, tuple(self.trusted))
+
+
 Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
 """What a person says of an answer."""
-Job = Question | Saying | Decision | Cancellation | Opened | Promotion | News
+Job = Question | Saying | Decision | Cancellation | Opened | Promotion | News | Joined | SettingsChange | Uninstalled
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
 
@@ -246,7 +333,7 @@ def feedback_id_of(job: Vote | Reaction | Reason | Correction) -> str:
     return "fb_" + hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def job_of_event(body: Mapping[str, Any]) -> Job | None:
+def job_of_event(body: Mapping[str, Any], hearing: Hearing = Hearing()) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
     bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
@@ -254,23 +341,50 @@ def job_of_event(body: Mapping[str, Any]) -> Job | None:
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
     if event["type"] in {"reaction_added", "reaction_removed"}:
         return reaction_of(body, bot_user)
+    if event["type"] == "member_joined_channel" and event["user"] == bot_user:
+        return Joined(body["team_id"], event["channel"], body["event_id"])
     if event["type"] in {"message", "app_mention"}:
-        return _written(body["team_id"], event, bot_user)
+        return _written(body["team_id"], event, bot_user, hearing)
+    if event["type"] == "app_uninstalled" or (event["type"] == "tokens_revoked" and event["tokens"].get("bot")):
+        return Uninstalled(body["team_id"], body["event_time"], body["event_id"])
     return None
 
 
-def _written(team: str, event: Mapping[str, Any], bot_user: str) -> Question | Reply | None:
-    user, text = event.get("user", ""), event.get("text") or ""
-    written_by_a_person = user and user != bot_user and not event.get("bot_id") and not event.get("edited")
-    if not written_by_a_person or event.get("subtype", "") not in PERSON_SUBTYPES:
+def _written(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> Question | Reply | None:
+    if not _is_somebodys(event, bot_user, hearing):
         return None
+    text = event.get("text") or ""
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
-    mentioned = event["type"] == "app_mention" or (bot_user and f"<@{bot_user}" in text)
-    addressed = bool(direct or mentioned)
-    typed, ts, thread_ts = plain_text(text, bot_user), event["ts"], event.get("thread_ts") or event["ts"]
-    if thread_ts != ts and reads_like_a_correction(typed):
-        return Reply(team, event["channel"], user, typed, ts, thread_ts, direct, addressed)
-    return Question(team, event["channel"], user, typed, ts, thread_ts, direct) if addressed else None
+    mentioned = event["type"] == "app_mention" or bool(bot_user and f"<@{bot_user}" in text)
+    heard = (team, event["channel"]) in hearing.channels
+    question = Question(
+        team=team,
+        channel=event["channel"],
+        user=event["user"],
+        text=plain_text(text, bot_user),
+        ts=event["ts"],
+        thread_ts=event.get("thread_ts") or event["ts"],
+        direct=direct,
+        mentioned=mentioned or direct,
+        user_team=event.get("user_team") or "",
+    )
+    if not event.get("bot_id") and question.thread_ts != question.ts and reads_like_a_correction(question.text):
+        return _reply(question, heard=heard)
+    return question if question.mentioned or heard else None
+
+
+def _reply(question: Question, *, heard: bool) -> Reply:
+    said = {name: value for name, value in asdict(question).items() if name not in {"begun", "insisted"}}
+    return Reply(**said, heard=heard)
+
+
+def _is_somebodys(event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> bool:
+    """Whether a person wrote this message just now, or an app that is heard; never the bot itself."""
+    if not event.get("user") or event["user"] == bot_user or event.get("edited"):
+        return False
+    if event.get("bot_id"):  # without knowing who the bot is, this may be itself
+        return hearing.bots and bool(bot_user) and event.get("subtype", "") in BOT_SUBTYPES
+    return event.get("subtype", "") in PERSON_SUBTYPES
 
 
 def plain_text(text: str, bot_user: str) -> str:
@@ -353,6 +467,26 @@ def rejection_of(body: Mapping[str, Any]) -> Decision:
         delivery=view["id"],
         message_ts=about.get("message_ts", ""),
     )
+
+
+def settings_of(body: Mapping[str, Any]) -> SettingsChange:
+    """Read submitted settings of a channel; whether they are possible is checked elsewhere."""
+    view = body["view"]
+    about, given = json.loads(view["private_metadata"]), view["state"]["values"]
+    return SettingsChange(
+        team=about["team"],
+        channel=about["channel"],
+        user=body["user"]["id"],
+        answers=_chosen(given, names.ANSWERS_BLOCK),
+        language=_chosen(given, names.LANGUAGE_BLOCK),
+        domain=_typed(view, names.DOMAIN_BLOCK).strip().lower(),
+        trusted=sorted(given[names.TRUSTED_BLOCK][names.INPUT_ACTION].get("selected_users") or []),
+        view_id=view["id"],
+    )
+
+
+def _chosen(given: Mapping[str, Any], block_id: str) -> str:
+    return str((given[block_id][names.INPUT_ACTION].get("selected_option") or {}).get("value", ""))
 
 
 def _typed(view: Mapping[str, Any], block_id: str) -> str:

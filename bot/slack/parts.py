@@ -1,25 +1,38 @@
 """What the Slack side is given: the rest of the product, already put together."""
 
 import asyncio
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bot.serving import ServingAdapter
+from bot.slack.ears import Ears
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
 from learning.examples import WorkedExamples
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.inbox import Arrival
 from storage.records import Clock, utc_now
 from storage.settings import Settings
+
+
+@dataclass(eq=False)
+class Arriving:
+    """An event on its way into the inbox: whether it was settled that it is there, or why it is not."""
+
+    arrival: Arrival
+    settled: bool = False
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
 class SlackParts:
     """What listeners and worker use.
 
-    `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`,
-    whoever writes to the inbox `storing`: listeners run side by side, and events keep the order in which they came.
+    `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
+    draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
+    `bot.slack.intake`, the only way into the inbox.
     """
 
     settings: Settings
@@ -30,9 +43,12 @@ class SlackParts:
     serving: ServingAdapter
     examples: WorkedExamples
     clock: Clock = utc_now
+    ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    arriving: list[Arriving] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    inbox_thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "inbox"))
 
     @property
     def store(self) -> ArtifactStore:

@@ -163,7 +163,7 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
     )
     status += [blocks.escape(line) + "." for line in shown.decided]
     if proposal.state == "open":
-        status.append(f"Open until {proposal.expires_at:%Y-%m-%d %H:%M} UTC.")
+        status.append(f"Open until {blocks.moment(proposal.expires_at)}.")
     text = f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}."
     content = blocks.proposal_message(
         adapter=proposal.adapter_digest,

@@ -66,7 +66,7 @@ class AnswerStream:
                 buffer_size=FLUSH,
                 channel=self._question.channel,
                 thread_ts=self._question.thread_ts,
-                recipient_team_id=self._question.team,
+                recipient_team_id=self._question.user_team or self._question.team,
                 recipient_user_id=self._question.user,
             )
         return self._stream

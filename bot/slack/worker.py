@@ -15,9 +15,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import OperationalError
 
 from bot.slack import jobs
-from bot.slack.clients import Clients
+from bot.slack.clients import Clients, NotInstalledError
 from bot.slack.desks import Desks
-from bot.slack.jobs import Job
+from bot.slack.jobs import Job, Uninstalled
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
 from storage import inbox
@@ -82,7 +82,11 @@ class InboxWorker:
     async def _try(self, event: InboxEvent, job: Job) -> None:
         while event.attempts <= MAX_ATTEMPTS:
             try:
-                await self._desks(job).do(job, event)
+                await (await self._desks(job)).do(job, event)
+            except NotInstalledError as error:  # nobody is left to be told
+                event.error = str(error)
+                await self._close(self._fail, event)
+                return
             except Exception as error:
                 log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
                 if isinstance(error, OperationalError) and await self._database_was_away():
@@ -97,8 +101,12 @@ class InboxWorker:
                 return
         await self._give_up(event, job)
 
-    def _desks(self, job: Job) -> Desks:
-        client = self._clients.of(getattr(job, "team", ""))
+    async def _desks(self, job: Job) -> Desks:
+        if isinstance(job, Uninstalled):
+            return self._desks_of(self._clients.home)
+        return self._desks_of(await self._clients.of(getattr(job, "team", "")))
+
+    def _desks_of(self, client: AsyncWebClient) -> Desks:
         return self._of_workspace.setdefault(client, Desks(self._parts, client))
 
     async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
@@ -129,8 +137,8 @@ class InboxWorker:
             f"the reference number {event.id}."
         )
         try:
-            await self._desks(job).apologise(job, sentence)
-        except (SlackClientError, aiohttp.ClientError, TimeoutError):
+            await (await self._desks(job)).apologise(job, sentence)
+        except (SlackClientError, NotInstalledError, aiohttp.ClientError, TimeoutError):
             log.exception("could not tell anybody that inbox event %s failed", event.id)
 
     def _finish(self, event: InboxEvent) -> None:

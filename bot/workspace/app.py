@@ -1,6 +1,6 @@
 """The local workspace as a FastAPI application: Slack's Web API, Socket Mode, the page and the page's API."""
 
-import asyncio
+import base64
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
@@ -8,8 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from bot.workspace import client_api, web_api
+from bot.workspace import client_api, installing, web_api
 from bot.workspace.calls import SlackError
+from bot.workspace.faulty import answered
 from bot.workspace.model import Json
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.responses import respond
@@ -17,7 +18,7 @@ from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
-BEARER = "Bearer "
+BEARER, BASIC = "Bearer ", "Basic "
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -30,20 +31,22 @@ def create_app(workspace: Workspace) -> FastAPI:
     people = People(workspace, sockets)
     app.state.people, app.state.sockets = people, sockets
     app.include_router(client_api.make_router(workspace, people, sockets))
+    app.include_router(installing.make_router(workspace))
     app.add_exception_handler(ActionRefusedError, client_api.refuse)
     app.add_exception_handler(RequestValidationError, client_api.refuse_form)
 
     @app.api_route("/api/{method}", methods=["GET", "POST"])
     async def call(method: str, request: Request) -> Response:
         workspace.address = _address(request)
-        faults = workspace.faults
-        if faults.delay_ms:
-            await asyncio.sleep(faults.delay_ms / 1000)
-        if faults.rate_limit_next > 0:
-            faults.rate_limit_next -= 1
-            refusal = {"ok": False, "error": "ratelimited"}
-            return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(faults.retry_after)})
-        return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
+        try:
+            arguments, token = await _read(request)
+        except SlackError as error:
+            return JSONResponse({"ok": False, "error": error.code})
+
+        def answer() -> Response:
+            return JSONResponse(web_api.call(workspace, method, token, arguments), headers={"X-OAuth-Scopes": scopes})
+
+        return await answered(workspace, method, arguments, answer)
 
     @app.post("/response/{key}")
     async def answer_to_interaction(key: str, request: Request) -> Response:
@@ -62,14 +65,6 @@ def create_app(workspace: Workspace) -> FastAPI:
     return app
 
 
-async def _answer(workspace: Workspace, method: str, request: Request) -> Json:
-    try:
-        arguments, token = await _read(request)
-    except SlackError as error:
-        return {"ok": False, "error": error.code}
-    return web_api.call(workspace, method, token, arguments)
-
-
 async def _read(request: Request) -> tuple[Json, str]:
     """Return the arguments, from the query and a JSON or form body, and the bearer token."""
     arguments: Json = dict(request.query_params)
@@ -79,7 +74,20 @@ async def _read(request: Request) -> tuple[Json, str]:
         arguments |= {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     sent = str(arguments.pop("token", ""))
     header = request.headers.get("authorization", "")
+    if header.startswith(BASIC):
+        arguments |= _client_credentials(header)
     return web_api.decode_arguments(arguments), header.removeprefix(BEARER) if header.startswith(BEARER) else sent
+
+
+def _client_credentials(header: str) -> Json:
+    """Read the app's id and secret, which come so with `oauth.v2.access`."""
+    try:
+        client_id, _, client_secret = (
+            base64.b64decode(header.removeprefix(BASIC), validate=True).decode().partition(":")
+        )
+    except ValueError:
+        raise SlackError("invalid_auth") from None
+    return {"client_id": client_id, "client_secret": client_secret}
 
 
 async def _json_object(request: Request) -> Json:

@@ -22,9 +22,17 @@ ID = 255
 PRIVATE_METADATA = 3_000
 VALUE = 2_000
 OPTIONS = 100
+CHOICES_AT_MOST = {"radio_buttons": 10, "checkboxes": 10, "overflow": 5}
+LABEL = 75
+URL = 3_000
 SECTION_FIELDS = 10
 TABLE_ROWS = 100
 TABLE_COLUMNS = 20
+CELLS = frozenset({"raw_text", "raw_number", "rich_text"})
+ALIGNMENTS = ("left", "center", "right")
+ICONS = ("trash",)
+TYPED = 3_000
+"""Characters that a text field takes at most."""
 
 PLAIN = frozenset({"plain_text"})
 ANY_TEXT = frozenset({"plain_text", "mrkdwn"})
@@ -60,6 +68,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "rich_text": ("elements",),
     "table": ("rows",),
 }
+ONLY_IN_MESSAGES = frozenset({"context_actions", "markdown", "table"})
 ELEMENTS: Mapping[str, _Elements] = {
     "actions": _Elements(CHOICES | PICKERS | {"button"}, 25),
     "context_actions": _Elements(frozenset({"feedback_buttons", "icon_button"}), 5),
@@ -110,6 +119,9 @@ def _view(view: Json) -> Problems:
                 yield from _text(view[name], 24, f"view/{name}", PLAIN)
         if not view.get("submit") and any(_kind(block) == "input" for block in _list(view.get("blocks"))):
             yield "submit is required with an input block [json-pointer:/view/submit]"
+    for block in _list(view.get("blocks")):
+        if _kind(block) in ONLY_IN_MESSAGES:
+            yield f"{_kind(block)} is for messages only [json-pointer:/view/blocks]"
     for name, limit in (("private_metadata", PRIVATE_METADATA), ("callback_id", ID), ("external_id", ID)):
         yield from _length(view.get(name), limit, f"view/{name}")
 
@@ -154,6 +166,7 @@ def _own(kind: str, block: Json) -> Problems:
             yield from _text(block["hint"], 2_000, "hint", PLAIN)
     elif kind == "image":
         yield from _length(block.get("alt_text"), 2_000, "alt_text")
+        yield from _length(block.get("image_url"), URL, "image_url")
         if not block.get("image_url") and not block.get("slack_file"):
             yield "missing required field: image_url"
     elif kind == "table":
@@ -178,6 +191,24 @@ def _table(block: Json) -> Problems:
         yield f"a table has at most {TABLE_ROWS} rows of {TABLE_COLUMNS} cells"
     if not all(isinstance(row, list) and row for row in rows):
         yield "each row must be a list of cells"
+    for cell in (cell for row in rows for cell in _list(row)):
+        yield from _cell(cell)
+    yield from _columns(block.get("column_settings"))
+
+
+def _cell(cell: object) -> Problems:
+    if _kind(cell) not in CELLS or not isinstance(cell, dict):
+        yield f"unsupported cell in table: {_kind(cell)!r}"
+    elif _kind(cell) == "raw_text" and not (isinstance(cell.get("text"), str) and cell["text"]):
+        yield "a raw_text cell must be more than 0 characters"
+
+
+def _columns(settings: object) -> Problems:
+    if settings is not None and (not isinstance(settings, list) or len(settings) > TABLE_COLUMNS):
+        yield f"column_settings must be a list of at most {TABLE_COLUMNS}"
+    for each in _list(settings):
+        if isinstance(each, dict) and each.get("align") not in (None, *ALIGNMENTS):
+            yield "align must be left, center or right"
 
 
 def _elements(kind: str, block: Json) -> Problems:
@@ -203,6 +234,7 @@ def _element(element: Json) -> Problems:
     elif kind == "image":
         if not element.get("image_url") or not element.get("alt_text"):
             yield "missing required field: image_url or alt_text"
+        yield from _length(element.get("alt_text"), 2_000, "alt_text")
     else:
         yield from _usable(kind, element)
 
@@ -215,6 +247,8 @@ def _usable(kind: str, element: Json) -> Problems:
     yield from _length(element.get("value"), VALUE, "value")
     if element.get("placeholder"):
         yield from _text(element["placeholder"], 150, "placeholder", PLAIN)
+    if element.get("confirm") is not None:
+        yield from _confirm(element["confirm"])
     if kind == "button":
         yield from _button(element)
     elif kind == "feedback_buttons":
@@ -222,19 +256,42 @@ def _usable(kind: str, element: Json) -> Problems:
     elif kind == "icon_button":
         yield from _icon(element)
     elif kind in CHOICES:
-        yield from _options(element)
+        yield from _options(kind, element)
+    elif kind == "plain_text_input":
+        yield from _typed(element)
+
+
+def _confirm(dialog: object) -> Problems:
+    if not isinstance(dialog, dict):
+        yield "confirm must be an object"
+        return
+    yield from _text(dialog.get("title"), 100, "confirm/title", PLAIN)
+    yield from _text(dialog.get("text"), 300, "confirm/text")
+    for name in ("confirm", "deny"):
+        if dialog.get(name) is not None:
+            yield from _text(dialog[name], 30, f"confirm/{name}", PLAIN)
+
+
+def _typed(element: Json) -> Problems:
+    most = element.get("max_length")
+    if most is not None and not (isinstance(most, int) and 1 <= most <= TYPED):
+        yield f"max_length must be between 1 and {TYPED}"
+    yield from _length(element.get("initial_value"), most if isinstance(most, int) else TYPED, "initial_value")
 
 
 def _icon(element: Json) -> Problems:
     yield from _text(element.get("text"), 75, "text", PLAIN)
-    if not element.get("icon"):
-        yield "missing required field: icon"
+    if element.get("icon") not in ICONS:
+        yield "icon must be trash"
+    yield from _length(element.get("accessibility_label"), LABEL, "accessibility_label")
 
 
 def _button(element: Json) -> Problems:
     yield from _text(element.get("text"), 75, "text", PLAIN)
     if element.get("style") not in (None, "primary", "danger"):
         yield "style must be primary or danger"
+    yield from _length(element.get("url"), URL, "url")
+    yield from _length(element.get("accessibility_label"), LABEL, "accessibility_label")
 
 
 def _feedback(element: Json) -> Problems:
@@ -245,19 +302,25 @@ def _feedback(element: Json) -> Problems:
             continue
         yield from _text(button.get("text"), 75, name, PLAIN)
         yield from _length(button["value"], VALUE, name)
+        yield from _length(button.get("accessibility_label"), LABEL, f"{name}/accessibility_label")
 
 
-def _options(element: Json) -> Problems:
+def _options(kind: str, element: Json) -> Problems:
     groups = [_list(group.get("options")) for group in _list(element.get("option_groups")) if isinstance(group, dict)]
     options = [option for group in (_list(element.get("options")), *groups) for option in group]
-    if not 1 <= len(options) <= OPTIONS:
-        yield f"between 1 and {OPTIONS} options are needed"
+    most = CHOICES_AT_MOST.get(kind, OPTIONS)
+    if not 1 <= len(options) <= most:
+        yield f"between 1 and {most} options are needed"
     for option in options:
         if not isinstance(option, dict) or not option.get("value"):
             yield "an option needs a value"
             continue
         yield from _text(option.get("text"), 75, "options")
+        if option.get("description") is not None:
+            yield from _text(option["description"], 75, "options/description", PLAIN)
         yield from _length(option["value"], 150, "options")
+    if element.get("initial_option") not in (None, *options):
+        yield "initial_option must be one of the options"
 
 
 def _text(text: object, limit: int, where: str, kinds: frozenset[str] = ANY_TEXT) -> Problems:

@@ -1,6 +1,7 @@
 """What the methods of the Web API share: refusals, finding what an argument names, scopes by channel, and pages."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,10 +11,17 @@ from bot.workspace.state import Workspace
 
 Item = TypeVar("Item")
 
-KINDS: Mapping[str, str] = {"channel": "public_channel", "group": "private_channel", "im": "im"}
+KINDS: Mapping[str, str] = {
+    "channel": "public_channel",
+    "group": "private_channel",
+    "im": "im",
+    "mpim": "mpim",
+}
 """Kind of a channel, as events name it -> as the argument `types` names it."""
 SCOPES: Mapping[str, str] = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
 """Kind of a channel -> what its scopes begin with."""
+METADATA_SIZE = 8_000
+"""Characters of a message's metadata as JSON. Slack has `metadata_too_large`, and does not say from where on."""
 PAGE = 100
 MOST = 1_000
 
@@ -89,6 +97,28 @@ def checked_blocks(arguments: Json) -> Blocks:
     if is_too_large(blocks):
         raise SlackError("msg_blocks_too_long")
     return with_ids(blocks, "b")
+
+
+def checked_metadata(arguments: Json) -> Json:
+    """Return the metadata of a message; empty when none is given."""
+    metadata = arguments.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise SlackError("invalid_metadata_format")
+    if metadata and not (
+        metadata.keys() <= {"event_type", "event_payload"}
+        and isinstance(metadata.get("event_type"), str)
+        and metadata["event_type"]
+        and isinstance(metadata.get("event_payload"), dict)
+    ):
+        raise SlackError("invalid_metadata_format")
+    if len(json.dumps(metadata, ensure_ascii=False)) > METADATA_SIZE:
+        raise SlackError("metadata_too_large")
+    return metadata
+
+
+def is_set(arguments: Json, key: str) -> bool:
+    """Whether an argument that is true or false is true, however it was sent."""
+    return str(arguments.get(key) or "").lower() in {"1", "true"}
 
 
 def whole_number(arguments: Json, key: str, default: int, most: int) -> int:

@@ -1,10 +1,13 @@
 """The methods `chat.*`: messages that the app posts, changes, takes back, and streams."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from bot.workspace.blocks import block_problems
 from bot.workspace.calls import (
     SlackError,
     checked_blocks,
+    checked_metadata,
     find_channel,
     find_message,
     find_own_message,
@@ -19,8 +22,18 @@ UPDATE_TEXT = 4_000
 """Characters of the text in `chat.update`; Slack documents more, and answers `msg_too_long`
 (ChatGPT-in-Slack issue 102)."""
 MARKDOWN_TEXT = 12_000
-STREAMED_MESSAGE = 13_000
-CHUNKS = frozenset({"markdown_text", "task_update", "plan_update", "blocks"})
+STREAMED_MESSAGE = 12_000
+"""Characters of a streamed message in all, from which on Slack refuses more (CopilotKit pull request 6064)."""
+LOST_MESSAGE = 13_000
+"""Characters past which a streamed message was seen to vanish, though Slack had taken the text."""
+CHUNKS: Mapping[str, tuple[str, ...]] = {
+    "markdown_text": ("text",),
+    "task_update": ("id", "title", "status"),
+    "plan_update": ("title",),
+    "blocks": ("blocks",),
+}
+"""Kind of a chunk -> what it must have."""
+TASK_STATUSES = ("pending", "in_progress", "complete", "error")
 
 
 def post_message(workspace: Workspace, arguments: Json) -> Json:
@@ -30,7 +43,7 @@ def post_message(workspace: Workspace, arguments: Json) -> Json:
         workspace,
         channel,
         thread_ts=_thread(workspace, channel, arguments),
-        metadata=arguments.get("metadata") or {},
+        metadata=checked_metadata(arguments),
         **content_of(arguments, MESSAGE_TEXT),
     )
     workspace.post(message)
@@ -58,7 +71,7 @@ def update(workspace: Workspace, arguments: Json) -> Json:
     message = find_own_message(workspace, arguments, "cant_update_message")
     if workspace.stream_is_open(message):
         raise SlackError("streaming_state_conflict")
-    content = content_of(arguments, UPDATE_TEXT)
+    content = {**content_of(arguments, UPDATE_TEXT), "metadata": checked_metadata(arguments) or message.metadata}
     workspace.change(message, edited=not content["blocks"], streaming=False, **content)
     return {"channel": message.channel, "ts": message.ts, "text": message.text, "message": message.public()}
 
@@ -81,9 +94,10 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
     """Begin a message that grows; outside direct messages Slack wants to know for whom."""
     channel = find_channel(workspace, arguments)
     if not channel.is_im:
-        if arguments.get("recipient_team_id") != workspace.team_id:
+        recipient, team = str(arguments.get("recipient_user_id") or ""), arguments.get("recipient_team_id")
+        if not team or (recipient in workspace.members and team != workspace.team_of(recipient)):
             raise SlackError("missing_recipient_team_id")
-        if arguments.get("recipient_user_id") not in workspace.members:
+        if recipient not in workspace.members:
             raise SlackError("missing_recipient_user_id")
     message = _from_app(
         workspace,
@@ -93,7 +107,6 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
         markdown=True,
         streaming=True,
     )
-    workspace.set_status(channel.id, str(arguments["thread_ts"]), "")
     workspace.begin_stream(message)
     return {"channel": channel.id, "ts": message.ts}
 
@@ -103,16 +116,16 @@ def append_stream(workspace: Workspace, arguments: Json) -> Json:
     message = _streaming(workspace, arguments)
     if not arguments.get("markdown_text") and not arguments.get("chunks"):
         raise SlackError("no_text")
-    workspace.change(message, text=_grown(message, arguments))
+    _grow(workspace, message, _streamed(arguments))
     return {"channel": message.channel, "ts": message.ts}
 
 
 def stop_stream(workspace: Workspace, arguments: Json) -> Json:
     """End a message that grew; its blocks are shown below the text."""
     message = _streaming(workspace, arguments)
-    text, blocks = _grown(message, arguments), checked_blocks(arguments)
-    metadata = arguments.get("metadata") or message.metadata
-    workspace.change(message, text=text, blocks=blocks, metadata=metadata, streaming=False)
+    text, blocks = _streamed(arguments), checked_blocks(arguments)
+    metadata = checked_metadata(arguments) or message.metadata
+    _grow(workspace, message, text, blocks=blocks, metadata=metadata, streaming=False)
     return {"channel": message.channel, "ts": message.ts, "message": message.public()}
 
 
@@ -144,7 +157,8 @@ def _thread(workspace: Workspace, channel: Channel, arguments: Json) -> str | No
     thread_ts = arguments.get("thread_ts")
     if thread_ts is None:
         return None
-    if workspace.find_message(channel.id, str(thread_ts)) is None:
+    begun_by = workspace.find_message(channel.id, str(thread_ts))
+    if begun_by is None or begun_by.seen_by is not None:
         raise SlackError("thread_not_found")
     return str(thread_ts)
 
@@ -159,10 +173,8 @@ def _streaming(workspace: Workspace, arguments: Json) -> Message:
 def _streamed(arguments: Json) -> str:
     """Return the text that a call adds to a stream."""
     chunks = arguments.get("chunks") or []
-    if not isinstance(chunks, list) or not all(
-        isinstance(each, dict) and each.get("type") in CHUNKS for each in chunks
-    ):
-        raise invalid("invalid_arguments", "[ERROR] chunks must be a list of chunks [json-pointer:/chunks]")
+    if not isinstance(chunks, list) or not all(_is_chunk(each) for each in chunks):
+        raise invalid("invalid_chunks", "[ERROR] chunks must be a list of chunks [json-pointer:/chunks]")
     written = [str(each.get("text") or "") for each in chunks if each["type"] == "markdown_text"]
     texts = [str(arguments.get("markdown_text") or ""), *written]
     if any(len(text) > MARKDOWN_TEXT for text in texts):
@@ -170,8 +182,22 @@ def _streamed(arguments: Json) -> str:
     return "".join(texts)
 
 
-def _grown(message: Message, arguments: Json) -> str:
-    text = message.text + _streamed(arguments)
-    if len(text) > STREAMED_MESSAGE:
+def _is_chunk(chunk: object) -> bool:
+    if not isinstance(chunk, dict) or not isinstance(kind := chunk.get("type"), str) or kind not in CHUNKS:
+        return False
+    if not all(chunk.get(name) for name in CHUNKS[kind]):
+        return False
+    if kind == "blocks":
+        return not block_problems(chunk["blocks"])
+    return kind != "task_update" or chunk["status"] in TASK_STATUSES
+
+
+def _grow(workspace: Workspace, message: Message, text: str, **changes: Any) -> None:
+    """Add text to a streamed message, which has it, refuses it, or is gone."""
+    whole = message.text + text
+    if STREAMED_MESSAGE < len(whole) <= LOST_MESSAGE:
         raise SlackError("msg_too_long")
-    return text
+    if len(whole) > LOST_MESSAGE:
+        workspace.lose(message)
+    else:
+        workspace.change(message, text=whole, **changes)

@@ -9,6 +9,7 @@ from bot.workspace.calls import (
     find_readable,
     find_user,
     invalid,
+    is_set,
     page,
     require_scope,
     whole_number,
@@ -18,6 +19,8 @@ from bot.workspace.state import Workspace
 
 MESSAGES = 100
 MOST_MESSAGES = 999
+GROUP = 8
+"""Members that direct messages can be opened with at once."""
 
 
 def conversations_list(workspace: Workspace, arguments: Json) -> Json:
@@ -58,8 +61,15 @@ def conversations_replies(workspace: Workspace, arguments: Json) -> Json:
 
 
 def conversations_open(workspace: Workspace, arguments: Json) -> Json:
-    """Open the direct messages with one member."""
-    channel = workspace.open_dm(find_user(workspace, arguments, "users"), workspace.bot_user)
+    """Open the direct messages with one member, or with up to eight (`users` separated by commas)."""
+    users = [find_user(workspace, {"user": user.strip()}) for user in str(arguments["users"]).split(",")]
+    if len(users) > GROUP:
+        raise SlackError("too_many_users")
+    if len(users) == 1:
+        channel = workspace.open_dm(users[0], workspace.bot_user)
+    else:
+        require_scope(workspace, "mpim:write")
+        channel = workspace.open_group([*users, workspace.bot_user])
     return {"channel": workspace.describe_channel(channel) if arguments.get("return_im") else {"id": channel.id}}
 
 
@@ -87,7 +97,7 @@ def users_info(workspace: Workspace, arguments: Json) -> Json:
 
 
 def bots_info(workspace: Workspace, arguments: Json) -> Json:
-    """Describe the app's bot, the only one there is."""
+    """Describe the app's own bot."""
     app = workspace.app
     if arguments.get("bot") not in (None, app.bot_id):
         raise SlackError("bot_not_found")
@@ -127,7 +137,7 @@ def _listed(workspace: Workspace, arguments: Json, user: str, *, public: bool) -
 def _visible(messages: list[Message], arguments: Json) -> list[Message]:
     """Keep the messages between `oldest` and `latest`, these two only if `inclusive`, that all may see."""
     oldest, latest = _moment(arguments, "oldest"), _moment(arguments, "latest")
-    inclusive = str(arguments.get("inclusive") or "").lower() in {"1", "true"}
+    inclusive = is_set(arguments, "inclusive")
 
     def is_within(message: Message) -> bool:
         at = float(message.ts)
@@ -150,5 +160,6 @@ def _moment(arguments: Json, key: str) -> float | None:
 def _messages(messages: list[Message], arguments: Json) -> Json:
     limit = whole_number(arguments, "limit", MESSAGES, MOST_MESSAGES)
     found, following = page(messages, {**arguments, "limit": limit})
-    more = bool(following["next_cursor"])
-    return {"messages": [each.public() for each in found], "has_more": more, "response_metadata": following}
+    more, metadata = bool(following["next_cursor"]), is_set(arguments, "include_all_metadata")
+    shown = [each.public(metadata=metadata) for each in found]
+    return {"messages": shown, "has_more": more, "response_metadata": following}

@@ -1,7 +1,8 @@
 """What a person does in the workspace: writes, reacts, clicks, fills in forms. Page and scripts both act here."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bot.workspace.blocks import view_problems, with_ids
@@ -40,8 +41,22 @@ class People:
             return ""
         if thread_ts is not None and self._workspace.find_message(channel, thread_ts) is None:
             raise ActionRefusedError("That thread is gone.")
-        message = Message(self._workspace.next_ts(), place.id, user, text, thread_ts)
+        bot_id = f"B{user[1:]}" if self._workspace.members[user].is_bot else None
+        message = Message(self._workspace.next_ts(), place.id, user, text, thread_ts, bot_id=bot_id)
         return self._workspace.post(message).ts
+
+    def create_channel(self, user: str, name: str, others: Sequence[str] = (), *, is_private: bool = False) -> Channel:
+        """Create a channel with these people in it; the app is in it once somebody invites it."""
+        members = tuple(dict.fromkeys((self._member(user), *map(self._member, others))))
+        key = f"{'G' if is_private else 'C'}{secrets.token_hex(5).upper()}"
+        return self._workspace.add_channel(Channel(key, name, members, is_private=is_private))
+
+    def invite(self, user: str, channel: str, other: str) -> None:
+        """Bring somebody, or the app, into a channel."""
+        place = self._place(user, channel)
+        if place.is_im or place.is_mpim:
+            raise ActionRefusedError("Nobody can be added to direct messages.")
+        self._workspace.join_channel(self._member(other), place, user)
 
     def react(self, user: str, channel: str, ts: str, name: str, *, add: bool = True) -> None:
         """Add or remove a reaction."""
@@ -62,7 +77,10 @@ class People:
     async def act(
         self, user: str, action: Json, *, channel: str | None = None, ts: str | None = None, view_id: str | None = None
     ) -> None:
-        """Send a `block_actions` interaction and wait until the app has acknowledged it."""
+        """Send a `block_actions` interaction and wait until the app has acknowledged it.
+
+        Feedback buttons are a toggle: one that is pressed again is let go, and of that Slack tells the app nothing.
+        """
         payload = self._payload("block_actions", user) | {
             "actions": [{"action_ts": self._workspace.next_ts(), **action}]
         }
@@ -70,7 +88,19 @@ class People:
             payload |= {"view": self._view(user, view_id), "container": {"type": "view", "view_id": view_id}}
         else:
             payload |= self._of_message(user, str(channel), str(ts))
-        await self._ask("interactive", payload)
+        if action.get("type") == "feedback_buttons":
+            await self._toggle(self._message(str(channel), str(ts)), user, action, payload)
+        else:
+            await self._ask("interactive", payload)
+
+    async def _toggle(self, message: Message, user: str, action: Json, payload: Json) -> None:
+        pressed, key, value = message.pressed.setdefault(user, {}), str(action["action_id"]), str(action["value"])
+        if pressed.get(key) == value:
+            del pressed[key]
+        else:
+            await self._ask("interactive", payload)
+            pressed[key] = value
+        self._workspace.save_soon()
 
     async def shortcut(self, user: str, channel: str, ts: str, callback_id: str) -> None:
         """Use a shortcut of the app on a message."""
@@ -164,11 +194,10 @@ class People:
 
     def _payload(self, kind: str, user: str) -> Json:
         workspace = self._workspace
-        if user not in workspace.members:
-            raise ActionRefusedError("There is no such member.")
+        username, team = workspace.members[self._member(user)].name, workspace.team_of(user)
         return {
             "type": kind,
-            "user": {"id": user, "username": workspace.members[user].name, "team_id": workspace.team_id},
+            "user": {"id": user, "username": username, "team_id": team},
             "team": {"id": workspace.team_id, "domain": "localhost"},
             "api_app_id": workspace.app.app_id,
             "token": "local",
@@ -191,6 +220,11 @@ class People:
             },
             "response_url": self._workspace.new_response_url(channel, user, ts),
         }  # fmt: skip
+
+    def _member(self, user: str) -> str:
+        if user not in self._workspace.members:
+            raise ActionRefusedError("There is no such member.")
+        return user
 
     def _place(self, user: str, channel: str) -> Channel:
         place = self._workspace.channels.get(channel)
@@ -273,13 +307,20 @@ def _errors(blocks: list[Json], errors: Any) -> dict[str, str]:
 
 
 def _state(blocks: list[Json], values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Json]]:
-    """Return what is in a form as the app gets it: every field, an empty one with its value None."""
+    """Return what is in a form as the app gets it: every field, an empty one with nothing in it."""
     given = {block: {key: _value(value) for key, value in fields.items()} for block, fields in values.items()}
-    empty = {
-        block_id: {element["action_id"]: {"type": element["type"], "value": None}}
-        for block_id, element, _ in _fields(blocks)
-    }
+    empty = {block_id: {element["action_id"]: _empty(element["type"])} for block_id, element, _ in _fields(blocks)}
     return empty | given
+
+
+def _empty(kind: str) -> Json:
+    match kind:
+        case "static_select" | "radio_buttons":
+            return {"type": kind, "selected_option": None}
+        case "multi_users_select":
+            return {"type": kind, "selected_users": []}
+        case _:
+            return {"type": kind, "value": None}
 
 
 def _plain(value: Any) -> Any:

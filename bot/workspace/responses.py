@@ -8,9 +8,9 @@ from bot.workspace.state import Workspace
 
 def respond(workspace: Workspace, key: str, body: Json) -> tuple[int, str]:
     """Replace or delete the message that was clicked on, or post another; return HTTP status and text as Slack does."""
-    target = workspace.use_response_url(key)
+    target, refusal = workspace.use_response_url(key)
     if target is None:
-        return 404, "used_url"
+        return 404, refusal
     original = workspace.find_message(target.channel, target.ts) if target.ts else None
     try:
         if body.get("delete_original") and original is not None:

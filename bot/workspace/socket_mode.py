@@ -1,17 +1,25 @@
-"""Socket Mode: hands envelopes to the app's connections, and delivers again what is not acknowledged."""
+"""Socket Mode: hands envelopes to the app's connections, and delivers again what is not acknowledged.
+
+An app with a request URL is sent requests instead (`bot.workspace.requests`); all else is the same.
+"""
 
 import asyncio
 import itertools
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
 from bot.workspace.model import Json
+from bot.workspace.requests import Requests
 from bot.workspace.state import Workspace
 
 log = logging.getLogger(__name__)
+
+OnAcknowledged = Callable[[Json, float], None]
+"""Hears of an event's envelope, and how many seconds after it was first sent its acknowledgement came."""
 
 ACK_SECONDS = 3.0
 MAX_RETRIES = 3
@@ -28,12 +36,15 @@ class SocketMode:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._requests = Requests(workspace, ACK_SECONDS) if workspace.app.request_url else None
         self._connections: list[WebSocket] = []
+        self._muted: set[WebSocket] = set()
         self._turns = itertools.count()
         self._acks: dict[str, asyncio.Future[Json]] = {}
         self._waiting: dict[str, Json] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
+        self.on_acknowledged: OnAcknowledged = lambda _envelope, _seconds: None
         for kept in workspace.undelivered:
             self._waiting[kept["envelope_id"]] = kept
         workspace.undelivered = []
@@ -54,7 +65,9 @@ class SocketMode:
         self._deliver_kept()
         try:
             while True:
-                self._acknowledge(await socket.receive_json())
+                message = await socket.receive_json()
+                if socket not in self._muted:
+                    self._acknowledge(message)
         except (WebSocketDisconnect, RuntimeError, ValueError):
             pass
         finally:
@@ -66,8 +79,7 @@ class SocketMode:
         self._waiting[envelope["envelope_id"]] = envelope
         self._workspace.save_soon()
         self._start(envelope)
-        if self._workspace.faults.redeliver_next > 0:
-            self._workspace.faults.redeliver_next -= 1
+        if self._workspace.take_fault("redeliver_next"):
             self._start(
                 {**envelope, "envelope_id": secrets.token_hex(16), "retry_attempt": 1, "retry_reason": "timeout"}
             )
@@ -85,6 +97,10 @@ class SocketMode:
         except (TimeoutError, ConnectionError) as error:
             raise AppDidNotAnswerError(f"{self._workspace.app.name} did not answer within 3 seconds.") from error
 
+    async def wait_for_app(self) -> None:
+        """Wait until the app has a connection."""
+        await self._connected.wait()
+
     async def refresh(self) -> None:
         """Tell the app on each connection to open another, as Slack does every few hours before it closes one."""
         for socket in list(self._connections):
@@ -95,6 +111,10 @@ class SocketMode:
         for socket in list(self._connections):
             self._forget(socket)
             await socket.close(code=1012)
+
+    def mute(self) -> None:
+        """Neither send nor hear anything on the connections that there are now, which stay open and answer pings."""
+        self._muted.update(self._connections)
 
     async def close(self) -> None:
         """End all deliveries that are under way, which are kept as unacknowledged, and save the workspace."""
@@ -127,14 +147,17 @@ class SocketMode:
     async def _deliver(self, envelope: Json) -> None:
         if self._workspace.faults.delay_ms:
             await asyncio.sleep(self._workspace.faults.delay_ms / 1000)
+        clock, began, reason = asyncio.get_running_loop().time, None, "timeout"
         for attempt in range(envelope["retry_attempt"], MAX_RETRIES + 1):
-            await self._connected.wait()
+            if self._requests is None:
+                await self._connected.wait()
+            began = began or clock()
             try:
-                await self._attempt(
-                    {**envelope, "retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
-                )
+                await self._attempt({**envelope, "retry_attempt": attempt, "retry_reason": reason if attempt else ""})
+                self.on_acknowledged(envelope, clock() - began)
                 break
-            except (TimeoutError, ConnectionError):
+            except (TimeoutError, ConnectionError) as error:
+                reason = "timeout" if self._requests is None or isinstance(error, TimeoutError) else "error"
                 await asyncio.sleep(RETRY_PAUSE)
         else:
             log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
@@ -142,13 +165,16 @@ class SocketMode:
         self._workspace.save_soon()
 
     async def _attempt(self, envelope: Json) -> Json:
+        if self._requests is not None:
+            return await self._requests.attempt(envelope)
         if not self._connections:
             raise ConnectionError("the app is not connected")
         ack: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._acks[envelope["envelope_id"]] = ack
         socket = self._connections[next(self._turns) % len(self._connections)]
         try:
-            await socket.send_json(envelope)
+            if socket not in self._muted:
+                await socket.send_json(envelope)
             return await asyncio.wait_for(ack, ACK_SECONDS)
         except RuntimeError as error:  # the socket closed under the send
             raise ConnectionError(str(error)) from error
@@ -159,11 +185,16 @@ class SocketMode:
         if not isinstance(message, dict):
             return
         ack = self._acks.get(str(message.get("envelope_id")))
-        if ack is not None and not ack.done():
-            payload = message.get("payload")
-            ack.set_result(payload if isinstance(payload, dict) else {})
+        if ack is None or ack.done():
+            return
+        if self._workspace.take_fault("refuse_ack_next"):
+            ack.set_exception(ConnectionError("the acknowledgement got lost"))
+            return
+        payload = message.get("payload")
+        ack.set_result(payload if isinstance(payload, dict) else {})
 
     def _forget(self, socket: WebSocket) -> None:
+        self._muted.discard(socket)
         if socket in self._connections:
             self._connections.remove(socket)
         if not self._connections:

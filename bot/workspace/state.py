@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.workspace import events
 from bot.workspace.events import Event
+from bot.workspace.limits import RateLimits
 from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, new_view
 from storage.records import Clock, utc_now
 
@@ -24,6 +26,7 @@ STREAM_SECONDS = 300.0
 SAVE_SECONDS = 0.5
 RESPONSE_SECONDS = 1_800.0
 RESPONSE_USES = 5
+STATUS_SECONDS = 120.0
 
 Deliver = Callable[[str, Json, bool], None]
 """Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
@@ -64,12 +67,13 @@ class Workspace:
             for channel in channels
         }
         self.clock = clock
-        self.history: dict[str, list[Message]] = defaultdict(list)
+        self.history: dict[str, dict[str, Message]] = defaultdict(dict)
         self.views: dict[str, tuple[str, Json]] = {}
         self.homes: dict[str, Json] = {}
-        self.statuses: dict[tuple[str, str], str] = {}
+        self._statuses: dict[tuple[str, str], tuple[str, float]] = {}
         self.guide: Json | None = None
         self.faults = Faults()
+        self.rate_limits = RateLimits(self._now)
         self.deliver: Deliver = lambda _kind, _payload, _answers: None
         self.unacknowledged: Callable[[], list[Json]] = list
         self.undelivered: list[Json] = []
@@ -77,6 +81,8 @@ class Workspace:
         self._used_triggers: set[str] = set()
         self._response_urls: dict[str, ResponseUrl] = {}
         self._tickets: set[str] = set()
+        self._codes: dict[str, str] = {}
+        self.revoked: set[str] = set()
         self._watchers: set[asyncio.Future[None]] = set()
         self._stream_ends: dict[tuple[str, str], float] = {}
         self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
@@ -94,14 +100,14 @@ class Workspace:
 
     def messages(self, channel: str, thread_ts: str | None = None) -> list[Message]:
         """Return a channel's messages, oldest first; with `thread_ts` only the replies in that thread."""
-        found = self.history.get(channel, [])
+        found = self.history.get(channel, {}).values()
         if thread_ts is None:
             return list(found)
         return [message for message in found if message.thread_ts == thread_ts and message.ts != thread_ts]
 
     def find_message(self, channel: str, ts: str) -> Message | None:
         """Return one message."""
-        return next((message for message in self.history.get(channel, []) if message.ts == ts), None)
+        return self.history.get(channel, {}).get(ts)
 
     def find_view(self, external_id: str) -> str:
         """Return the id of the open modal to which the app gave this id; empty when there is none."""
@@ -113,21 +119,27 @@ class Workspace:
         """Return the modals that a person has open, the newest last."""
         return [view for owner, view in self.views.values() if owner == user]
 
+    def team_of(self, user: str) -> str:
+        """Return the workspace that a member belongs to."""
+        return self.members[user].team_id or self.team_id
+
     def describe_user(self, member: Member) -> Json:
         """Return a member as `users.info` gives it."""
         return {
             "id": member.id,
-            "team_id": self.team_id,
+            "team_id": self.team_of(member.id),
             "name": member.name,
             "real_name": member.real_name,
             "is_bot": member.is_bot,
+            "is_restricted": member.is_guest or member.is_ultra_guest,
+            "is_ultra_restricted": member.is_ultra_guest,
             "deleted": False,
-            "tz": "Etc/UTC",
-            "tz_offset": 0,
+            "tz": member.time_zone,
+            "tz_offset": self._offset(member.time_zone),
             "color": COLOURS[sum(member.id.encode()) % len(COLOURS)].removeprefix("#"),
             "profile": {
                 "real_name": member.real_name,
-                "display_name": member.name,
+                "display_name": member.display_name,
                 "title": member.title,
                 **({"email": f"{member.name}@example.com"} if "users:read.email" in self.app.scopes else {}),
             },
@@ -138,11 +150,13 @@ class Workspace:
         described = {
             "id": channel.id,
             "name": channel.name,
-            "is_channel": not channel.is_im and not channel.is_private,
-            "is_group": channel.is_private,
+            "is_channel": channel.kind == "channel",
+            "is_group": channel.kind == "group",
             "is_im": channel.is_im,
-            "is_mpim": False,
-            "is_private": channel.is_private or channel.is_im,
+            "is_mpim": channel.is_mpim,
+            "is_private": channel.kind != "channel",
+            "is_shared": channel.is_ext_shared,
+            "is_ext_shared": channel.is_ext_shared,
             "is_archived": False,
             "is_member": self.bot_user in channel.members,
             "topic": {"value": channel.topic},
@@ -163,28 +177,35 @@ class Workspace:
 
     def post(self, message: Message) -> Message:
         """Add a message, show it to who may see it, and tell the app of it."""
-        self.history[message.channel].append(message)
-        self._show({"type": "message", "message": message.public()}, message.channel, message.seen_by)
+        self.history[message.channel][message.ts] = message
+        self._show({"type": "message", "message": message.shown()}, message.channel, message.seen_by)
+        if message.bot_id and message.thread_ts and self.status_of(message.channel, message.thread_ts):
+            self.set_status(message.channel, message.thread_ts, "")
         if message.seen_by is None and not message.streaming:
-            for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
+            team = self.team_of(message.user)
+            for event in events.of_message(message, self.channels[message.channel], self.app, team):
                 self._tell_app(event, message.channel)
         return message
 
     def change(self, message: Message, **changes: Any) -> None:
         """Change a message and show it again; the app is told, unless the message was growing."""
-        before = message.public()
+        before, was_growing = message.public(), message.streaming
         for name, value in changes.items():
             setattr(message, name, value)
-        self._show({"type": "message_changed", "message": message.public()}, message.channel, message.seen_by)
-        if message.seen_by is None and not before["streaming"]:
+        self._show({"type": "message_changed", "message": message.shown()}, message.channel, message.seen_by)
+        if message.seen_by is None and not was_growing:
             changed = events.of_change(before, message, self.channels[message.channel], self.next_ts())
             self._tell_app(changed, message.channel)
 
-    def delete(self, message: Message) -> None:
-        """Remove a message."""
-        self.history[message.channel].remove(message)
+    def lose(self, message: Message) -> None:
+        """Let a message vanish; the app is told nothing."""
+        del self.history[message.channel][message.ts]
         gone = {"type": "message_deleted", "channel": message.channel, "ts": message.ts}
         self._show(gone, message.channel, message.seen_by)
+
+    def delete(self, message: Message) -> None:
+        """Remove a message."""
+        self.lose(message)
         if message.seen_by is None:
             removed = events.of_removal(message, self.channels[message.channel], self.next_ts())
             self._tell_app(removed, message.channel)
@@ -195,16 +216,35 @@ class Workspace:
         if (user in users) == add:
             return False
         users.append(user) if add else users.remove(user)
-        shown = message.public()["reactions"]
+        shown = message.public().get("reactions", [])
         told = {"type": "reactions", "channel": message.channel, "ts": message.ts, "reactions": shown}
         self._show(told, message.channel, None)
         self._tell_app(events.of_reaction(user, message, name, self.next_ts(), added=add), message.channel)
         return True
 
-    def join_channel(self, user: str, channel: Channel) -> None:
-        """Make somebody a member of a channel."""
-        channel.members = tuple(dict.fromkeys((*channel.members, user)))
+    def join_channel(self, user: str, channel: Channel, inviter: str = "") -> None:
+        """Make somebody a member of a channel, and tell the app unless they were one."""
+        if user in channel.members:
+            return
+        channel.members = (*channel.members, user)
         self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        self._tell_app(events.of_joining(user, channel, self.team_id, self.next_ts(), inviter), channel.id)
+
+    def add_channel(self, channel: Channel) -> Channel:
+        """Add a channel; the app is no member of it until somebody invites it."""
+        self.channels[channel.id] = channel
+        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        return channel
+
+    def open_group(self, users: Iterable[str]) -> Channel:
+        """Return the direct messages of several members, made on first use."""
+        group = tuple(sorted(set(users)))
+        for channel in self.channels.values():
+            if channel.is_mpim and set(channel.members) == set(group):
+                return channel
+        name = f"mpdm-{'--'.join(self.members[user].name for user in group)}-1"
+        key = f"G{secrets.token_hex(5).upper()}"
+        return self.add_channel(Channel(key, name, group, is_private=True, is_mpim=True))
 
     def open_dm(self, user: str, other: str) -> Channel:
         """Return the direct messages of two members, made on first use."""
@@ -213,10 +253,7 @@ class Workspace:
             if channel.is_im and set(channel.members) == pair:
                 return channel
         name = "-".join(sorted(pair))
-        channel = Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True)
-        self.channels[channel.id] = channel
-        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
-        return channel
+        return self.add_channel(Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True))
 
     def home_opened(self, user: str, channel: str, tab: str) -> None:
         """Tell the app that a person looks at its home, or opened the direct messages with it."""
@@ -245,9 +282,15 @@ class Workspace:
     # Status and prompts of assistant threads
 
     def set_status(self, channel: str, thread_ts: str, status: str) -> None:
-        """Show what the app is doing in a thread; an empty status clears it."""
-        self.statuses[channel, thread_ts] = status
-        self._show({"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}, channel, None)
+        """Show what the app is doing in a thread, for two minutes at most; an empty status, or a reply, clears it."""
+        self._statuses[channel, thread_ts] = (status, self._now() + STATUS_SECONDS)
+        told = {"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}
+        self._show({**told, "seconds": STATUS_SECONDS}, channel, None)
+
+    def status_of(self, channel: str, thread_ts: str) -> str:
+        """Return what the app says that it is doing in a thread; empty when that is nothing, or too long ago."""
+        status, ends = self._statuses.get((channel, thread_ts), ("", 0.0))
+        return status if self._now() < ends else ""
 
     def set_prompts(self, channel: str, thread_ts: str, title: str, prompts: list[Json]) -> None:
         """Show suggested prompts."""
@@ -308,13 +351,30 @@ class Workspace:
         self._response_urls[key] = ResponseUrl(channel, user, ts, self._now() + RESPONSE_SECONDS)
         return f"{self.address}/response/{key}"
 
-    def use_response_url(self, key: str) -> ResponseUrl | None:
-        """Return where an answer goes; None when the address is unknown, too old or used up."""
+    def use_response_url(self, key: str) -> tuple[ResponseUrl | None, str]:
+        """Return (where an answer goes, "") or (None, what Slack answers to an address that is no good any more)."""
         target = self._response_urls.get(key)
-        if target is None or target.uses == 0 or self._now() > target.ends:
-            return None
+        if target is None or self._now() > target.ends:
+            return None, "expired_url"
+        if target.uses == 0:
+            return None, "used_url"
         target.uses -= 1
-        return target
+        return target, ""
+
+    # Faults
+
+    def take_fault(self, name: str) -> bool:
+        """Whether this call, event or acknowledgement is to go wrong in this way; one of the fault's count is used."""
+        left: int = getattr(self.faults, name)
+        if left > 0:
+            self.set_faults(**{name: left - 1})
+        return left > 0
+
+    def set_faults(self, **values: int | bool) -> None:
+        """Set faults; every page shows what is left of each."""
+        self.faults = replace(self.faults, **values)
+        for user in self.members:
+            self.show_to(user, {"type": "faults", "faults": asdict(self.faults)})
 
     # Connections
 
@@ -329,6 +389,29 @@ class Workspace:
         known = ticket in self._tickets
         self._tickets.discard(ticket)
         return known
+
+    # Installing the app, and removing it
+
+    def new_code(self, user: str) -> str:
+        """Make the code with which the app gets its token, once, because this person agreed to install it."""
+        code = secrets.token_hex(16)
+        self._codes[code] = user
+        return code
+
+    def install(self, code: str) -> str | None:
+        """Give the app a new token for a code; return who installed it, None when the code is not good."""
+        user = self._codes.pop(code, None)
+        if user is not None:
+            self.app = replace(self.app, bot_token=f"xoxb-{secrets.token_hex(12)}")
+        return user
+
+    def uninstall(self) -> None:
+        """Remove the app: its token is good no more, and two events tell it so."""
+        for event in events.of_removed_app(self.app):
+            if events.is_wanted(event, self.app):
+                self._deliver(event)
+        self.revoked.add(self.app.bot_token)
+        self.app = replace(self.app, bot_token="")
 
     # Pages
 
@@ -393,9 +476,9 @@ class Workspace:
         return {
             "team_id": self.team_id,
             "team_name": self.team_name,
-            "members": [asdict(member) for member in self.members.values() if not member.is_bot],
+            "members": [asdict(member) for member in self.members.values() if member.id != self.bot_user],
             "channels": [asdict(channel) for channel in self.channels.values()],
-            "messages": [asdict(message) for messages in self.history.values() for message in messages],
+            "messages": [asdict(message) for messages in self.history.values() for message in messages.values()],
             "homes": self.homes,
             "unacknowledged": self.unacknowledged(),
         }
@@ -414,13 +497,18 @@ class Workspace:
     def restore(self, messages: Iterable[Message]) -> None:
         """Take messages that were kept; streams among them ended with the process that kept them."""
         for message in messages:
-            self.history[message.channel].append(replace(message, streaming=False))
+            self.history[message.channel][message.ts] = replace(message, streaming=False)
             self._last_ts = max(self._last_ts, int(message.ts.replace(".", "")))
 
     # Inside
 
     def _now(self) -> float:
         return self.clock().timestamp()
+
+    def _offset(self, time_zone: str) -> int:
+        """Return how many seconds a time zone is ahead of UTC now."""
+        ahead = self.clock().astimezone(ZoneInfo(time_zone)).utcoffset()
+        return int(ahead.total_seconds()) if ahead else 0
 
     def _hash(self) -> str:
         return f"{next(self._numbers)}.{secrets.token_hex(4)}"
@@ -431,8 +519,11 @@ class Workspace:
 
     def _tell_app(self, event: Event, channel: str) -> None:
         """Deliver an event that the app subscribed to, may see, and is there to see."""
-        if self.bot_user not in self.channels[channel].members or not events.is_wanted(event, self.app):
-            return
+        is_there = self.app.bot_token and self.bot_user in self.channels[channel].members
+        if is_there and events.is_wanted(event, self.app):
+            self._deliver(event, is_shared=self.channels[channel].is_ext_shared)
+
+    def _deliver(self, event: Event, *, is_shared: bool = False) -> None:
         payload = {
             "type": "event_callback",
             "token": "local",
@@ -442,6 +533,6 @@ class Workspace:
             "event_id": f"Ev{secrets.token_hex(6).upper()}",
             "event_time": int(self._now()),
             "authorizations": [{"team_id": self.team_id, "user_id": self.bot_user, "is_bot": True}],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": is_shared,
         }
         self.deliver("events_api", payload, False)

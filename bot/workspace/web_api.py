@@ -13,6 +13,8 @@ from bot.workspace.model import Json
 from bot.workspace.state import Workspace
 
 LOADING_MESSAGES = 10
+LOADING_MESSAGE = 50
+"""Characters of one (letta-code pull request 3553)."""
 PROMPTS = 4
 VIEW_SIZE = 250_000
 STRUCTURED = frozenset({"attachments", "blocks", "chunks", "loading_messages", "metadata", "prompts", "view"})
@@ -80,6 +82,8 @@ def _authorize(workspace: Workspace, method: Method, token: str) -> None:
         return
     if not token:
         raise SlackError("not_authed")
+    if token in workspace.revoked:
+        raise SlackError("account_inactive")
     if token not in {app.bot_token, app.app_token}:
         raise SlackError("invalid_auth")
     wanted = {"bot": {app.bot_token}, "app": {app.app_token}, "any": {app.bot_token, app.app_token}}[method.token]
@@ -114,26 +118,52 @@ def _auth_test(workspace: Workspace, _: Json) -> Json:
     }
 
 
+def _oauth_access(workspace: Workspace, arguments: Json) -> Json:
+    """Exchange a code for a token of the bot."""
+    app = workspace.app
+    if not app.client_id or arguments.get("client_id") != app.client_id:
+        raise SlackError("invalid_client_id")
+    if arguments.get("client_secret") != app.client_secret:
+        raise SlackError("bad_client_secret")
+    installed_by = workspace.install(str(arguments["code"]))
+    if installed_by is None:
+        raise SlackError("invalid_code")
+    return {
+        "access_token": workspace.app.bot_token,
+        "token_type": "bot",
+        "scope": ",".join(sorted(app.scopes)),
+        "bot_user_id": app.bot_user,
+        "app_id": app.app_id,
+        "team": {"id": workspace.team_id, "name": workspace.team_name},
+        "enterprise": None,
+        "authed_user": {"id": installed_by},
+        "is_enterprise_install": False,
+    }
+
+
 def _open_connection(workspace: Workspace, _: Json) -> Json:
     """Return the address of a socket, which takes one connection."""
     scheme, rest = workspace.address.split("://", 1)
     return {"url": f"{'wss' if scheme == 'https' else 'ws'}://{rest}/link/?ticket={workspace.new_ticket()}"}
 
 
-def _view(arguments: Json) -> Json:
+def _view(arguments: Json, kind: str) -> Json:
     view = arguments["view"]
     if problems := view_problems(view):
         raise invalid("invalid_arguments", *problems)
+    if view["type"] != kind:
+        raise invalid("invalid_arguments", f"[ERROR] must be a {kind} view [json-pointer:/view/type]")
     if len(json.dumps(view)) > VIEW_SIZE:
         raise SlackError("view_too_large")
     return {**view, "blocks": with_ids(view["blocks"], "b")}
 
 
 def _views_open(workspace: Workspace, arguments: Json) -> Json:
-    view = _view(arguments)
+    view = _view(arguments, "modal")
     user, refusal = workspace.use_trigger(str(arguments["trigger_id"]))
     if refusal:
         raise SlackError(refusal)
+    _refuse_duplicate(workspace, view)
     return {"view": workspace.open_view(user, view)}
 
 
@@ -143,13 +173,19 @@ def _views_update(workspace: Workspace, arguments: Json) -> Json:
         raise SlackError("not_found")
     if arguments.get("hash") not in (None, workspace.views[view_id][1]["hash"]):
         raise SlackError("hash_conflict")
-    return {"view": workspace.update_view(view_id, _view(arguments))}
+    view = _view(arguments, "modal")
+    _refuse_duplicate(workspace, view, view_id)
+    return {"view": workspace.update_view(view_id, view)}
+
+
+def _refuse_duplicate(workspace: Workspace, view: Json, view_id: str = "") -> None:
+    """Refuse an id of the app's own that another open modal has."""
+    if workspace.find_view(str(view.get("external_id") or "")) not in {"", view_id}:
+        raise SlackError("duplicate_external_id")
 
 
 def _views_publish(workspace: Workspace, arguments: Json) -> Json:
-    user, view = find_user(workspace, arguments, "user_id"), _view(arguments)
-    if view["type"] != "home":
-        raise invalid("invalid_arguments", "[ERROR] must be a home view [json-pointer:/view/type]")
+    user, view = find_user(workspace, arguments, "user_id"), _view(arguments, "home")
     if arguments.get("hash") not in (None, workspace.homes.get(user, {}).get("hash")):
         raise SlackError("hash_conflict")
     return {"view": workspace.publish_home(user, view)}
@@ -176,8 +212,11 @@ def _react(workspace: Workspace, arguments: Json, *, add: bool) -> bool:
 
 def _set_status(workspace: Workspace, arguments: Json) -> Json:
     channel = find_channel(workspace, arguments, "channel_id")
-    if len(arguments.get("loading_messages") or []) > LOADING_MESSAGES:
-        raise invalid("invalid_arguments", f"[ERROR] no more than {LOADING_MESSAGES} items allowed")
+    messages = arguments.get("loading_messages") or []
+    if not isinstance(messages, list) or len(messages) > LOADING_MESSAGES:
+        raise invalid("invalid_arguments", f"[ERROR] must be a list of at most {LOADING_MESSAGES} items")
+    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in messages):
+        raise invalid("invalid_arguments", f"[ERROR] each must be a text of at most {LOADING_MESSAGE} characters")
     workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""))
     return {}
 
@@ -208,6 +247,7 @@ REACTION_OF = ("channel", "timestamp", "name")
 METHODS: Mapping[str, Method] = {
     "api.test": Method(_test, token="none"),  # noqa: S106 - a kind of token
     "auth.test": Method(_auth_test, token="any"),  # noqa: S106 - a kind of token
+    "oauth.v2.access": Method(_oauth_access, (), ("code",), token="none"),  # noqa: S106 - a kind of token
     "apps.connections.open": Method(_open_connection, token="app"),  # noqa: S106 - a kind of token
     "team.info": Method(lookups.team_info, ("team:read",)),
     "bots.info": Method(lookups.bots_info, ("users:read",)),

@@ -388,3 +388,14 @@ def test_a_result_file_that_cannot_be_written_is_named_before_the_story_begins(a
     result = alone("demo", "--script", "--folder", str(alone.folder / "demo"), "--json", "nowhere/result.json")
     assert (result.status, "nowhere/result.json" in result.said) == (1, True)
     assert not (alone.folder / "demo").exists()
+
+
+def test_the_manifest_is_printed_for_either_way_to_reach_slack(apprentice: CommandLine) -> None:
+    sockets = apprentice("manifest").json
+    requests = apprentice("manifest", "--http", "https://bot.example.org").json
+    refused = apprentice("manifest", "--http", "bot.example.org")
+
+    assert sockets["settings"]["socket_mode_enabled"]
+    assert requests["settings"]["interactivity"]["request_url"] == "https://bot.example.org/slack/events"
+    assert refused.status == 1
+    assert "Give one with https://" in refused.said

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from learning.hardware import detect
 from tests.learning.tiny import make_tiny_base
@@ -167,3 +168,54 @@ def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_w
     assert "rows a s" in shown
     assert "sending contradictions to review" in " ".join(shown.split())
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "serving", "--at-once", "1", "--at-once", "5", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    rows = {(row["engine"], row["concurrency"], row["adapters"]): row for row in result["results"]}
+    assert {(engine, 5, 4) for engine in ("ours", "one by one", "static batch")} < rows.keys()
+    assert {key for key in rows if key[0] == "continuous batching"} == {
+        ("continuous batching", 1, 1), ("continuous batching", 5, 1),
+    }  # fmt: skip
+    assert all(row["tokens_per_s"] > 0 and row["ttft_p95_s"] > 0 for row in rows.values())
+    assert [rows["ours", *case]["same_text"] for case in ((1, 1), (5, 1), (5, 4))] == [1.0, 1.0, 1.0]
+    ours = rows["ours", 5, 1]["tokens_per_s"]
+    assert result["share_of_limit"]["5"] == pytest.approx(ours / result["limit_tokens_per_s"]["5"], rel=0.01, abs=0.001)
+    assert "that the machine allows" in shown
+
+
+def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "slack", "--rate", "20", "--rate", "60", "--seconds", "0.5", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    for side in ("rates", "plain"):
+        assert [row["events_per_s"] for row in result[side]] == [20, 60]
+        for row in result[side]:
+            assert row["sent"] == row["acknowledged"] == row["events_per_s"] / 2
+            assert row["lost"] == 0
+            assert 0 < row["p50_ms"] <= row["p99_ms"]
+    assert result["saturation_events_per_s"] == max(row["acknowledged_per_s"] for row in result["rates"])
+    assert result["ours_to_plain"]["p99"] > 0
+    assert (result["database"], "stubbed" in shown) == ("sqlite", True)
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_events_from_slack_are_kept_in_postgresql_where_one_is_named(
+    environment: dict[str, str], tmp_path: Path, postgres: tuple[URL, str]
+) -> None:
+    out, url = tmp_path / "result.json", postgres[0].render_as_string(hide_password=False)
+
+    bench(environment, "slack", "--rate", "40", "--seconds", "0.5", "--database", url, "--json", str(out))
+
+    result = json.loads(out.read_text())
+    assert (result["database"], result["rates"][0]["sent"], result["rates"][0]["lost"]) == ("postgresql", 20, 0)

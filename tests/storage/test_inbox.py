@@ -6,12 +6,16 @@ import pytest
 
 from storage import inbox
 from storage.database import Database
-from storage.inbox import MAX_ATTEMPTS, InboxEvent
+from storage.inbox import MAX_ATTEMPTS, Arrival, InboxEvent, list_events
 from storage.records import utc_now
 
 
+def arrival(key: str) -> Arrival:
+    return Arrival(key, "message", {"text": f"text of {key}"}, utc_now())
+
+
 def receive(database: Database, key: str) -> bool:
-    return inbox.receive(database, key, "message", {"text": f"text of {key}"}, utc_now())
+    return inbox.receive(database, [arrival(key)]) == {key}
 
 
 def state_of(database: Database, key: str) -> str:
@@ -31,6 +35,19 @@ def test_a_second_delivery_of_an_event_changes_nothing(database: Database) -> No
 def test_deliveries_of_one_event_at_once_store_it_once(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(lambda _: receive(database, "Ev1"), range(8))) == [False] * 7 + [True]
+
+
+def test_events_that_come_together_are_stored_in_their_order_each_once(database: Database) -> None:
+    receive(database, "Ev1")
+    together = [arrival(key) for key in ("Ev3", "Ev1", "Ev2", "Ev3")]
+
+    assert inbox.receive(database, together) == {"Ev2", "Ev3"}
+
+    with database.read() as session:
+        first, *rest = list_events(session)
+        assert first.key == "Ev1"
+        assert [event.key for event in rest] == ["Ev3", "Ev2"]
+        assert list_events(session, after=rest[0].id or 0) == rest[1:]
 
 
 def test_events_are_claimed_in_the_order_in_which_they_came_and_never_twice(database: Database) -> None:

@@ -34,13 +34,13 @@ function section(block, context) {
   return el("div", { class: "section" }, body, block.accessory ? interactive(block.accessory, block, context) : null);
 }
 
-function interactive(element, block, { act, names, voted }) {
+function interactive(element, block, { act, names, isPressed }) {
   const base = { block_id: block.block_id, action_id: element.action_id, type: element.type };
   const send = (more) => act({ ...base, ...more });
   switch (element.type) {
     case "button": return button(element, send);
-    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessible_text ?? element.text?.text, title: element.text?.text, onclick: () => send({ value: element.value }) }, element.icon === "trash" ? "🗑" : "✎");
-    case "feedback_buttons": return feedback(element, send, voted);
+    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessibility_label ?? element.text.text, title: element.text.text, onclick: () => send({ value: element.value }) }, "🗑");
+    case "feedback_buttons": return feedback(element, send, isPressed);
     case "static_select": case "overflow": {
       const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
@@ -63,15 +63,16 @@ function button(element, send) {
   return el("button", { class: `button ${element.style ?? ""}`, onclick: press, "aria-label": element.accessibility_label }, [...element.text.text.split(/(:[a-z0-9_+-]+:)/).map((part) => /^:.+:$/.test(part) ? emoji(part.slice(1, -1)) : part)]);
 }
 
-function feedback(element, send, voted) {
+// A toggle: pressing the pressed one lets it go.
+function feedback(element, send, isPressed) {
   const one = (choice, turned) => {
-    const on = Boolean(voted?.(element.action_id + choice.value));
     const press = ({ currentTarget }) => {
-      for (const each of currentTarget.parentElement.children) mark(each, each === currentTarget);
+      const on = currentTarget.getAttribute("aria-pressed") === "true";
+      for (const each of currentTarget.parentElement.children) mark(each, each === currentTarget && !on);
       return send({ value: choice.value, text: choice.text });
     };
     const node = el("button", { class: "button icon", "aria-label": choice.accessibility_label ?? choice.text.text, title: choice.text.text, onclick: press }, thumb(turned));
-    mark(node, on);
+    mark(node, Boolean(isPressed?.(element.action_id, choice.value)));
     return node;
   };
   return el("span", { class: "actions" }, one(element.positive_button, false), one(element.negative_button, true));
@@ -82,23 +83,27 @@ function mark(node, on) {
   node.setAttribute("aria-pressed", String(on));
 }
 
-function input(block, { errors }) {
+function input(block, { errors, names }) {
   const { element } = block;
   const id = `input-${block.block_id}-${element.action_id}`;
   const data = { id, "data-block": block.block_id, "data-action": element.action_id, "data-type": element.type };
   const problem = errors?.[block.block_id];
   const described = problem ? { "aria-invalid": "true", "aria-describedby": `${id}-error` } : {};
   return el("div", { class: "field" }, el("label", { for: id }, block.label.text, block.optional ? el("span", { class: "note" }, " (optional)") : null),
-    control(element, { ...data, ...described }), block.hint ? el("div", { class: "hint" }, block.hint.text) : null,
+    control(element, { ...data, ...described }, names), block.hint ? el("div", { class: "hint" }, block.hint.text) : null,
     problem ? el("div", { class: "error", id: `${id}-error` }, problem) : null);
 }
 
-function control(element, attributes) {
+function control(element, attributes, names) {
   if (element.type === "static_select" || element.type === "radio_buttons") {
     const node = el("select", attributes, element.options.map((option) => el("option", { value: option.value }, option.text.text)));
     if (element.initial_option) node.value = element.initial_option.value;
     node.options_ = element.options;
     return node;
+  }
+  if (element.type === "multi_users_select") {
+    const chosen = new Set(element.initial_users);
+    return el("select", { ...attributes, multiple: "" }, names.people().map((user) => el("option", { value: user.id, ...(chosen.has(user.id) ? { selected: "" } : {}) }, user.real_name)));
   }
   const common = { ...attributes, placeholder: element.placeholder?.text, maxlength: element.max_length };
   const node = element.multiline ? el("textarea", common) : el("input", { ...common, type: "text" });
@@ -111,7 +116,7 @@ export function values(root) {
   const state = {};
   for (const node of root.querySelectorAll("[data-action]")) {
     const { block, action, type } = node.dataset;
-    const given = node.options_ ? { type, selected_option: node.options_[node.selectedIndex] } : { type, value: node.value || null };
+    const given = node.multiple ? { type, selected_users: [...node.selectedOptions].map((option) => option.value) } : node.options_ ? { type, selected_option: node.options_[node.selectedIndex] } : { type, value: node.value || null };
     (state[block] ??= {})[action] = given;
   }
   return state;

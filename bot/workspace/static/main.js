@@ -5,6 +5,7 @@ import { avatar, el, toast } from "./dom.js";
 import { makeComposer, sendAs } from "./composer.js";
 import { renderBlocks } from "./blocks.js";
 import { drawMessages } from "./messages.js";
+import { makeFaults } from "./faults.js";
 import { closeView, showView } from "./modal.js";
 import { drawGuide } from "./guide.js";
 
@@ -12,27 +13,30 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(),
-  prompts: null, votes: new Map(), unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null, faults: {},
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(),
+  prompts: null, unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null,
 };
 let stopListening = () => {};
 let composer = null;
 
 const names = {
   user: (id) => state.users.get(id)?.real_name ?? id,
+  people: () => [...state.users.values()].filter((user) => !user.is_bot),
+  zone: () => state.users.get(state.me)?.tz,
   channel: (id) => state.channels.find((channel) => channel.id === id)?.name ?? id,
 };
-const app = { state, names, openThread, become, suggest };
+const app = { state, names, openThread, become, suggest, redraw: () => drawConversation() };
+const showFaults = makeFaults($("faults"));
 
 async function become(user, channel) {
   closeView();
   stopListening();
   const boot = await get("boot", { user });
-  Object.assign(state, { me: user, channels: boot.channels, app: boot.app, team: boot.team, guide: boot.guide, faults: boot.faults, thread: null, prompts: null });
+  Object.assign(state, { me: user, channels: boot.channels, app: boot.app, team: boot.team, guide: boot.guide, thread: null, prompts: null });
   state.users = new Map(boot.users.map((member) => [member.id, member]));
   stopListening = listen(user, onEvent, () => openChannel(state.channel));
   drawMembers();
-  drawFaults();
+  showFaults(boot.faults);
   const known = state.channels.find((each) => each.id === channel) ?? state.channels[0];
   await openChannel(known.id);
 }
@@ -54,6 +58,7 @@ async function openChannel(id) {
   drawAll();
 }
 
+const isDirect = (channel) => channel.is_im || channel.is_mpim;
 const isApp = (channel) => channel?.is_im && channel.with === state.app.user;
 const current = () => state.channels.find((channel) => channel.id === state.channel);
 
@@ -63,10 +68,9 @@ function onEvent(event) {
     case "message":
       if (message.channel !== state.channel) return countUnread(message);
       state.messages.push(message);
-      state.statuses.delete(message.thread_ts ?? "");
       return drawConversation();
     case "message_changed":
-      state.messages = state.messages.map((each) => (each.ts === message.ts && each.channel === message.channel ? message : each));
+      state.messages = state.messages.map((each) => (each.ts === message.ts && each.channel === message.channel ? { ...message, pressed: each.pressed } : each));
       return drawConversation();
     case "message_deleted":
       state.messages = state.messages.filter((each) => each.ts !== event.ts);
@@ -75,7 +79,7 @@ function onEvent(event) {
       state.messages = state.messages.map((each) => (each.ts === event.ts ? { ...each, reactions: event.reactions } : each));
       return drawConversation();
     case "status":
-      if (channel === state.channel) state.statuses.set(event.thread_ts, event.status);
+      if (channel === state.channel) keepStatus(event);
       return drawConversation();
     case "prompts":
       if (channel === state.channel) { state.prompts = event; drawPrompts(); }
@@ -85,9 +89,16 @@ function onEvent(event) {
     case "home": state.home = event.view; return drawHome();
     case "channel": return refreshChannels();
     case "guide": state.guide = event.guide; return drawGuide($("guide"), state.guide, app);
-    case "faults": state.faults = event.faults; return drawFaults();
+    case "faults": return showFaults(event.faults);
     default: return undefined;
   }
+}
+
+// A status ends by itself after a while, should the app forget it.
+function keepStatus({ thread_ts, status, seconds }) {
+  clearTimeout(state.timers.get(thread_ts));
+  state.statuses.set(thread_ts, status);
+  if (status) state.timers.set(thread_ts, setTimeout(() => { state.statuses.delete(thread_ts); drawConversation(); }, seconds * 1000));
 }
 
 async function refreshChannels() {
@@ -113,8 +124,7 @@ function drawAll() {
 
 function drawMembers() {
   $("team").textContent = state.team.name;
-  const people = [...state.users.values()].filter((user) => !user.is_bot);
-  $("member").replaceChildren(...people.map((user) => el("option", { value: user.id }, user.real_name)));
+  $("member").replaceChildren(...names.people().map((user) => el("option", { value: user.id }, user.real_name)));
   $("member").value = state.me;
   $("role").textContent = state.users.get(state.me)?.title ?? "";
 }
@@ -122,15 +132,16 @@ function drawMembers() {
 function drawSidebar() {
   const item = (channel) => {
     const unread = state.unread.get(`${state.me} ${channel.id}`);
-    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_private ? "🔒" : "#");
+    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_mpim ? String(channel.members.length - 1) : channel.is_private ? "🔒" : "#");
     return el("li", {}, el("button", { class: unread ? "unread" : "", "aria-current": String(channel.id === state.channel), onclick: () => openChannel(channel.id) },
       icon, channel.name, unread ? el("span", { class: "badge" }, String(unread)) : null));
   };
-  $("channels").replaceChildren(...state.channels.filter((channel) => !channel.is_im).map(item));
+  $("channels").replaceChildren(...state.channels.filter((channel) => !isDirect(channel)).map(item));
   const direct = state.channels.filter((channel) => channel.is_im);
   const others = [...state.users.values()].filter((user) => user.id !== state.me && !direct.some((channel) => channel.with === user.id));
   const start = (user) => el("li", {}, el("button", { onclick: () => startDm(user.id) }, avatar(user, true), user.real_name));
-  $("dms").replaceChildren(...direct.map(item), ...others.map(start));
+  const groups = state.channels.filter((channel) => channel.is_mpim);
+  $("dms").replaceChildren(...direct.map(item), ...groups.map(item), ...others.map(start));
 }
 
 async function startDm(other) {
@@ -142,7 +153,7 @@ async function startDm(other) {
 
 function drawHead() {
   const channel = current();
-  $("title").textContent = channel.is_im ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
+  $("title").textContent = isDirect(channel) ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
   $("tabs").hidden = !isApp(channel);
   const tab = (name, label) => el("button", { class: "quiet", role: "tab", "aria-selected": String(state.tab === name), onclick: () => openTab(name) }, label);
   $("tabs").replaceChildren(tab("home", "Home"), tab("messages", "Messages"));
@@ -161,7 +172,7 @@ function candidates() {
 
 function drawComposer() {
   const channel = current();
-  const label = channel.is_im ? `Message ${channel.name}` : `Message #${channel.name}`;
+  const label = isDirect(channel) ? `Message ${channel.name}` : `Message #${channel.name}`;
   composer = makeComposer({ label, candidates, send: sendAs(state.me, state.channel) });
   $("composer").replaceChildren(composer);
   $("composer").hidden = state.tab === "home" && isApp(channel);
@@ -223,25 +234,18 @@ function statusLine(thread) {
   return shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
 }
 
-// Draws, and stays at the end when the end was in view; else where the reader was.
+// Draws, and stays at the end when the end was in view; else where the reader was. What had the focus has it again.
 function keepingPlace(root, jump, draw) {
   const atEnd = jump || root.scrollHeight - root.scrollTop - root.clientHeight < 80;
   const place = root.scrollTop;
+  const article = root.contains(document.activeElement) && document.activeElement.closest("article");
+  const focused = article ? stops(article).indexOf(document.activeElement) : -1;
   draw();
   root.scrollTop = atEnd ? root.scrollHeight : place;
+  if (focused >= 0) stops(root.querySelector(`[data-ts="${article.dataset.ts}"]`))[focused]?.focus({ preventScroll: true });
 }
 
-function drawFaults() {
-  const field = (name, label) => el("label", {}, label, el("input", { name, type: "number", min: 0, value: state.faults[name] ?? 0 }));
-  const form = $("faults");
-  form.replaceChildren(field("rate_limit_next", "Calls refused (429)"), field("retry_after", "Retry after, s"), field("delay_ms", "Delay, ms"), field("redeliver_next", "Events sent twice"),
-    el("button", { class: "button" }, "Set"), el("button", { class: "button", type: "button", onclick: () => attempt("faults", { drop_sockets: true }) }, "Drop the app's sockets"));
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    const values = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, Number(value)]));
-    if (await attempt("faults", values)) toast("Faults are set.");
-  };
-}
+const stops = (node) => [...(node?.querySelectorAll("button, select, a[href]") ?? [])];
 
 $("member").addEventListener("change", (event) => become(event.target.value, state.channel));
 $("menu").addEventListener("click", () => document.body.classList.toggle("show-menu"));

@@ -35,18 +35,19 @@ function drawMessage(message, app, grouped, inThread) {
 function content(message, app) {
   const text = message.markdown ? markdown(message.text, app.names) : mrkdwn(message.text, app.names);
   const caret = message.streaming ? "text caret" : "text";
-  const vote = app.state.votes.get(voter(message, app));
-  const context = { names: app.names, voted: (key) => key === vote, act: (action) => act(message, action, app) };
+  const isPressed = (action, value) => message.pressed?.[action] === value;
+  const context = { names: app.names, isPressed, act: (action) => act(message, action, app) };
   const blocks = message.blocks?.length ? renderBlocks(message.blocks, context) : null;
   return el("div", {}, blocks && !message.markdown ? null : el("div", { class: caret }, text), blocks);
 }
 
-// As in Slack, the page itself remembers which feedback button each member pressed last.
-const voter = (message, app) => `${app.state.me} ${message.channel} ${message.ts}`;
-
 async function act(message, action, app) {
-  if (action.type === "feedback_buttons") app.state.votes.set(voter(message, app), action.action_id + action.value);
-  await attempt("action", { user: app.state.me, channel: message.channel, ts: message.ts, action });
+  const { me } = app.state;
+  const answer = await attempt("action", { user: me, channel: message.channel, ts: message.ts, action });
+  if (action.type !== "feedback_buttons" || app.state.me !== me) return;
+  const shown = app.state.messages.find((each) => each.ts === message.ts);
+  if (answer && shown) shown.pressed = answer.pressed;
+  app.redraw();
 }
 
 function reactions(message, app) {

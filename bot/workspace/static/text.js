@@ -16,12 +16,21 @@ const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").
 const link = (address, label) =>
   /^(https?:|mailto:)/i.test(address) ? el("a", { href: address, target: "_blank", rel: "noreferrer" }, label) : label;
 
+// Slack's date tokens, in the reader's time zone.
+function moment(seconds, format, timeZone) {
+  const shown = (options) => new Date(seconds * 1000).toLocaleString("en", { timeZone, ...options });
+  return format
+    .replace(/\{date[a-z_]*\}/g, () => shown({ dateStyle: "medium" }))
+    .replace(/\{time[a-z_]*\}/g, () => shown({ timeStyle: "short" }));
+}
+
 // Each rule: a pattern, and what its match becomes. The first rule that matches earliest wins.
 const SHARED = [
   [/`([^`\n]+)`/, (m) => el("code", {}, unescape(m[1]))],
   [/:([a-z0-9_+-]+):/, (m) => EMOJI[m[1]] ?? m[0]],
   [/<@([A-Z0-9]+)(?:\|[^>]*)?>/, (m, names) => el("span", { class: "mention" }, `@${names.user(m[1])}`)],
   [/<#([A-Z0-9]+)(?:\|([^>]*))?>/, (m, names) => el("span", { class: "mention" }, `#${m[2] || names.channel(m[1])}`)],
+  [/<!date\^(\d+)\^([^|>^]+)(?:\^[^|>]*)?\|[^>]*>/, (m, names) => moment(Number(m[1]), m[2], names.zone?.())],
   [/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/, (m) => link(m[1], unescape(m[2] || m[1]))],
 ];
 const MRKDWN = [

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 import pytest
 import websockets
+from fastapi import FastAPI
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
@@ -19,15 +20,18 @@ from sqlmodel import col, select
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.health import Link
+from bot.slack.http import receiving
 from bot.slack.manifest import read_manifest
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
+from bot.workspace.state import Workspace
 from governance.audit import AuditLog
 from governance.flows import Governance
-from governance.policy import load_policy
+from governance.policy import Policy, load_policy
 from learning.base_model import BaseModel, prepare
 from learning.embedding import Embedder
 from learning.engine import Engine
@@ -48,7 +52,7 @@ MEMBERS = (
     Member(MARCUS, "marcus", "Marcus Lindqvist", "Head of operations"),
 )
 ASK, APPROVALS = "CASK", "CAPPROVALS"
-BOT_TOKEN, APP_TOKEN = "xoxb-test", "xapp-test"
+BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "xoxb-test", "xapp-test", "8f742231b10e8888abcd99yyyzzz85a5"
 PATIENCE_S = 30
 
 Message = dict[str, Any]
@@ -153,6 +157,9 @@ class Town:
                 event = json.loads(raw)
                 if event["type"] == "view_opened":
                     self.views[user].append(event["view"])
+                elif event["type"] == "view_updated":
+                    shown = self.views[user]
+                    self.views[user] = [event["view"] if each["id"] == event["view"]["id"] else each for each in shown]
                 elif event["type"] == "prompts":
                     self.prompts[user] = event["prompts"]
 
@@ -173,12 +180,21 @@ class Town:
         return result
 
 
+@dataclass(frozen=True)
+class Web:
+    """The bot's web server, which Slack's requests reach in HTTP mode."""
+
+    app: FastAPI
+    url: str
+
+
 @dataclass
 class Bot:
     """The bot's side; the worker can be stopped in the middle of its work and started again."""
 
     parts: SlackParts
     client: AsyncWebClient
+    link: Link
     worker: asyncio.Task[None] | None = None
 
     def start_worker(self) -> None:
@@ -222,10 +238,44 @@ def app_definition() -> AppDefinition:
 
 
 @pytest.fixture
-async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
-    everybody = tuple(member.id for member in MEMBERS)
+def transport() -> str:
+    """How Slack reaches the bot: `socket`, or `http` in a test that is parametrised over both."""
+    return "socket"
+
+
+@pytest.fixture
+async def web(transport: str) -> AsyncIterator[Web | None]:
+    """The bot's web server, where the transport needs one."""
+    if transport == "socket":
+        yield None
+        return
+    app = FastAPI()
+    async with serve(app) as url:
+        yield Web(app, url)
+
+
+@pytest.fixture
+def members() -> tuple[Member, ...]:
+    """Who is in the workspace, all of them in all channels."""
+    return MEMBERS
+
+
+@pytest.fixture
+def workspace(app_definition: AppDefinition, members: tuple[Member, ...], web: Web | None) -> Workspace:
+    if web is not None:
+        app_definition = replace(
+            app_definition,
+            request_url=f"{web.url}/slack/events",
+            redirect_url=f"{web.url}/slack/oauth_redirect",
+            signing_secret=SIGNING_SECRET,
+        )
+    everybody = tuple(member.id for member in members)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
-    workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
+    return make_workspace(team_name="Northwind Kites", members=members, channels=channels, app=app_definition)
+
+
+@pytest.fixture
+async def town(workspace: Workspace) -> AsyncIterator[Town]:
     async with (
         serve(create_workspace_app(workspace), host="127.0.0.1", port=0) as url,
         httpx.AsyncClient(base_url=f"{url}/", timeout=PATIENCE_S) as http,
@@ -235,9 +285,13 @@ async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
 
 
 @pytest.fixture
-def slack_settings(town: Town) -> SlackSettings:
+def slack_settings(town: Town, transport: Literal["socket", "http"]) -> SlackSettings:
     return SlackSettings(
-        mode="socket", bot_token=SecretStr(BOT_TOKEN), app_token=SecretStr(APP_TOKEN), api_url=f"{town.url}api/"
+        mode=transport,
+        bot_token=SecretStr(BOT_TOKEN),
+        app_token=SecretStr(APP_TOKEN),
+        signing_secret=SecretStr(SIGNING_SECRET),
+        api_url=f"{town.url}api/",
     )
 
 
@@ -264,11 +318,13 @@ def parts(
 
 
 @pytest.fixture
-async def connected_bot(parts: SlackParts, slack_settings: SlackSettings) -> AsyncIterator[Bot]:
-    """The bot with its socket open, and nobody at work on the inbox yet."""
+async def connected_bot(parts: SlackParts, slack_settings: SlackSettings, web: Web | None) -> AsyncIterator[Bot]:
+    """The bot that Slack can reach, and nobody at work on the inbox yet."""
     client = make_client(slack_settings)
-    bot = Bot(parts, client)
-    async with connected(parts, client, slack_settings):
+    async with (
+        receiving(web.app, parts, Clients(client), slack_settings) if web else connected(parts, client, slack_settings)
+    ) as link:
+        bot = Bot(parts, client, link)
         yield bot
         await bot.stop_worker()
 
@@ -297,9 +353,18 @@ async def eventually(look: Callable[[], Awaitable[Found]]) -> Found:
         return found
 
 
-def with_events(definition: AppDefinition, events: set[str], scopes: set[str]) -> AppDefinition:
-    """Return the app with more events and scopes than it asks for."""
-    return replace(definition, events=definition.events | events, scopes=definition.scopes | scopes)
+both_transports = pytest.mark.parametrize("transport", ["socket", "http"])
+"""Runs a test over Socket Mode and over HTTP requests."""
+
+
+def use_policy(bot: Bot, **sections: dict[str, object]) -> None:
+    """Go on under a policy in which these values are different."""
+    rules = bot.parts.governance
+    content = rules.policy.model_dump()
+    for name, changes in sections.items():
+        content[name] |= changes
+    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
+    object.__setattr__(bot.parts, "governance", changed)
 
 
 def interactions(bot: Bot) -> list[Interaction]:

@@ -3,14 +3,23 @@
 import asyncio
 from pathlib import Path
 
-from governance.flows import Governance
 from governance.gates import Metric
-from governance.policy import Policy
 from learning.evaluation import Change, Report, write_report
 from storage.people import ensure_person, ensure_workspace, person_id
 from storage.proposals import Proposal, get_proposal
 from storage.records import utc_now
-from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, MEMBERS, PRIYA, Bot, Message, Town, eventually
+from tests.bot.slack.conftest import (
+    ADA,
+    APPROVALS,
+    MARCUS,
+    MEMBERS,
+    PRIYA,
+    Bot,
+    Message,
+    Town,
+    eventually,
+    use_policy,
+)
 from tests.bot.slack.tiny import write_tiny_adapter
 
 METRICS = {"as_told": Metric(value=0.95, n=20, low=0.8, high=1.0)}
@@ -79,8 +88,4 @@ def use_channel(bot: Bot, name: str) -> None:
 
 def use_quorum(bot: Bot, quorum: int) -> None:
     """Go on under a policy that wants so many approvals."""
-    rules = bot.parts.governance
-    content = rules.policy.model_dump()
-    content["approval"] |= {"quorum": quorum}
-    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
-    object.__setattr__(bot.parts, "governance", changed)
+    use_policy(bot, approval={"quorum": quorum})

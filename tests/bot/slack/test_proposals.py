@@ -1,6 +1,7 @@
 """The message that asks for approval: one for each proposal, and it says what is so, whoever decided it where."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from bot.workspace.seed import AppDefinition
 from storage.people import ensure_person, person_id
 from storage.proposals import get_proposal, note_shown, undrawn_proposals
 from storage.records import utc_now
-from tests.bot.slack.conftest import APPROVALS, MARCUS, Bot, Town, all_done, with_events
+from tests.bot.slack.conftest import APPROVALS, MARCUS, Bot, Town, all_done
 from tests.bot.slack.proposing import (
     decided,
     proposal_message,
@@ -30,36 +31,38 @@ def forget_message(bot: Bot, proposal_id: str) -> None:
         note_shown(session, proposal_id, "", "", None, None)
 
 
-class TestWhereTheAppMayReadTheChannel:
-    @pytest.fixture
-    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
-        return with_events(app_definition, set(), {"channels:history"})
-
-    async def test_a_message_that_was_posted_but_not_noted_is_found_again(self, bot: Bot, town: Town) -> None:
-        proposal, _ = await proposed(bot)
-        await show_proposal(bot.client, bot.parts, proposal)
-        forget_message(bot, proposal)
-
-        await Reconciler(bot.parts, bot.client).look()
-
-        (message,) = await proposal_messages(town)
-        assert read_proposal(bot, proposal).message_ts == message["ts"]
-
-
-async def test_a_second_message_of_a_proposal_works_and_goes_when_its_button_is_pressed(bot: Bot, town: Town) -> None:
+async def test_a_message_that_was_posted_but_not_noted_is_found_again(bot: Bot, town: Town) -> None:
     proposal, _ = await proposed(bot)
     await show_proposal(bot.client, bot.parts, proposal)
     forget_message(bot, proposal)
-    await show_proposal(bot.client, bot.parts, proposal)
-    forgotten, noted = await proposal_messages(town)
 
-    await town.press(MARCUS, forgotten, names.APPROVE_ACTION)
-    assert (await decided(bot, proposal)).state == "approved"
-    await all_done(bot, 2)
+    await Reconciler(bot.parts, bot.client).look()
 
-    (left,) = await proposal_messages(town)
-    assert left["ts"] == noted["ts"]
-    assert "Approved by Marcus Lindqvist" in str(left["blocks"])
+    (message,) = await proposal_messages(town)
+    assert read_proposal(bot, proposal).message_ts == message["ts"]
+
+
+class TestWhereTheAppMayNotReadTheChannel:
+    @pytest.fixture
+    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
+        return replace(app_definition, scopes=app_definition.scopes - {"channels:history"})
+
+    async def test_a_second_message_of_a_proposal_works_and_goes_when_its_button_is_pressed(
+        self, bot: Bot, town: Town
+    ) -> None:
+        proposal, _ = await proposed(bot)
+        await show_proposal(bot.client, bot.parts, proposal)
+        forget_message(bot, proposal)
+        await show_proposal(bot.client, bot.parts, proposal)
+        forgotten, noted = await proposal_messages(town)
+
+        await town.press(MARCUS, forgotten, names.APPROVE_ACTION)
+        assert (await decided(bot, proposal)).state == "approved"
+        await all_done(bot, 2)
+
+        (left,) = await proposal_messages(town)
+        assert left["ts"] == noted["ts"]
+        assert "Approved by Marcus Lindqvist" in str(left["blocks"])
 
 
 async def test_a_message_that_nobody_noted_is_noted_when_its_button_is_pressed(bot: Bot, town: Town) -> None:
@@ -82,7 +85,9 @@ async def test_what_the_command_line_decides_shows_in_the_message(bot: Bot, town
     proposal, team = await proposed(bot)
     reconciler = Reconciler(bot.parts, bot.client)
     await reconciler.look()
-    assert "Nobody has decided yet" in str((await proposal_message(town))["blocks"])
+    waiting = str((await proposal_message(town))["blocks"])
+    assert "Nobody has decided yet" in waiting
+    assert f"Open until <!date^{int(read_proposal(bot, proposal).expires_at.timestamp())}^" in waiting
 
     with bot.parts.database.transaction() as session:
         ensure_person(session, team, "UOLGA", "Olga Berg", utc_now())

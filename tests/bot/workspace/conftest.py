@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -16,15 +17,31 @@ from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
 from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
+from storage.records import utc_now
 
 BOT, APP = "xoxb-local-test", "xapp-local-test"
 SCOPES = frozenset(
     {
         "chat:write", "channels:read", "channels:history", "im:history", "app_mentions:read", "users:read",
-        "reactions:read", "reactions:write", "im:write",
+        "reactions:read", "reactions:write", "im:write", "assistant:write",
     }
 )  # fmt: skip
-EVENTS = frozenset({"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"})
+EVENTS = frozenset(
+    {"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened", "member_joined_channel"}
+)
+
+
+class Clock:
+    """The workspace's clock, which stands still until a test puts it forward."""
+
+    def __init__(self) -> None:
+        self._now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
 
 
 @dataclass
@@ -35,6 +52,7 @@ class Town:
     people: People
     sockets: SocketMode
     url: str
+    clock: Clock = field(default_factory=Clock)
 
     def client(self, token: str = BOT, **options: object) -> AsyncWebClient:
         return AsyncWebClient(token=token, base_url=f"{self.url}/workspace/api/", **options)
@@ -53,21 +71,23 @@ def definition(scopes: frozenset[str] = SCOPES) -> AppDefinition:
     return AppDefinition("Apprentice", BOT, APP, scopes, EVENTS, (("fix", "Correct this answer"),), ("/apprentice",))
 
 
-def new_workspace() -> Workspace:
+def new_workspace(clock: Clock | None = None) -> Workspace:
     members = (Member("UADA", "ada", "Ada Lindgren"), Member("UBOB", "bob", "Bob Berg"))
-    return make_workspace("Test", members, (Channel("C1", "general", ("UADA", "UBOB")),), definition())
+    channels = (Channel("C1", "general", ("UADA", "UBOB")),)
+    return make_workspace("Test", members, channels, definition(), clock or Clock())
 
 
 @asynccontextmanager
-async def open_town(workspace: Workspace) -> AsyncIterator[Town]:
+async def open_town(workspace: Workspace, clock: Clock | None = None) -> AsyncIterator[Town]:
     web, local = FastAPI(), create_app(workspace)
     web.mount("/workspace", local)
     async with serve(web) as url:
-        yield Town(workspace, local.state.people, local.state.sockets, url)
+        yield Town(workspace, local.state.people, local.state.sockets, url, clock or Clock())
         await local.state.sockets.close()
 
 
 @pytest.fixture
 async def town() -> AsyncIterator[Town]:
-    async with open_town(new_workspace()) as town:
+    clock = Clock()
+    async with open_town(new_workspace(clock), clock) as town:
         yield town

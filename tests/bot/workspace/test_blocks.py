@@ -27,6 +27,19 @@ def vote(**changes: Any) -> dict[str, Any]:
     return {"type": "feedback_buttons", "action_id": "a", "positive_button": side, "negative_button": side, **changes}
 
 
+def icon(**changes: Any) -> dict[str, Any]:
+    return {"type": "icon_button", "action_id": "a", "icon": "trash", "text": plain("Remove"), **changes}
+
+
+def table(*rows: Any, **changes: Any) -> dict[str, Any]:
+    return {"type": "table", "rows": list(rows), **changes}
+
+
+def field(**changes: Any) -> dict[str, Any]:
+    element = {"type": "plain_text_input", "action_id": "a", **changes}
+    return {"type": "input", "label": plain("x"), "element": element}
+
+
 def actions(*elements: Any) -> dict[str, Any]:
     return {"type": "actions", "elements": list(elements)}
 
@@ -39,7 +52,7 @@ def actions(*elements: Any) -> dict[str, Any]:
         {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3_000}, "accessory": button()},
         {"type": "section", "fields": [plain("x")] * 10},
         {"type": "context", "elements": [{"type": "mrkdwn", "text": "*x*"}]},
-        {"type": "context_actions", "elements": [vote()]},
+        {"type": "context_actions", "elements": [vote(), icon(action_id="b", accessibility_label="x" * 75)]},
         {"type": "input", "label": plain("x"), "element": {"type": "plain_text_input", "action_id": "a"}},
         {"type": "markdown", "text": "x" * 12_000},
         {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}] * 20] * 100},
@@ -58,6 +71,7 @@ def test_what_slack_takes_is_taken(block: dict[str, Any]) -> None:
         ([{"type": "divider"}] * 51, "no more than 50 items"),
         ([{"type": "nonsense"}], "unsupported type: 'nonsense'"),
         ([{"type": "divider", "block_id": "b"}] * 2, "block_id must be unique"),
+        ([actions({**choices(2), "initial_option": {"text": plain("7"), "value": "7"}})], "initial_option must be one"),
         ([{"type": "section"}], "must define text or fields"),
         ([{"type": "section", "text": plain("x" * 3_001)}], "less than 3001 characters"),
         ([{"type": "section", "text": plain("")}], "more than 0 characters"),
@@ -75,6 +89,22 @@ def test_what_slack_takes_is_taken(block: dict[str, Any]) -> None:
         ([actions(choices(0))], "between 1 and 100 options"),
         ([{"type": "context_actions", "elements": [vote(negative_button=None)]}], "missing required field: negative"),
         ([{"type": "section", "text": plain("x"), "accessory": vote()}], "unsupported element in section"),
+        ([{"type": "table", "rows": [["x"]]}], "unsupported cell in table"),
+        ([table([{"type": "raw_text", "text": ""}])], "more than 0 characters"),
+        ([table([{"type": "raw_text", "text": "x"}], column_settings=[{"align": "middle"}])], "align must be"),
+        ([table([{"type": "raw_text", "text": "x"}], column_settings=[{}] * 21)], "column_settings must be"),
+        ([{"type": "image", "image_url": "https://example.com/kite.png"}], "missing required field: alt_text"),
+        ([{"type": "context", "elements": [{"type": "image", "image_url": "x"}]}], "image_url or alt_text"),
+        (
+            [actions(button(accessibility_label="x" * 76))],
+            "[json-pointer:/accessibility_label]",
+        ),
+        ([{"type": "context_actions", "elements": [icon(icon="pencil")]}], "icon must be trash"),
+        ([{"type": "context_actions", "elements": [icon(text=None)]}], "must be a plain_text object"),
+        ([actions(button(confirm={"title": plain("x" * 101), "text": plain("x")}))], "less than 101 characters"),
+        ([actions(button(confirm="sure?"))], "confirm must be an object"),
+        ([actions({**choices(11), "type": "radio_buttons"})], "between 1 and 10 options"),
+        ([actions({**choices(6), "type": "overflow"})], "between 1 and 5 options"),
     ],
 )
 def test_what_slack_refuses_is_named(blocks: Any, problem: str) -> None:
@@ -91,11 +121,13 @@ def test_what_slack_refuses_is_named(blocks: Any, problem: str) -> None:
         ({"private_metadata": "x" * 3_001}, "less than 3001 characters"),
         ({"callback_id": "x" * 256}, "less than 256 characters"),
         ({"blocks": [{"type": "divider"}] * 101}, "no more than 100 items"),
+        ({"blocks": [{"type": "markdown", "text": "x"}]}, "markdown is for messages only"),
+        ({"blocks": [field(initial_value="x" * 11, max_length=10)]}, "less than 11 characters"),
+        ({"blocks": [field(max_length=3_001)]}, "max_length must be between 1 and 3000"),
     ],
 )
 def test_a_form_is_checked_like_slack_checks_it(changes: dict[str, Any], problem: str) -> None:
-    field = {"type": "input", "label": plain("x"), "element": {"type": "plain_text_input", "action_id": "a"}}
-    view = {"type": "modal", "title": plain("Form"), "submit": plain("Save"), "blocks": [field]}
+    view = {"type": "modal", "title": plain("Form"), "submit": plain("Save"), "blocks": [field()]}
     assert view_problems(view) == []
     assert any(problem in each for each in view_problems(view | changes))
 

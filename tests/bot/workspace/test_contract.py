@@ -1,6 +1,7 @@
 """The local workspace against the real Slack SDK and Bolt: what Slack takes is taken, what it refuses is refused."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.workspace.people import ActionRefusedError
-from bot.workspace.seed import load_workspace
+from bot.workspace.seed import Member, load_workspace
 from tests.bot.workspace.conftest import BOT, Town, definition, new_workspace, open_town
 
 PATIENCE = 15
@@ -29,12 +31,19 @@ FORM: dict[str, Any] = {
     ],
 }
 BUTTON = {"type": "button", "action_id": "open", "text": {"type": "plain_text", "text": "Open"}, "value": "v"}
+POST = {"channel": "C1", "text": "x"}
+STATUS = {"channel_id": "C1", "thread_ts": "1.1", "status": "is thinking"}
+PROMPTS = {"channel_id": "C1", "prompts": [{"title": "Ask", "message": "What can you do?"}] * 5}
 FEEDBACK = {
     "type": "feedback_buttons",
     "action_id": "vote",
     "positive_button": {"text": {"type": "plain_text", "text": "Good"}, "value": "up"},
     "negative_button": {"text": {"type": "plain_text", "text": "Bad"}, "value": "down"},
 }
+
+
+def metadata(text: str) -> dict[str, Any]:
+    return {"event_type": "kept", "event_payload": {"id": text}}
 
 
 def error_of(caught: pytest.ExceptionInfo[SlackApiError]) -> str:
@@ -83,6 +92,13 @@ async def test_a_stream_in_a_channel_needs_its_recipient(town: Town) -> None:
         (BOT, "chat.postMessage", {"channel": "C1", "blocks": [{"type": "nonsense"}]}, "invalid_blocks"),
         (BOT, "chat.postMessage", {"channel": "C1"}, "no_text"),
         (BOT, "views.open", {"trigger_id": "1.2", "view": FORM}, "invalid_trigger_id"),
+        (BOT, "views.publish", {"user_id": "UADA", "view": FORM}, "invalid_arguments"),
+        (BOT, "users.info", {"user": "UNOBODY"}, "user_not_found"),
+        (BOT, "chat.postMessage", {**POST, "metadata": {"event_type": "x"}}, "invalid_metadata_format"),
+        (BOT, "chat.postMessage", {**POST, "metadata": metadata("x" * 8_000)}, "metadata_too_large"),
+        (BOT, "assistant.threads.setStatus", {**STATUS, "loading_messages": ["x"] * 11}, "invalid_arguments"),
+        (BOT, "assistant.threads.setStatus", {**STATUS, "loading_messages": ["x" * 51]}, "invalid_arguments"),
+        (BOT, "assistant.threads.setSuggestedPrompts", PROMPTS, "invalid_arguments"),
     ],
 )
 async def test_what_slack_refuses_is_refused_with_its_code(
@@ -91,6 +107,119 @@ async def test_what_slack_refuses_is_refused_with_its_code(
     with pytest.raises(SlackApiError) as caught:
         await town.client(token).api_call(method, json=arguments)
     assert error_of(caught) == error
+
+
+async def begin_stream(town: Town, text: str) -> dict[str, str]:
+    asked = await town.people.send("UADA", "C1", "a question")
+    recipient = {"recipient_team_id": town.workspace.team_id, "recipient_user_id": "UADA"}
+    begun = await town.client().chat_startStream(channel="C1", thread_ts=asked, markdown_text=text, **recipient)
+    return {"channel": "C1", "ts": begun["ts"]}
+
+
+async def test_a_stream_ends_by_itself_after_five_minutes_and_its_message_can_still_be_changed(town: Town) -> None:
+    stream = await begin_stream(town, "an answer")
+    await town.client().chat_appendStream(**stream, markdown_text=" and more")
+    town.clock.advance(301)
+
+    for method in ("chat.appendStream", "chat.stopStream"):
+        with pytest.raises(SlackApiError) as caught:
+            await town.client().api_call(method, json={**stream, "markdown_text": "too late"})
+        assert error_of(caught) == "message_not_in_streaming_state"
+    assert (await town.client().chat_update(**stream, text="whole"))["text"] == "whole"
+
+
+async def test_a_stream_refuses_what_takes_it_past_what_a_message_holds(town: Town) -> None:
+    stream = await begin_stream(town, "x" * 12_000)
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().chat_appendStream(**stream, markdown_text="y")
+    assert error_of(caught) == "msg_too_long"
+    await town.client().chat_stopStream(**stream)
+    assert town.workspace.messages("C1")[-1].text == "x" * 12_000
+
+
+async def test_a_stream_that_goes_far_past_what_a_message_holds_is_lost_without_a_word(town: Town) -> None:
+    stream = await begin_stream(town, "x" * 11_000)
+    await town.client().chat_appendStream(**stream, markdown_text="y" * 2_001)
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().chat_stopStream(**stream)
+    assert error_of(caught) == "message_not_found"
+    assert len(town.workspace.messages("C1")) == 1
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"type": "task_update", "id": "1", "title": "Searching", "status": "busy"},
+        {"type": "task_update", "id": "1", "status": "pending"},
+        {"type": "blocks", "blocks": [{"type": "nonsense"}]},
+        {"type": "nonsense"},
+    ],
+)
+async def test_a_stream_refuses_chunks_that_are_none(town: Town, chunk: dict[str, Any]) -> None:
+    stream = await begin_stream(town, "an answer")
+    task = {"type": "task_update", "id": "1", "title": "Searching", "status": "complete"}
+    await town.client().chat_appendStream(**stream, chunks=[task])
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().api_call("chat.appendStream", json={**stream, "chunks": [chunk]})
+    assert error_of(caught) == "invalid_chunks"
+
+
+async def test_what_only_one_person_sees_cannot_be_changed_found_or_replied_to(town: Town) -> None:
+    whispered = await town.client().chat_postEphemeral(channel="C1", user="UADA", text="between us")
+    message = {"channel": "C1", "ts": whispered["message_ts"]}
+    for method, arguments, error in (
+        ("chat.update", {**message, "text": "x"}, "message_not_found"),
+        ("chat.delete", message, "message_not_found"),
+        ("reactions.add", {"channel": "C1", "timestamp": message["ts"], "name": "eyes"}, "message_not_found"),
+        ("chat.postMessage", {**POST, "thread_ts": message["ts"]}, "thread_not_found"),
+    ):
+        with pytest.raises(SlackApiError) as caught:
+            await town.client().api_call(method, json=arguments)
+        assert error_of(caught) == error
+    assert (await town.client().conversations_history(channel="C1"))["messages"] == []
+
+
+async def test_metadata_is_given_only_to_who_asks_for_it_and_what_the_page_needs_to_nobody(town: Town) -> None:
+    await town.client().chat_postMessage(**POST, metadata=metadata("pp_1"))
+
+    plain = (await town.client().conversations_history(channel="C1"))["messages"][0]
+    full = (await town.client().conversations_history(channel="C1", include_all_metadata=True))["messages"][0]
+
+    assert "metadata" not in plain
+    assert full["metadata"] == metadata("pp_1")
+    assert plain.keys() == {"type", "ts", "user", "text", "bot_id"}
+
+
+async def test_a_status_goes_with_the_reply_and_after_two_minutes_by_itself(town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    status = {**STATUS, "thread_ts": ts}
+    await town.client().assistant_threads_setStatus(**status)
+    assert town.workspace.status_of("C1", ts) == "is thinking"
+    town.clock.advance(121)
+    assert town.workspace.status_of("C1", ts) == ""
+
+    await town.client().assistant_threads_setStatus(**status)
+    await town.client().chat_postMessage(channel="C1", thread_ts=ts, text="an answer")
+    assert town.workspace.status_of("C1", ts) == ""
+
+
+async def test_a_response_url_takes_five_answers_within_half_an_hour(town: Town) -> None:
+    await town.client().auth_test()
+    used, old = (town.workspace.new_response_url("C1", "UADA", None) for _ in range(2))
+    answers = [await AsyncWebhookClient(used).send(text="x") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [404]
+    assert answers[-1].body == "used_url"
+
+    town.clock.advance(1_801)
+    assert (await AsyncWebhookClient(old).send(text="x")).body == "expired_url"
+
+
+async def test_the_apps_own_id_names_one_open_form(town: Town) -> None:
+    named, client = {**FORM, "external_id": "mine"}, town.client()
+    await client.views_open(trigger_id=town.workspace.new_trigger("UADA"), view=named)
+    with pytest.raises(SlackApiError) as caught:
+        await client.views_open(trigger_id=town.workspace.new_trigger("UADA"), view=named)
+    assert error_of(caught) == "duplicate_external_id"
 
 
 async def test_a_rate_limit_is_waited_out_by_the_sdk(town: Town) -> None:
@@ -117,6 +246,77 @@ async def test_a_mention_reaches_bolt_as_two_events_of_one_message(town: Town) -
     assert got == {("app_mention", ts), ("message", ts)}
 
 
+async def test_guests_strangers_and_shared_channels_are_described_as_slack_does(town: Town) -> None:
+    members = town.workspace.members
+    members["UADA"] = replace(members["UADA"], is_ultra_guest=True, time_zone="Asia/Tokyo", display_name="Ada L.")
+    members["UBOB"] = replace(members["UBOB"], team_id="TOTHER")
+    town.workspace.channels["C1"].is_ext_shared = True
+
+    ada, bob = [(await town.client().users_info(user=user))["user"] for user in ("UADA", "UBOB")]
+    channel = (await town.client().conversations_info(channel="C1"))["channel"]
+
+    assert (ada["is_restricted"], ada["is_ultra_restricted"], ada["team_id"]) == (True, True, town.workspace.team_id)
+    assert (ada["tz"], ada["tz_offset"], ada["profile"]["display_name"]) == ("Asia/Tokyo", 32_400, "Ada L.")
+    assert (bob["is_restricted"], bob["team_id"]) == (False, "TOTHER")
+    assert channel["is_ext_shared"]
+
+
+async def test_a_stream_for_somebody_of_another_organisation_names_their_workspace(town: Town) -> None:
+    town.workspace.members["UBOB"] = replace(town.workspace.members["UBOB"], team_id="TOTHER")
+    ts = await town.people.send("UBOB", "C1", "a question")
+    begin = {"channel": "C1", "thread_ts": ts, "recipient_user_id": "UBOB"}
+
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().chat_startStream(**begin, recipient_team_id=town.workspace.team_id)
+    assert error_of(caught) == "missing_recipient_team_id"
+    assert (await town.client().chat_startStream(**begin, recipient_team_id="TOTHER"))["ok"]
+
+
+async def test_who_is_brought_into_a_channel_reaches_bolt_once(town: Town) -> None:
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str, str]]()
+
+    @app.event("member_joined_channel")
+    async def joined(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["channel_type"], event["inviter"]))
+
+    channel = town.people.create_channel("UADA", "new")
+    async with town.running(app):
+        for user in (town.workspace.bot_user, town.workspace.bot_user, "UBOB"):
+            town.people.invite("UADA", channel.id, user)
+        got = [await asyncio.wait_for(seen.get(), PATIENCE) for _ in range(2)]
+    assert sorted(got) == [(town.workspace.bot_user, "C", "UADA"), ("UBOB", "C", "UADA")]
+    assert seen.empty()
+
+
+async def test_direct_messages_of_several_people_need_their_own_scopes(town: Town) -> None:
+    group = town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
+    for call in (
+        town.client().conversations_open(users=["UADA", "UBOB"]),
+        town.client().conversations_info(channel=group.id),
+    ):
+        with pytest.raises(SlackApiError) as caught:
+            await call
+        assert error_of(caught) == "missing_scope"
+
+
+async def test_what_another_app_writes_reaches_bolt_with_its_bot_id(town: Town) -> None:
+    town.workspace.members["UDEPLOYER"] = Member("UDEPLOYER", "deployer", "Deployer", is_bot=True)
+    town.workspace.channels["C1"].members += ("UDEPLOYER",)
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str]]()
+
+    @app.event("app_mention")
+    async def mentioned(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["bot_id"]))
+
+    @app.event("message")
+    async def written() -> None:
+        pass
+
+    async with town.running(app):
+        await town.people.send("UDEPLOYER", "C1", f"<@{town.workspace.bot_user}> deployed")
+        assert await asyncio.wait_for(seen.get(), PATIENCE) == ("UDEPLOYER", "BDEPLOYER")
+
+
 async def test_a_click_on_a_feedback_button_reaches_bolt_with_its_value(town: Town) -> None:
     app, seen = AsyncApp(client=town.client()), asyncio.Queue[str]()
 
@@ -130,6 +330,25 @@ async def test_a_click_on_a_feedback_button_reaches_bolt_with_its_value(town: To
     async with town.running(app):
         await town.people.click("UADA", "C1", posted["ts"], "vote", "down")
         assert await asyncio.wait_for(seen.get(), PATIENCE) == "down"
+
+
+async def test_a_feedback_button_is_a_toggle_and_letting_it_go_tells_the_app_nothing(town: Town) -> None:
+    app, votes = AsyncApp(client=town.client()), []
+
+    @app.action("vote")
+    async def voted(ack: Any, body: dict[str, Any]) -> None:
+        votes.append(body["actions"][0]["value"])
+        await ack()
+
+    blocks = [{"type": "context_actions", "elements": [FEEDBACK]}]
+    posted = await town.client().chat_postMessage(channel="C1", text="an answer", blocks=blocks)
+    async with town.running(app):
+        for value in ("down", "down", "down", "up"):  # pressed, let go, pressed, changed
+            await town.people.click("UADA", "C1", posted["ts"], "vote", value)
+        await town.people.click("UBOB", "C1", posted["ts"], "vote", "up")
+    assert votes == ["down", "down", "up", "up"]
+    (message,) = town.workspace.messages("C1")
+    assert message.pressed == {"UADA": {"vote": "up"}, "UBOB": {"vote": "up"}}
 
 
 async def test_a_form_shows_its_errors_and_then_closes(town: Town) -> None:
@@ -170,7 +389,7 @@ async def test_a_trigger_expires_and_works_once(town: Town) -> None:
     assert error_of(caught) == "exchanged_trigger_id"
 
     late = town.workspace.new_trigger("UADA")
-    town.workspace._triggers[late] = ("UADA", 0.0)
+    town.clock.advance(3.1)
     with pytest.raises(SlackApiError) as caught:
         await town.client().views_open(trigger_id=late, view=FORM)
     assert error_of(caught) == "expired_trigger_id"

@@ -1,15 +1,23 @@
 """The workspace's page in a real browser: people write, see answers grow, press buttons, fill in forms."""
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 
+from bot.workspace.model import Faults
 from tests.bot.workspace.conftest import Town
 from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
 from tests.browser import open_browser
+
+USED = re.compile(r"- (button|textbox|combobox|checkbox|spinbutton|link|img|tab)\b")
+NAMED = re.compile(r"- \w+ (\"|/)")
+"""In an aria snapshot: what a person uses, and that with a name."""
 
 
 @pytest.fixture
@@ -153,6 +161,50 @@ async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
     assert await page.locator("article img, article script, article a").count() == 0
 
 
+async def test_a_moment_is_shown_in_the_readers_own_time_zone(page: Page, town: Town) -> None:
+    town.workspace.members["UBOB"] = replace(town.workspace.members["UBOB"], time_zone="Asia/Tokyo")
+    token = "open until <!date^1767306600^{date_short_pretty} at {time}|2026-01-01 22:30 UTC>."
+    await town.client().chat_postMessage(channel="C1", text=token)
+
+    await expect(page.locator("article")).to_contain_text("open until Jan 1, 2026 at 10:30")
+    await page.get_by_label("Choose who you are").select_option("UBOB")
+    await expect(page.locator("article")).to_contain_text("open until Jan 2, 2026 at 7:30")
+
+
+async def test_people_are_chosen_in_a_form_which_keeps_them_when_it_is_refused(page: Page, town: Town) -> None:
+    app, sent = AsyncApp(client=town.client()), []
+    element = {"type": "multi_users_select", "action_id": "people", "initial_users": ["UADA"]}
+    chooser = {**FORM, "blocks": [{**FORM["blocks"][0], "element": element}]}
+
+    @app.action("open")
+    async def open_form(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        await app.client.views_open(trigger_id=body["trigger_id"], view=chooser)
+
+    @app.view("form")
+    async def save(ack: Any, view: dict[str, Any]) -> None:
+        sent.append(view["state"]["values"]["answer"]["people"]["selected_users"])
+        await (ack(response_action="errors", errors={"answer": "Once more."}) if len(sent) == 1 else ack())
+
+    await town.client().chat_postMessage(channel="C1", text="x", blocks=[{"type": "actions", "elements": [BUTTON]}])
+    async with town.running(app):
+        await page.get_by_role("button", name="Open").click()
+        form = page.get_by_role("dialog", name="Form")
+        await expect(form.get_by_label("Answer")).to_have_values(["UADA"])
+        await form.get_by_label("Answer").select_option(["UADA", "UBOB"])
+        await form.get_by_role("button", name="Save").click()
+        await expect(form.get_by_text("Once more.")).to_be_visible()
+        await form.get_by_role("button", name="Save").click()
+        await expect(form).to_have_count(0)
+    assert sent == [["UADA", "UBOB"]] * 2
+
+
+async def test_direct_messages_of_several_people_are_listed_by_their_names(page: Page, town: Town) -> None:
+    town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
+    await page.get_by_role("button", name="Bob Berg, Apprentice").click()
+    await expect(page.get_by_label("Message Bob Berg, Apprentice")).to_be_visible()
+
+
 async def test_the_guide_leads_from_step_to_step(page: Page, town: Town) -> None:
     step = {"id": "a", "title": "Ask", "body": "Be *Bob*.", "user": "UBOB", "channel": "C1", "state": "active"}
     guide = {"title": "Guide", "intro": "Play.", "steps": [{**step, "suggestion": "<@UAPPBOT> why?"}], "done": False}
@@ -164,3 +216,80 @@ async def test_the_guide_leads_from_step_to_step(page: Page, town: Town) -> None
     await page.get_by_label("Message #general").press("Enter")
     await expect(page.locator("article .mention", has_text="@Apprentice")).to_be_visible()
     assert [message.text for message in town.workspace.messages("C1")] == ["<@UAPPBOT> why?"]
+
+
+async def test_a_feedback_button_that_is_pressed_again_is_let_go_and_keeps_the_focus(page: Page, town: Town) -> None:
+    app, votes = AsyncApp(client=town.client()), []
+
+    @app.action("vote")
+    async def vote(ack: Any, body: dict[str, Any]) -> None:
+        votes.append(body["actions"][0]["value"])
+        await ack()
+
+    blocks = [{"type": "context_actions", "elements": [FEEDBACK]}]
+    await town.client().chat_postMessage(channel="C1", text="an answer", blocks=blocks)
+    good = page.get_by_role("button", name="Good")
+    async with town.running(app):
+        await good.click()
+        await expect(good).to_have_attribute("aria-pressed", "true")
+        await page.reload()
+        await expect(good).to_have_attribute("aria-pressed", "true")
+        await good.press("Enter")
+        await expect(good).to_have_attribute("aria-pressed", "false")
+        await town.people.send("UBOB", "C1", "something else")  # the messages are drawn again
+        await expect(page.locator("article", has_text="something else")).to_be_visible()
+        await expect(good).to_be_focused()
+    assert votes == ["up"]
+
+
+async def test_faults_are_set_in_a_panel_which_shows_what_is_left_of_each(page: Page, town: Town) -> None:
+    toggle, panel = page.get_by_role("button", name="Faults", exact=True), page.get_by_role("form", name="Faults")
+    await expect(panel).to_be_hidden()
+    await toggle.press("Enter")
+    await expect(toggle).to_have_attribute("aria-expanded", "true")
+    await panel.get_by_label("Calls that fail with 500").fill("2")
+    await panel.get_by_label("Slack's own rate limits").check()
+    await panel.get_by_role("button", name="Set").click()
+    await expect(panel.get_by_role("status").filter(has_text="2 left")).to_be_visible()
+
+    with pytest.raises(SlackApiError):
+        await town.client(retry_handlers=[]).auth_test()
+
+    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("1")
+    await expect(panel.get_by_role("status").filter(has_text="1 left")).to_be_visible()
+    assert (town.workspace.faults.fail_next, town.workspace.faults.rate_limits) == (1, True)
+    await panel.get_by_role("button", name="All off").click()
+    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("0")
+    assert town.workspace.faults == Faults()
+
+
+async def test_a_status_is_shown_until_the_app_answers(page: Page, town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    await town.client().assistant_threads_setStatus(channel_id="C1", thread_ts=ts, status="is thinking")
+    status = page.get_by_text("Apprentice is thinking")
+    await expect(status).to_be_visible()
+    await town.people.send("UBOB", "C1", "me too", thread_ts=ts)
+    await expect(page.get_by_role("button", name="1 reply")).to_be_visible()
+    await expect(status).to_be_visible()
+    await town.client().chat_postMessage(channel="C1", thread_ts=ts, text="an answer")
+    await expect(status).to_have_count(0)
+
+
+async def test_everything_that_can_be_used_has_a_name(page: Page, town: Town) -> None:
+    icon = {
+        "type": "icon_button",
+        "action_id": "drop",
+        "icon": "trash",
+        "text": {"type": "plain_text", "text": "Remove"},
+    }
+    picture = {"type": "image", "image_url": "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "alt_text": "A kite"}
+    blocks = [{"type": "context_actions", "elements": [FEEDBACK, icon]}, {"type": "context", "elements": [picture]}]
+    await town.client().chat_postMessage(channel="C1", text="an answer", blocks=blocks)
+    await expect(page.get_by_role("img", name="A kite")).to_be_visible()
+    await expect(page.get_by_role("button", name="Remove")).to_be_visible()
+    await page.get_by_role("button", name="Faults", exact=True).click()
+
+    tree = await page.locator("body").aria_snapshot()
+    used = [line for line in tree.splitlines() if USED.search(line)]
+    assert len(used) > 20
+    assert [line for line in used if not NAMED.search(line)] == []
