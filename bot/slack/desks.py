@@ -31,7 +31,7 @@ from bot.slack.jobs import (
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
-from bot.slack.replies import ReplyDesk
+from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.whisper import whisper
 from bot.slack.withdrawing import WithdrawalDesk
@@ -96,7 +96,8 @@ class Desks:
             case Withdrawal():
                 await self._withdrawing.withdraw(job)
             case Reply():
-                await self._replies.ask(job, event)
+                if not job.mentioned or await self._admission.admits(question_of(job)):
+                    await self._replies.ask(job, event)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""

@@ -90,10 +90,11 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply in a thread that begins like a correction; `addressed`: in direct messages, or with a mention of the bot.
+    """A reply in a thread that begins like a correction.
 
-    `interaction_id` is the answer that it corrects, noted once it was found; until the person has said what is meant,
-    the text is kept here, in the inbox.
+    `mentioned` and `user_team` are as in a question; `heard`: without a mention it would be a question too, and is one
+    if there is nothing that it could correct. `interaction_id` is the answer that it corrects, noted once it was found;
+    until the person has said what is meant, the text is kept here, in the inbox.
     """
 
     kind: ClassVar[str] = "reply"
@@ -104,7 +105,9 @@ class Reply:
     ts: str
     thread_ts: str
     direct: bool
-    addressed: bool
+    mentioned: bool
+    user_team: str
+    heard: bool
     interaction_id: str = ""
 
     @property

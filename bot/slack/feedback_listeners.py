@@ -1,10 +1,10 @@
 """Listeners for the buttons of whispers about feedback; like those of `bot.slack.app`, they only store what came."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, names
 from bot.slack.clients import Clients
@@ -63,7 +63,7 @@ class FeedbackListeners:
     async def on_reply_asked(self, ack: AsyncAck, body: Body) -> None:
         """Store the question that a reply is after all, and take the one about it away."""
         if reply := await self._reply(body):
-            await store_job(self._parts, question_of(reply))
+            await store_job(self._parts, replace(question_of(reply), mentioned=True))
         await ack()
         if reply:
             await remove_whisper(await self._client(body), body["response_url"])

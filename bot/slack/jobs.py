@@ -417,12 +417,8 @@ def _written(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearin
     text = event.get("text") or ""
     direct = event.get("channel_type") == "im" or event["channel"].startswith("D")
     mentioned = event["type"] == "app_mention" or bool(bot_user and f"<@{bot_user}" in text)
-    typed, ts, thread_ts = plain_text(text, bot_user), event["ts"], event.get("thread_ts") or event["ts"]
-    if thread_ts != ts and not event.get("bot_id") and reads_like_a_correction(typed):
-        return Reply(team, event["channel"], event["user"], typed, ts, thread_ts, direct, direct or mentioned)
-    if not direct and not mentioned and (team, event["channel"]) not in hearing.channels:
-        return None
-    return Question(
+    heard = (team, event["channel"]) in hearing.channels
+    question = Question(
         team=team,
         channel=event["channel"],
         user=event["user"],
@@ -433,6 +429,14 @@ def _written(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearin
         mentioned=mentioned or direct,
         user_team=event.get("user_team") or "",
     )
+    if not event.get("bot_id") and question.thread_ts != question.ts and reads_like_a_correction(question.text):
+        return _reply(question, heard=heard)
+    return question if question.mentioned or heard else None
+
+
+def _reply(question: Question, *, heard: bool) -> Reply:
+    said = {name: value for name, value in asdict(question).items() if name not in {"begun", "insisted"}}
+    return Reply(**said, heard=heard)
 
 
 def _is_somebodys(event: Mapping[str, Any], bot_user: str, hearing: Hearing) -> bool:

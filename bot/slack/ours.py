@@ -7,8 +7,9 @@ from sqlmodel import Session
 from bot.slack.feedback_jobs import Reaction, Reply
 from bot.slack.jobs import Job, Question
 from storage import inbox
+from storage.channels import channel_settings
 from storage.database import Database
-from storage.interactions import find_by_answer, thread_history
+from storage.interactions import find_by_answer, is_in_thread
 
 
 def placed(database: Database, job: Job) -> Job | None:
@@ -18,7 +19,7 @@ def placed(database: Database, job: Job) -> Job | None:
             with database.read() as session:
                 thread_ts = _thread_of(session, job)
             return replace(job, thread_ts=thread_ts) if thread_ts else None
-        case Reply(addressed=False):
+        case Reply(mentioned=False):
             with database.read() as session:
                 return job if _is_ours(session, job) else None
     return job
@@ -34,7 +35,10 @@ def _thread_of(session: Session, reaction: Reaction) -> str:
 
 
 def _is_ours(session: Session, reply: Reply) -> bool:
-    if thread_history(session, reply.team, reply.channel, reply.thread_ts, limit=1):
+    """Whether something was, or is being, answered in the thread of a reply, in a channel where answers are not off."""
+    if channel_settings(session, reply.team, reply.channel).answers == "off":
+        return False
+    if is_in_thread(session, reply.team, reply.channel, reply.thread_ts):
         return True
     asked = ((each.payload["channel"], each.payload["thread_ts"]) for each in inbox.in_hand(session, Question.kind))
     return (reply.channel, reply.thread_ts) in asked

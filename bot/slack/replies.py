@@ -1,6 +1,7 @@
 """Replies that read like a correction of the answer before them: the person is asked what is meant."""
 
 import asyncio
+from dataclasses import asdict
 
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -29,7 +30,7 @@ class ReplyDesk:
         """Ask whether a reply corrects the answer before it; where it cannot, it is a question like any other."""
         about = await asyncio.to_thread(self._answer_before, job)
         if about is None or not job.corrected:
-            if job.addressed:
+            if job.mentioned or job.heard:
                 await store_job(self._parts, question_of(job))
             return
         try:
@@ -52,6 +53,5 @@ class ReplyDesk:
 
 def question_of(reply: Reply) -> Question:
     """Return the question that a reply is after all."""
-    return Question(
-        reply.team, reply.channel, reply.user, reply.text, reply.ts, reply.thread_ts, reply.direct, insisted=True
-    )
+    said = {name: value for name, value in asdict(reply).items() if name not in {"heard", "interaction_id"}}
+    return Question(**said, insisted=True)

@@ -132,7 +132,7 @@ def test_other_emoji_and_what_is_not_on_a_message_of_the_bot_or_its_own_are_no_v
 def test_a_reply_that_begins_like_a_correction_is_one_of_what_follows(text: str) -> None:
     job = job_of_event(event(text=f"<@UBOT> {text}", ts="2.2", thread_ts="1.1"))
     assert isinstance(job, Reply)
-    assert (job.corrected, job.addressed) == ("the limit is 450.", True)
+    assert (job.corrected, job.mentioned) == ("the limit is 450.", True)
 
 
 @pytest.mark.parametrize("text", ["the actual limit?", "actuality?", "correction of the limit?", "is it actually 450?"])
