@@ -21,7 +21,10 @@ class Workspace(SQLModel, table=True):
 
 
 class Person(SQLModel, table=True):
-    """One member of one workspace; `id` is `<team id>/<user id>`."""
+    """One member of one workspace; `id` is `<team id>/<user id>`.
+
+    `no_news_since` is when they said that they do not want to be told of what went live (None: they are told).
+    """
 
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id", index=True)
@@ -29,6 +32,7 @@ class Person(SQLModel, table=True):
     name: str
     time_zone: str = "UTC"
     created_at: datetime = time_field()
+    no_news_since: datetime | None = time_field(optional=True)
 
 
 def person_id(workspace_id: str, slack_user_id: str) -> str:
@@ -83,6 +87,13 @@ def get_person(session: Session, key: str) -> Person:
     if found is None:
         raise NotFoundError(f"there is no person {key}.")
     return found
+
+
+def choose_news(session: Session, key: str, now: datetime, *, wanted: bool) -> None:
+    """Keep whether a person wants to be told when their corrections go live."""
+    person = get_person(session, key)
+    person.no_news_since = None if wanted else person.no_news_since or now
+    session.add(person)
 
 
 def find_person(session: Session, reference: str) -> Person:

@@ -14,7 +14,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack import blocks, jobs, names
+from bot.slack import blocks, jobs, names, requests
 from bot.slack.intake import store_job
 from bot.slack.parts import SlackParts
 from governance.reasons import check_reason
@@ -46,6 +46,9 @@ def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
+    app.command(names.COMMAND)(listeners.on_command)
+    app.action(names.SEND_DATA_ACTION)(listeners.on_data_request)
+    app.action(names.NEWS_ACTION)(listeners.on_news_choice)
     return app
 
 
@@ -122,6 +125,18 @@ class _Listeners:
 
     async def on_cancellation(self, ack: AsyncAck, body: Body) -> None:
         await store_job(self._parts, jobs.cancellation_of(body))
+        await ack()
+
+    async def on_command(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.command_of(body))
+        await ack()
+
+    async def on_data_request(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.data_request_of(body))
+        await ack()
+
+    async def on_news_choice(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.news_choice_of(body))
         await ack()
 
     async def _open_correction(self, trigger_id: str, interaction: Interaction | None) -> None:

@@ -11,6 +11,8 @@ from bot.slack.home import Home
 from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.personal import PersonalDesk
+from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.whisper import whisper
 from storage.inbox import InboxEvent
 
@@ -25,8 +27,9 @@ class Desks:
         self._feedback = FeedbackDesk(parts, client, directory)
         self._approvals = Approvals(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
-        self._home = Home(parts, client)
+        self._home = Home(parts, client, directory)
         self._news = NewsDesk(parts, client)
+        self._personal = PersonalDesk(parts, client, directory, self._answering, self._home)
 
     async def do(self, job: Job, event: InboxEvent) -> None:
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -47,6 +50,8 @@ class Desks:
                 await self._approvals.announce(job)
             case News():
                 await self._news.tell(job)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.do(job)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
@@ -57,5 +62,7 @@ class Desks:
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Cancellation():
                 await whisper(self._client, job.channel, job.user, sentence)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.apologise(job, sentence)
             case Opened() | Promotion() | News():
                 pass  # nobody asked for anything

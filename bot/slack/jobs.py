@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from bot.slack import names
+from bot.slack.requests import Command, DataRequest, NewsChoice
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
 """Message subtypes that are something a person wrote; all others are edits, deletions, joins, bots."""
@@ -202,10 +203,11 @@ class News:
         return f"news/{self.person_id}"
 
 
-Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
-KINDS: dict[str, type[Job]] = {
-    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News)
-}
+Job = (
+    Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
+    | Command | DataRequest | NewsChoice
+)  # fmt: skip
+KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
 
 def as_payload(job: Job) -> dict[str, Any]:
@@ -266,7 +268,7 @@ def vote_of(body: Mapping[str, Any]) -> Vote:
         user=body["user"]["id"],
         interaction_id=interaction_id,
         verdict="up" if verdict == "up" else "down",
-        thread_ts=_thread_of(body["message"]),
+        thread_ts=_thread_of(body),
         action_ts=action["action_ts"],
     )
 
@@ -334,5 +336,7 @@ def _typed(view: Mapping[str, Any], block_id: str) -> str:
     return str(view["state"]["values"][block_id][names.INPUT_ACTION].get("value") or "")
 
 
-def _thread_of(message: Mapping[str, Any]) -> str:
-    return str(message.get("thread_ts") or message["ts"])
+def _thread_of(body: Mapping[str, Any]) -> str:
+    """Return the thread of the message that was clicked; Slack sends none of what only one person sees."""
+    message = body.get("message")
+    return str(message.get("thread_ts") or message["ts"]) if message else str(body["container"].get("thread_ts") or "")

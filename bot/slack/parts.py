@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bot.serving import ServingAdapter
+from bot.training import Training
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
 from learning.examples import WorkedExamples
+from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.records import Clock, utc_now
@@ -20,6 +23,7 @@ class SlackParts:
 
     `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`,
     whoever writes to the inbox `storing`: listeners run side by side, and events keep the order in which they came.
+    `run_messages` has the ts of the message about each run that this process showed, by run id.
     """
 
     settings: Settings
@@ -29,12 +33,19 @@ class SlackParts:
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples
+    training: Training
     clock: Clock = utc_now
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    run_messages: dict[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> ArtifactStore:
         """Where the reports that approvers read are kept."""
         return ArtifactStore(self.settings.artifact_folder)
+
+    @cached_property
+    def learned(self) -> LearnedFeedback:
+        """What each adapter learned."""
+        return LearnedFeedback(self.store)

@@ -22,6 +22,8 @@ ID = 255
 PRIVATE_METADATA = 3_000
 VALUE = 2_000
 OPTIONS = 100
+BOXES = 10
+"""Options of checkboxes and radio buttons."""
 SECTION_FIELDS = 10
 TABLE_ROWS = 100
 TABLE_COLUMNS = 20
@@ -250,14 +252,26 @@ def _feedback(element: Json) -> Problems:
 def _options(element: Json) -> Problems:
     groups = [_list(group.get("options")) for group in _list(element.get("option_groups")) if isinstance(group, dict)]
     options = [option for group in (_list(element.get("options")), *groups) for option in group]
-    if not 1 <= len(options) <= OPTIONS:
-        yield f"between 1 and {OPTIONS} options are needed"
+    most = BOXES if element["type"] in ("checkboxes", "radio_buttons") else OPTIONS
+    if not 1 <= len(options) <= most:
+        yield f"between 1 and {most} options are needed"
     for option in options:
         if not isinstance(option, dict) or not option.get("value"):
             yield "an option needs a value"
             continue
         yield from _text(option.get("text"), 75, "options")
         yield from _length(option["value"], 150, "options")
+    yield from _initial(element, options)
+
+
+def _initial(element: Json, options: Sequence[Any]) -> Problems:
+    """Check what is chosen at first: Slack wants each to be one of the options, whole, and no empty list."""
+    for name in ("initial_option", "initial_options"):
+        if name not in element:
+            continue
+        chosen = [element[name]] if name == "initial_option" else _list(element[name])
+        if not chosen or any(each not in options for each in chosen):
+            yield f"{name} must be among the options"
 
 
 def _text(text: object, limit: int, where: str, kinds: frozenset[str] = ANY_TEXT) -> Problems:

@@ -16,12 +16,15 @@ const unescape = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").
 const link = (address, label) =>
   /^(https?:|mailto:)/i.test(address) ? el("a", { href: address, target: "_blank", rel: "noreferrer" }, label) : label;
 
+const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
 // Each rule: a pattern, and what its match becomes. The first rule that matches earliest wins.
 const SHARED = [
   [/`([^`\n]+)`/, (m) => el("code", {}, unescape(m[1]))],
   [/:([a-z0-9_+-]+):/, (m) => EMOJI[m[1]] ?? m[0]],
   [/<@([A-Z0-9]+)(?:\|[^>]*)?>/, (m, names) => el("span", { class: "mention" }, `@${names.user(m[1])}`)],
   [/<#([A-Z0-9]+)(?:\|([^>]*))?>/, (m, names) => el("span", { class: "mention" }, `#${m[2] || names.channel(m[1])}`)],
+  [/<!date\^(\d+)\^[^|>]*\|([^>]*)>/, (m) => el("time", { datetime: new Date(m[1] * 1000).toISOString(), title: unescape(m[2]) }, moment(m[1] * 1000))],
   [/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/, (m) => link(m[1], unescape(m[2] || m[1]))],
 ];
 const MRKDWN = [

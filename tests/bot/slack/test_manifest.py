@@ -8,6 +8,10 @@ def test_the_manifest_names_the_shortcut_that_the_code_listens_to() -> None:
     assert [shortcut.callback_id for shortcut in read_manifest().shortcuts] == [names.CORRECT_SHORTCUT]
 
 
+def test_the_manifest_names_the_command_that_the_code_listens_to() -> None:
+    assert read_manifest().commands == (names.COMMAND,)
+
+
 def test_the_manifest_asks_for_socket_mode_and_nothing_that_is_not_used() -> None:
     manifest = read_manifest()
     assert manifest.socket_mode
