@@ -60,7 +60,7 @@ class Said(NamedTuple):
 
     kind: str
     state: str
-    count: int
+    number: int
     first: datetime
     last: datetime
 
@@ -176,11 +176,10 @@ def count_votes(session: Session, workspace_id: str, since: datetime, adapter_di
 
 def count_said(session: Session, person_id: str) -> list[Said]:
     """Count what a person said, by kind and state; what was erased is not counted."""
-    times = func.count(), func.min(Feedback.created_at), func.max(Feedback.created_at)
-    query = select(Feedback.kind, Feedback.state, *times).where(
-        Feedback.person_id == person_id, Feedback.state != "erased"
-    )
-    return [Said(*row) for row in session.exec(query.group_by(Feedback.kind, Feedback.state))]
+    first, last = func.min(Feedback.created_at), func.max(Feedback.created_at)
+    query = sqlalchemy.select(col(Feedback.kind), col(Feedback.state), func.count(), first, last)
+    query = query.where(col(Feedback.person_id) == person_id, col(Feedback.state) != "erased")
+    return [Said(*row) for row in session.execute(query.group_by(col(Feedback.kind), col(Feedback.state)))]
 
 
 def latest_said(session: Session, person_id: str, limit: int) -> list[Feedback]:

@@ -89,5 +89,4 @@ def private_answer(interaction: Interaction, credit: str) -> blocks.Blocks:
         blocks.context(f"You asked: {blocks.escape(blocks.clip(interaction.question, QUESTION_LIMIT))}"),
         {"type": "markdown", "text": blocks.clip(interaction.answer, ANSWER_LIMIT)},
         *blocks.answer_actions(interaction.id, credit),
-        blocks.context("Only you see this."),
     ]

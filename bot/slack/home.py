@@ -1,7 +1,6 @@
 """What a person sees on opening the app: a home tab of their own, or suggested prompts among the messages."""
 
 import asyncio
-from collections.abc import Iterable
 from datetime import timedelta
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -100,7 +99,7 @@ class Home:
                 fresh |= self._first_learned(session, adapter)
         return corrected_questions(session, sorted(fresh)[:LOOKED_AT], team, person)
 
-    def _first_learned(self, session: Session, adapter: Adapter) -> Iterable[str]:
+    def _first_learned(self, session: Session, adapter: Adapter) -> frozenset[str]:
         """Return the ids of the feedback that the adapter learned, and the one that served before it did not know."""
         before = session.get(Adapter, adapter.parent_digest) if adapter.parent_digest else None
         known = self._parts.learned.ids(before.snapshot_digest if before else None)

@@ -72,8 +72,8 @@ def home_view(page: Page, links: Links) -> dict[str, Any]:
 
 
 def _rates(page: Page) -> str:
-    text = f"Of the last 30 days' answers that people rated: {_rate(page.votes)}."
-    return text + (f" Of this adapter's: {_rate(page.adapter_votes)}." if page.adapter_votes else "")
+    text = f"Votes of the last 30 days: {_rate(page.votes)}."
+    return text + (f" On this adapter's answers: {_rate(page.adapter_votes)}." if page.adapter_votes else "")
 
 
 def _rate(votes: Votes) -> str:
@@ -107,11 +107,13 @@ def _learned(questions: list[str]) -> blocks.Blocks:
 
 
 def _mine(mine: Contributions) -> str:
+    if not mine.said:
+        return "Nothing yet. When an answer is wrong, press *Correct this* under it."
     corrections = [each for each in mine.said if each.kind == "correction"]
-    waiting = sum(each.count for each in corrections if each.state == "pending_review")
-    votes = sum(each.count for each in mine.said if each.kind != "correction")
+    waiting = sum(each.number for each in corrections if each.state == "pending_review")
+    votes = sum(each.number for each in mine.said if each.kind != "correction")
     more = f", {waiting:,} waiting for review" if waiting else ""
-    told = counted(sum(each.count for each in corrections), "correction")
+    told = counted(sum(each.number for each in corrections), "correction")
     return f"{told}, {mine.live:,} of them live{more}. {counted(votes, 'vote')}."
 
 

@@ -99,9 +99,9 @@ def kept_text(kept: Kept) -> str:
     """Say how much is kept, as mrkdwn."""
     if kept.first is None or kept.last is None:
         return "Nothing but your name: you have not asked, voted or corrected yet."
-    votes = {kind: sum(each.count for each in kept.said if each.kind == kind) for kind in ("up", "down")}
-    states = ", ".join(f"{each.count:,} {STATES[each.state]}" for each in kept.said if each.kind == "correction")
-    corrections = sum(each.count for each in kept.said if each.kind == "correction")
+    votes = {kind: sum(each.number for each in kept.said if each.kind == kind) for kind in ("up", "down")}
+    states = ", ".join(f"{each.number:,} {STATES[each.state]}" for each in kept.said if each.kind == "correction")
+    corrections = sum(each.number for each in kept.said if each.kind == "correction")
     lines = [
         f"{counted(kept.questions, 'question')} with their answers" if kept.questions else "no question",
         f"{counted(sum(votes.values()), 'vote')}: {votes['up']:,} for good answers, {votes['down']:,} for bad ones",

@@ -64,7 +64,7 @@ def serving_text(overview: Overview) -> str:
 
 def training_text(overview: Overview) -> str:
     """Say what trains, whether training is paused, when the next one is due, and what waits for it."""
-    lines = [run_line(run) for run in overview.runs] or ["No training runs."]
+    lines = [run_line(run) for run in overview.runs] or ["No training is under way."]
     if overview.pause:
         lines.append(pause_line(overview.pause, overview.paused_by))
     if overview.next_training:

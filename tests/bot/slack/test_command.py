@@ -1,6 +1,7 @@
 """The slash command: what each person is told, and what comes of it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -53,7 +54,7 @@ def runs(bot: Bot) -> list[Run]:
 
 def actions(bot: Bot) -> list[str]:
     with bot.parts.database.read() as session:
-        return [record.body for record in read_audit_records(session)]
+        return [json.loads(record.body)["action"] for record in read_audit_records(session)]
 
 
 # Help
@@ -208,7 +209,6 @@ async def test_my_data_counts_what_is_kept_and_names_whom_to_ask_for_erasure(bot
 async def test_my_data_names_the_adapters_that_learned_from_me(bot: Bot, town: Town) -> None:
     await proposed(bot)
     assert "(proposed)" in await reply(town, PRIYA, "my-data")
-    assert "corrections: none" in await reply(town, MARCUS, "my-data")
 
 
 async def test_somebody_new_is_told_that_nothing_is_kept(bot: Bot, town: Town) -> None:
@@ -281,7 +281,7 @@ async def test_who_may_not_approve_may_not_steer_training_either(bot: Bot, town:
     use_policy(bot, approval={"approvers": [MARCUS]})
     assert "does not let you start, pause or resume training" in await reply(town, ADA, command)
     assert runs(bot) == []
-    assert "training.paused" not in str(actions(bot))
+    assert "training.paused" not in actions(bot)
 
 
 # Pause
@@ -300,7 +300,10 @@ async def test_a_pause_keeps_runs_from_beginning_until_it_is_resumed(bot: Bot, t
     assert "Training is resumed" in await reply(town, ADA, "resume")
     assert "Training is paused" not in await reply(town, ADA, "status")
     assert "training is not paused" in await reply(town, ADA, "resume")
-    assert ["training.paused" in each or "training.resumed" in each for each in actions(bot)][-2:] == [True, True]
+    assert [action for action in actions(bot) if action.startswith("training")] == [
+        "training.paused",
+        "training.resumed",
+    ]
 
 
 async def test_a_pause_of_some_hours_ends_by_itself(bot: Bot, town: Town) -> None:
