@@ -16,7 +16,8 @@ class Interaction(SQLModel, table=True):
     log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
-    one matched, `domain` what the channel's questions are about.
+    one matched, `domain` what the channel's questions are about. `thread_ts`, `question_ts` and `answer_ts` are empty
+    where only the asker saw question and answer: Slack does not give such messages back.
     """
 
     id: str = Field(primary_key=True)
@@ -118,3 +119,16 @@ def latest_answer(
 def list_interactions(session: Session) -> list[Interaction]:
     """Return all interactions, oldest first."""
     return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))
+
+
+def count_asked(session: Session, person_id: str) -> tuple[int, datetime | None, datetime | None]:
+    """Count what a person asked; return also when they asked first and last."""
+    times = func.count(), func.min(Interaction.created_at), func.max(Interaction.created_at)
+    count, first, last = session.exec(select(*times).where(Interaction.asker_id == person_id)).one()
+    return count, first, last
+
+
+def latest_asked(session: Session, person_id: str, limit: int) -> list[Interaction]:
+    """Return the newest questions of a person, newest first."""
+    query = select(Interaction).where(Interaction.asker_id == person_id)
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc(), col(Interaction.id)).limit(limit)))

@@ -80,7 +80,7 @@ class Answering:
     async def _answer(self, question: Question, event: InboxEvent) -> None:
         asker = await self._directory.person(question.team, question.user)
         private = question.direct or await self._directory.is_private(question.channel)
-        plan = await asyncio.to_thread(self._plan, question, asker)
+        plan = await asyncio.to_thread(self.plan, question, asker)
 
         async def remember(begun: list[str]) -> None:
             await asyncio.to_thread(self._note, event, begun)
@@ -104,7 +104,7 @@ class Answering:
                 base_digest=self._parts.base.digest,
                 prompt_digest=prompt_digest(plan.messages),
                 private=private,
-                usage=_usage(completion) if completion else {},
+                usage=usage_of(completion) if completion else {},
                 source={**plan.choice.record(), "domain": plan.domain},
                 created_at=self._parts.clock(),
             )
@@ -146,7 +146,8 @@ class Answering:
         with self._parts.database.read() as session:
             return find_by_question(session, question.team, question.channel, question.ts) is not None
 
-    def _plan(self, question: Question, asker: str) -> Plan:
+    def plan(self, question: Question, asker: str) -> Plan:
+        """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
         choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
         authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
@@ -168,7 +169,8 @@ class Answering:
             session.add(interaction)
 
 
-def _usage(completion: Completion) -> dict[str, Any]:
+def usage_of(completion: Completion) -> dict[str, Any]:
+    """Return what is kept with an interaction of the model's work."""
     return {
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": len(completion.token_ids),

@@ -31,7 +31,9 @@ from bot.slack.jobs import (
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
 from bot.slack.parts import SlackParts
+from bot.slack.personal import PersonalDesk
 from bot.slack.replies import ReplyDesk, question_of
+from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.whisper import whisper
 from bot.slack.withdrawing import WithdrawalDesk
@@ -52,10 +54,11 @@ class Desks:
         self._approvals = Approvals(parts, client, directory)
         self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
-        self._home = Home(parts, client)
+        self._home = Home(parts, client, directory)
         self._news = NewsDesk(parts, client)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, directory)
+        self._personal = PersonalDesk(parts, client, directory, self._answering, self._home)
 
     async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -85,6 +88,8 @@ class Desks:
                 await self._settings.greet(job)
             case SettingsChange():
                 await self._settings.change(job)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.do(job)
 
     async def _hear(self, job: Saying, event: InboxEvent) -> None:
         """Do what somebody says of an answer."""
@@ -108,5 +113,7 @@ class Desks:
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Review() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.apologise(job, sentence)
             case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled():
                 pass  # nobody asked for anything

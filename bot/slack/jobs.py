@@ -23,6 +23,7 @@ from bot.slack.feedback_jobs import (
     reads_like_a_correction,
     reply_key,
 )
+from bot.slack.requests import Command, DataRequest, NewsChoice
 from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
@@ -369,6 +370,9 @@ Job = (
     | Opened
     | Promotion
     | News
+    | Command
+    | DataRequest
+    | NewsChoice
     | Joined
     | SettingsChange
     | Uninstalled
@@ -422,9 +426,9 @@ def _written(team: str, event: Mapping[str, Any], bot_user: str, hearing: Hearin
         team=team,
         channel=event["channel"],
         user=event["user"],
-        text=typed,
-        ts=ts,
-        thread_ts=thread_ts,
+        text=plain_text(text, bot_user),
+        ts=event["ts"],
+        thread_ts=event.get("thread_ts") or event["ts"],
         direct=direct,
         mentioned=mentioned or direct,
         user_team=event.get("user_team") or "",
@@ -465,7 +469,7 @@ def vote_of(body: Mapping[str, Any]) -> Vote:
         user=body["user"]["id"],
         interaction_id=interaction_id,
         verdict="up" if verdict == "up" else "down",
-        thread_ts=_thread_of(body["message"]),
+        thread_ts=_thread_of(body),
         action_ts=action["action_ts"],
     )
 
@@ -594,5 +598,7 @@ def _typed(view: Mapping[str, Any], block_id: str) -> str:
     return str(view["state"]["values"][block_id][names.INPUT_ACTION].get("value") or "")
 
 
-def _thread_of(message: Mapping[str, Any]) -> str:
-    return str(message.get("thread_ts") or message["ts"])
+def _thread_of(body: Mapping[str, Any]) -> str:
+    """Return the thread of the message that was clicked; Slack sends none of what only one person sees."""
+    message = body.get("message")
+    return str(message.get("thread_ts") or message["ts"]) if message else str(body["container"].get("thread_ts") or "")

@@ -3,13 +3,16 @@
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bot.serving import ServingAdapter
 from bot.slack.ears import Ears
+from bot.training import Training
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
 from learning.examples import WorkedExamples
+from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import Arrival
@@ -32,7 +35,8 @@ class SlackParts:
 
     `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
     draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
-    `bot.slack.intake`, the only way into the inbox.
+    `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the message about each run that this
+    process showed, by run id.
     """
 
     settings: Settings
@@ -42,6 +46,7 @@ class SlackParts:
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples
+    training: Training
     clock: Clock = utc_now
     ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,8 +54,14 @@ class SlackParts:
     arriving: list[Arriving] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
     inbox_thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "inbox"))
+    run_messages: dict[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> ArtifactStore:
         """Where the reports that approvers read are kept."""
         return ArtifactStore(self.settings.artifact_folder)
+
+    @cached_property
+    def learned(self) -> LearnedFeedback:
+        """What each adapter learned."""
+        return LearnedFeedback(self.store)

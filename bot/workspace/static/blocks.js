@@ -46,9 +46,16 @@ function interactive(element, block, { act, names, isPressed }) {
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
       return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", { disabled: true, selected: true }, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
     }
+    case "checkboxes": return checkboxes(element, send);
     case "image": return image(element);
     default: return el("span", { class: "note" }, object(element.text, names));
   }
+}
+
+function checkboxes(element, send) {
+  const initial = new Set((element.initial_options ?? []).map((option) => option.value));
+  const boxes = element.options.map((option) => el("input", { type: "checkbox", checked: initial.has(option.value), onchange: () => send({ selected_options: element.options.filter((_, index) => boxes[index].checked) }) }));
+  return el("span", { class: "boxes" }, element.options.map((option, index) => el("label", {}, boxes[index], " ", option.text.text)));
 }
 
 function button(element, send) {

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
 
+from bot.assembly import Parts
 from bot.serving import ServingAdapter
 from bot.slack import names
 from bot.slack.app import SlackParts
@@ -26,6 +27,7 @@ from bot.slack.http import receiving
 from bot.slack.manifest import read_manifest
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
+from bot.training import Training
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
@@ -120,6 +122,19 @@ class Town:
         """Type a text into a modal and submit it; return what the page gets."""
         values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}
         return await self.post("submit", user=user, view_id=view["id"], values=values, check=False)
+
+    async def command(self, user: str, text: str, channel: str = ASK) -> None:
+        """Use the app's slash command, with this text behind it."""
+        await self.post("command", user=user, channel=channel, command="/apprentice", text=text)
+
+    async def told(self, user: str, channel: str = ASK, count: int = 1) -> Message:
+        """Wait until this person alone was told `count` things in a channel; return the last of them."""
+
+        async def ephemeral() -> list[Message]:
+            seen = [message for message in await self.history(user, channel) if message["ephemeral"]]
+            return seen if len(seen) >= count else []
+
+        return (await eventually(ephemeral))[-1]
 
     async def history(self, user: str, channel: str = ASK) -> list[Message]:
         """Return what this person sees in a channel, replies and ephemeral messages included."""
@@ -323,14 +338,16 @@ def parts(
     audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
     taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
+    governance = Governance(sqlite_database, load_policy(), audit)
     return SlackParts(
         settings=settings,
         database=sqlite_database,
-        governance=Governance(sqlite_database, load_policy(), audit),
+        governance=governance,
         engine=engine,
         base=tiny_base,
         serving=ServingAdapter(sqlite_database, store, engine),
         examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
+        training=Training(Parts(settings, sqlite_database, store, audit, governance), engine, tiny_base),
     )
 
 

@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.workspace.model import Faults
 from tests.bot.workspace.conftest import Town
-from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
+from tests.bot.workspace.test_contract import BOX, BUTTON, FEEDBACK, FORM, HOME
 from tests.browser import open_browser
 
 USED = re.compile(r"- (button|textbox|combobox|checkbox|spinbutton|link|img|tab)\b")
@@ -148,6 +148,31 @@ async def test_a_choice_in_what_only_one_person_sees_reaches_the_app_which_puts_
         await expect(page.locator("article", has_text="Noted.")).to_be_visible()
         await expect(page.get_by_label("What is wrong with it?")).to_have_count(0)
     assert chosen == [("outdated", False)]
+
+
+async def test_boxes_and_moments_on_the_home_tab(page: Page, town: Town) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("news")
+    async def choose(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        ticked = body["actions"][0]["selected_options"]
+        chosen.append([option["value"] for option in ticked])
+        box = {**BOX, "initial_options": ticked} if ticked else BOX
+        await app.client.views_publish(
+            user_id="UADA", view={**HOME, "blocks": [HOME["blocks"][0], {"type": "actions", "elements": [box]}]}
+        )
+
+    await town.client().views_publish(user_id="UADA", view=HOME)
+    async with town.running(app):
+        await page.get_by_role("button", name="Apprentice").click()
+        await page.get_by_role("tab", name="Home").click()
+        await expect(page.get_by_title("2026-01-01 00:00 UTC")).to_contain_text("2026")
+        await page.get_by_label("Tell me").check()
+        await expect(page.get_by_label("Tell me")).to_be_checked()
+        await page.get_by_label("Tell me").uncheck()
+        await expect(page.get_by_label("Tell me")).not_to_be_checked()
+    assert chosen == [["yes"], []]
 
 
 async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
