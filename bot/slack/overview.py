@@ -94,8 +94,8 @@ def pause_line(pause: Pause, paused_by: str) -> str:
 
 def proposal_line(proposal: Proposal, link: str | None) -> str:
     """Name a proposal that waits for decisions, with a link to its message where there is one."""
-    name = f"adapter `{proposal.adapter_digest[:12]}`"
-    return f"• {f'<{link}|The proposal>' if link else 'The proposal'} of {name}, open until {blocks.moment(proposal.expires_at)}"
+    name = f"<{link}|The proposal>" if link else "The proposal"
+    return f"• {name} of adapter `{proposal.adapter_digest[:12]}`, open until {blocks.moment(proposal.expires_at)}"
 
 
 def counted(count: int, what: str) -> str:
