@@ -84,6 +84,19 @@ def thread_history(
     return list(reversed(newest_first))
 
 
+def public_questions(session: Session, workspace_id: str, after: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return what was asked in this workspace later than `after` where all can read it, and by whom, the newest first.
+
+    At most `limit` of (question, person id).
+    """
+    query = select(Interaction.question, Interaction.asker_id).where(
+        Interaction.workspace_id == workspace_id,
+        col(Interaction.private).is_(False),
+        col(Interaction.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc()).limit(limit)))
+
+
 def list_interactions(session: Session) -> list[Interaction]:
     """Return all interactions, oldest first."""
     return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))

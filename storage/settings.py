@@ -22,13 +22,19 @@ class _Section(BaseModel):
 
 
 class SlackSettings(_Section):
-    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode."""
+    """How Slack is reached, the built-in local workspace or Slack itself over Socket Mode, and how much may be asked.
+
+    A limit of 0 is none.
+    """
 
     mode: Literal["local", "socket"] = "local"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
+    questions_per_person_per_minute: int = Field(default=20, ge=0)
+    questions_per_channel_per_minute: int = Field(default=60, ge=0)
+    waiting_questions_per_person: int = Field(default=5, ge=0)
 
 
 class DatabaseSettings(_Section):

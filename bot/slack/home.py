@@ -8,13 +8,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.jobs import Opened
 from bot.slack.parts import SlackParts
+from bot.slack.prompts import suggested_prompts
 from storage.feedback import count_corrections
 from storage.proposals import list_proposals
-
-PROMPTS = [
-    {"title": "What can you do?", "message": "What can you help me with?"},
-    {"title": "How do you learn?", "message": "How do I correct an answer of yours?"},
-]
 
 
 class Home:
@@ -30,9 +26,14 @@ class Home:
             view = await asyncio.to_thread(self._view)
             await self._client.views_publish(user_id=job.user, view=view)
         else:
+            prompts = await asyncio.to_thread(self._prompts, job.team)
             await self._client.assistant_threads_setSuggestedPrompts(
-                channel_id=job.channel, title="Ask me something", prompts=PROMPTS
+                channel_id=job.channel, title="Ask me something", prompts=prompts
             )
+
+    def _prompts(self, team: str) -> list[dict[str, str]]:
+        with self._parts.database.read() as session:
+            return suggested_prompts(session, team, self._parts.clock())
 
     def _view(self) -> dict[str, Any]:
         with self._parts.database.read() as session:

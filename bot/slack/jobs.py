@@ -202,9 +202,56 @@ class News:
         return f"news/{self.person_id}"
 
 
-Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News
+@dataclass(frozen=True)
+class Stop:
+    """A click on Slack's Stop button in a thread in which an answer is being given."""
+
+    kind: ClassVar[str] = "stop"
+    team: str
+    channel: str
+    user: str
+    thread_ts: str
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Each click is an event of its own."""
+        return f"event/{self.team}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """Its own: the thread's lane is busy with the answer."""
+        return f"stop/{self.channel}/{self.thread_ts}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A question over a limit. Its asker is told `sentence`; the limit holds until `until`, in seconds since 1970."""
+
+    kind: ClassVar[str] = "refusal"
+    team: str
+    channel: str
+    user: str
+    ts: str
+    thread_ts: str
+    sentence: str
+    until: float
+
+    @property
+    def key(self) -> str:
+        """That of the question, which is not asked again by a second delivery."""
+        return f"message/{self.team}/{self.channel}/{self.ts}"
+
+    @property
+    def lane(self) -> str:
+        """Its own: the thread's lane may be busy for long."""
+        return f"refusal/{self.user}"
+
+
+Job = Question | Vote | Correction | Decision | Cancellation | Opened | Promotion | News | Stop | Refusal
 KINDS: dict[str, type[Job]] = {
-    job.kind: job for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News)
+    job.kind: job
+    for job in (Question, Vote, Correction, Decision, Cancellation, Opened, Promotion, News, Stop, Refusal)
 }
 
 
@@ -226,6 +273,8 @@ def job_of_event(body: Mapping[str, Any]) -> Job | None:
         return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
     if event["type"] in {"message", "app_mention"}:
         return _question(body["team_id"], event, bot_user)
+    if event["type"] == "agent_session_stopped":
+        return Stop(body["team_id"], event["channel"], event["user"], event["thread_ts"], body["event_id"])
     return None
 
 

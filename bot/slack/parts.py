@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from bot.serving import ServingAdapter
+from bot.slack.pace import Pace
+from bot.slack.running import RunningAnswers
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
@@ -20,6 +22,7 @@ class SlackParts:
 
     `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`,
     whoever writes to the inbox `storing`: listeners run side by side, and events keep the order in which they came.
+    `running` are the answers that are being made, `pace` says how often their askers hear of them.
     """
 
     settings: Settings
@@ -33,6 +36,8 @@ class SlackParts:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    running: RunningAnswers = field(default_factory=RunningAnswers)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def store(self) -> ArtifactStore:

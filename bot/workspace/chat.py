@@ -12,6 +12,7 @@ from bot.workspace.calls import (
     invalid,
 )
 from bot.workspace.model import Channel, Json, Message
+from bot.workspace.sessions import SESSION_STATES
 from bot.workspace.state import Workspace
 
 MESSAGE_TEXT = 40_000
@@ -21,6 +22,9 @@ UPDATE_TEXT = 4_000
 MARKDOWN_TEXT = 12_000
 STREAMED_MESSAGE = 13_000
 CHUNKS = frozenset({"markdown_text", "task_update", "plan_update", "blocks"})
+TASK_STATES = frozenset({"pending", "in_progress", "complete", "error"})
+TASK_TITLE = 256
+DISPLAY_MODES = frozenset({"timeline", "plan"})
 
 
 def post_message(workspace: Workspace, arguments: Json) -> Json:
@@ -85,16 +89,20 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
             raise SlackError("missing_recipient_team_id")
         if arguments.get("recipient_user_id") not in workspace.members:
             raise SlackError("missing_recipient_user_id")
+    if arguments.get("task_display_mode", "timeline") not in DISPLAY_MODES:
+        raise invalid("invalid_arguments", "[ERROR] must be timeline or plan [json-pointer:/task_display_mode]")
     message = _from_app(
         workspace,
         channel,
         thread_ts=_thread(workspace, channel, arguments),
-        text=_streamed(arguments),
+        text=_streamed(workspace, arguments),
         markdown=True,
         streaming=True,
+        tasks=_tasks([], arguments),
     )
     workspace.set_status(channel.id, str(arguments["thread_ts"]), "")
     workspace.begin_stream(message)
+    workspace.stream_modes[channel.id, message.ts] = _mode(arguments)
     return {"channel": channel.id, "ts": message.ts}
 
 
@@ -103,16 +111,19 @@ def append_stream(workspace: Workspace, arguments: Json) -> Json:
     message = _streaming(workspace, arguments)
     if not arguments.get("markdown_text") and not arguments.get("chunks"):
         raise SlackError("no_text")
-    workspace.change(message, text=_grown(message, arguments))
+    workspace.change(message, text=_grown(workspace, message, arguments), tasks=_tasks(message.tasks, arguments))
     return {"channel": message.channel, "ts": message.ts}
 
 
 def stop_stream(workspace: Workspace, arguments: Json) -> Json:
     """End a message that grew; its blocks are shown below the text."""
-    message = _streaming(workspace, arguments)
-    text, blocks = _grown(message, arguments), checked_blocks(arguments)
-    metadata = arguments.get("metadata") or message.metadata
-    workspace.change(message, text=text, blocks=blocks, metadata=metadata, streaming=False)
+    message, session = _streaming(workspace, arguments), str(arguments.get("session_status") or "active")
+    if session not in SESSION_STATES:
+        raise invalid("invalid_arguments", "[ERROR] is not a status [json-pointer:/session_status]")
+    text, blocks = _grown(workspace, message, arguments), checked_blocks(arguments)
+    metadata, tasks = arguments.get("metadata") or message.metadata, _tasks(message.tasks, arguments)
+    workspace.change(message, text=text, blocks=blocks, metadata=metadata, tasks=tasks, streaming=False)
+    workspace.set_session(message.channel, str(message.thread_ts), session)
     return {"channel": message.channel, "ts": message.ts, "message": message.public()}
 
 
@@ -151,18 +162,44 @@ def _thread(workspace: Workspace, channel: Channel, arguments: Json) -> str | No
 
 def _streaming(workspace: Workspace, arguments: Json) -> Message:
     message = find_own_message(workspace, arguments, "message_not_owned_by_app")
+    if workspace.was_stopped(message):
+        raise SlackError("stopped_by_user")
     if not workspace.stream_is_open(message):
         raise SlackError("message_not_in_streaming_state")
     return message
 
 
-def _streamed(arguments: Json) -> str:
+def _mode(arguments: Json) -> str:
+    """Return in which of the two ways a call gives content: a stream takes all of it in the same way."""
+    return "chunks" if arguments.get("chunks") else "markdown_text" if arguments.get("markdown_text") else ""
+
+
+def _tasks(shown: list[Json], arguments: Json) -> list[Json]:
+    """Return a message's task lines after a call: one with a known id changes in place."""
+    tasks = {task["id"]: task for task in shown}
+    for chunk in arguments.get("chunks") or []:
+        if chunk["type"] == "task_update":
+            tasks[chunk["id"]] = tasks.get(chunk["id"], {}) | {
+                name: value for name, value in chunk.items() if name != "type"
+            }
+    return list(tasks.values())
+
+
+def _is_task(chunk: Json) -> bool:
+    named = all(isinstance(chunk.get(name), str) and chunk[name] for name in ("id", "title"))
+    return named and len(chunk["title"]) <= TASK_TITLE and chunk.get("status") in TASK_STATES
+
+
+def _streamed(workspace: Workspace, arguments: Json) -> str:
     """Return the text that a call adds to a stream."""
     chunks = arguments.get("chunks") or []
     if not isinstance(chunks, list) or not all(
         isinstance(each, dict) and each.get("type") in CHUNKS for each in chunks
     ):
         raise invalid("invalid_arguments", "[ERROR] chunks must be a list of chunks [json-pointer:/chunks]")
+    tasks = [each for each in chunks if each["type"] == "task_update"]
+    if (workspace.faults.no_tasks and tasks) or not all(map(_is_task, tasks)):
+        raise invalid("invalid_arguments", "[ERROR] is not a task [json-pointer:/chunks]")
     written = [str(each.get("text") or "") for each in chunks if each["type"] == "markdown_text"]
     texts = [str(arguments.get("markdown_text") or ""), *written]
     if any(len(text) > MARKDOWN_TEXT for text in texts):
@@ -170,8 +207,11 @@ def _streamed(arguments: Json) -> str:
     return "".join(texts)
 
 
-def _grown(message: Message, arguments: Json) -> str:
-    text = message.text + _streamed(arguments)
+def _grown(workspace: Workspace, message: Message, arguments: Json) -> str:
+    mode = workspace.stream_modes.setdefault((message.channel, message.ts), _mode(arguments))
+    if _mode(arguments) not in ("", mode or _mode(arguments)):
+        raise SlackError("streaming_mode_mismatch")
+    text = message.text + _streamed(workspace, arguments)
     if len(text) > STREAMED_MESSAGE:
         raise SlackError("msg_too_long")
     return text

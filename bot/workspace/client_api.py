@@ -61,6 +61,11 @@ class _Command(_Body):
     text: str = ""
 
 
+class _Stop(_Body):
+    channel: str
+    thread_ts: str
+
+
 class _Opened(_Body):
     channel: str = ""
     tab: str = "home"
@@ -79,7 +84,9 @@ class _Faults(BaseModel):
     retry_after: int | None = Field(default=None, ge=0, le=60)
     delay_ms: int | None = Field(default=None, ge=0, le=60_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
+    no_tasks: bool | None = None
     drop_sockets: bool = False
+    end_streams: bool = False
 
 
 def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901 - a list of routes
@@ -101,7 +108,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         if user not in workspace.channels.get(channel, Channel("", "", ())).members:
             raise ActionRefusedError("You are not in that channel.")
         seen = [each for each in workspace.messages(channel) if each.seen_by in (None, user)]
-        return {"ok": True, "messages": [message.public() for message in seen]}
+        stoppable = [ts for place, ts in workspace.sessions if place == channel and workspace.is_stoppable(place, ts)]
+        return {"ok": True, "messages": [message.public() for message in seen], "stoppable": stoppable}
 
     @router.get("/home")
     def home(user: str) -> Json:
@@ -144,6 +152,11 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         await people.command(body.user, body.channel, body.command, body.text)
         return {"ok": True}
 
+    @router.post("/stop")
+    async def stop(body: _Stop) -> Json:
+        people.stop(body.user, body.channel, body.thread_ts)
+        return {"ok": True}
+
     @router.post("/opened")
     async def opened(body: _Opened) -> Json:
         _member(workspace, body.user)
@@ -161,10 +174,12 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.post("/faults")
     async def faults(body: _Faults) -> Json:
-        for name, value in body.model_dump(exclude={"drop_sockets"}, exclude_none=True).items():
+        for name, value in body.model_dump(exclude={"drop_sockets", "end_streams"}, exclude_none=True).items():
             setattr(workspace.faults, name, value)
         if body.drop_sockets:
             await sockets.drop()
+        if body.end_streams:
+            workspace.end_streams()
         for user in workspace.members:
             workspace.show_to(user, {"type": "faults", "faults": _shown_faults(workspace.faults)})
         return {"ok": True, "faults": _shown_faults(workspace.faults)}

@@ -56,7 +56,10 @@ class AppDefinition:
 
 @dataclass
 class Message:
-    """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown."""
+    """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown.
+
+    `tasks` are the task lines that a stream showed, as Slack's chunks have them.
+    """
 
     ts: str
     channel: str
@@ -71,6 +74,7 @@ class Message:
     seen_by: str | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
+    tasks: list[Json] = field(default_factory=list)
 
     def public(self) -> Json:
         """Return the message as Slack's API gives it, with what the page needs besides."""
@@ -92,6 +96,7 @@ class Message:
             "blocks": self.blocks,
             "bot_id": self.bot_id,
             "metadata": self.metadata,
+            "tasks": self.tasks,
         }
         if self.edited:
             optional["edited"] = {"user": self.user}
@@ -100,12 +105,16 @@ class Message:
 
 @dataclass
 class Faults:
-    """What goes wrong on purpose, for tests: counts are used up, one a call or event."""
+    """What goes wrong on purpose, for tests: counts are used up, one a call or event.
+
+    `no_tasks`: streams take no task lines, as in a workspace that does not have them.
+    """
 
     rate_limit_next: int = 0
     retry_after: int = 1
     delay_ms: int = 0
     redeliver_next: int = 0
+    no_tasks: bool = False
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

@@ -12,7 +12,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(),
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), stoppable: new Set(),
   prompts: null, votes: new Map(), unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null, faults: {},
 };
 let stopListening = () => {};
@@ -45,7 +45,8 @@ async function openChannel(id) {
   state.unread.delete(`${state.me} ${id}`);
   if (moved) Object.assign(state, { thread: null, prompts: null, tab: "messages" });
   history.replaceState(null, "", `?${new URLSearchParams({ user: state.me, channel: id })}`);
-  state.messages = (await get("history", { user: state.me, channel: id })).messages;
+  const { messages, stoppable } = await get("history", { user: state.me, channel: id });
+  Object.assign(state, { messages, stoppable: new Set(stoppable) });
   document.body.classList.remove("show-menu");
   if (isApp(channel)) {
     state.home = (await get("home", { user: state.me })).view;
@@ -76,6 +77,9 @@ function onEvent(event) {
       return drawConversation();
     case "status":
       if (channel === state.channel) state.statuses.set(event.thread_ts, event.status);
+      return drawConversation();
+    case "session":
+      if (channel === state.channel) state.stoppable[event.stoppable ? "add" : "delete"](event.thread_ts);
       return drawConversation();
     case "prompts":
       if (channel === state.channel) { state.prompts = event; drawPrompts(); }
@@ -220,7 +224,9 @@ function drawThread(jump) {
 
 function statusLine(thread) {
   const shown = [...state.statuses].filter(([ts, status]) => status && (!thread || ts === thread));
-  return shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const line = shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const stops = [...state.stoppable].filter((ts) => !thread || ts === thread);
+  return [...line, ...stops.map((ts) => el("div", { class: "status" }, el("button", { class: "button", "aria-label": "Stop the answer", onclick: () => attempt("stop", { user: state.me, channel: state.channel, thread_ts: ts }) }, "■ Stop")))];
 }
 
 // Draws, and stays at the end when the end was in view; else where the reader was.

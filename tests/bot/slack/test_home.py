@@ -1,4 +1,4 @@
-from bot.slack.home import PROMPTS
+from bot.slack.prompts import PROMPTS
 from tests.bot.slack.conftest import ADA, Bot, Message, Town, all_done, eventually
 
 
