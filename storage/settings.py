@@ -129,10 +129,13 @@ class Settings(BaseSettings):
     def apart(self, data_folder: Path) -> Self:
         """Return settings of an installation of its own, with this model, engine and recipe, and nothing else.
 
-        Its database is in `data_folder`, its Slack the local workspace, its policy the packaged one; whatever file and
-        variables say, for a demo or a measurement must not touch what people use.
+        Its database is in `data_folder`, its Slack the local workspace, without limits on what is asked, its policy the
+        packaged one; whatever file and variables say, for a demo or a measurement must not touch what people use.
         """
-        own = {"slack": SlackSettings(), "database": DatabaseSettings(), "examples": ExamplesSettings()}
+        unlimited = SlackSettings(
+            questions_per_person_per_minute=0, questions_per_channel_per_minute=0, waiting_questions_per_person=0
+        )
+        own = {"slack": unlimited, "database": DatabaseSettings(), "examples": ExamplesSettings()}
         more = {"web": WebSettings(port=0), "governance": GovernanceSettings()}
         training = self.training.model_copy(update={"schedule": "", "min_new_corrections": 1})
         return self.model_copy(update={"data_folder": data_folder, "training": training, **own, **more})

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 MENTION = re.compile(r"<(?=[!@#])")
 """Begins what Slack would turn into a mention, also in markdown: `<!channel>`, `<@U1>`, `<#C1>`."""
@@ -76,8 +77,34 @@ FINISHED = Unfinished()
 
 def unfinished(text: str) -> Unfinished:
     """Say which code block or table is open at the end of a text."""
-    fence, table, before = "", "", ""
-    for line in text.splitlines():
+    return next((state for _, state in reversed(list(_states(text)))), FINISHED)
+
+
+def cut(text: str, low: int, high: int) -> int:
+    """Return where a message that holds `text[:low]` ends at best, `low` excluded and `high` at most.
+
+    After a paragraph, else after a line, outside code blocks and tables and in the second half of what there is to
+    choose from; else after any line; else after a word; else at `high`.
+    """
+    paragraph = line = inside = 0
+    for end, state in _states(text[:high]):
+        if end <= low or text[end - 1] != "\n":
+            continue
+        if state != FINISHED or 2 * end < low + high:
+            inside = end
+        elif text[:end].endswith("\n\n"):
+            paragraph = end
+        else:
+            line = end
+    word = text.rfind(" ", low, high) + 1
+    return paragraph or line or inside or (word if word > low else high)
+
+
+def _states(text: str) -> Iterator[tuple[int, Unfinished]]:
+    """Give for each line where it ends, and what is open there; the first line of a table is one with the second."""
+    fence, table, before, end = "", "", "", 0
+    for ended, following in pairwise([*text.splitlines(keepends=True), ""]):
+        line, end = ended.rstrip("\n"), end + len(ended)
         mark = FENCE.match(line)
         if fence:
             if mark and mark[1].startswith(_mark(fence)) and not mark[2].strip():
@@ -89,34 +116,15 @@ def unfinished(text: str) -> Unfinished:
         elif "|" not in line:
             table = ""
         before = line
+        if fence or "|" not in line or "|" not in following or not RULE.match(following):
+            yield end, _open(fence, table, new_line=ended.endswith("\n"))
+
+
+def _open(fence: str, table: str, *, new_line: bool) -> Unfinished:
     if fence:
-        closing = ("" if text.endswith("\n") else "\n") + _mark(fence)
-        return Unfinished(closing, f"{fence}\n" if len(fence) <= REPEATED else f"{_mark(fence)}\n")
+        first = fence if len(fence) <= REPEATED else _mark(fence)
+        return Unfinished(("" if new_line else "\n") + _mark(fence), f"{first}\n")
     return Unfinished("", table) if 0 < len(table) <= REPEATED else FINISHED
-
-
-def cut(text: str, low: int, high: int) -> int:
-    """Return where a message that holds `text[:low]` ends at best, `low` excluded and `high` at most.
-
-    After a paragraph, else after a line, both outside code blocks and tables where there is such a place; else after
-    a line in one of them; else after a word; else at `high`.
-    """
-    lines = list(_ends("\n", text, low, high))
-    for places in (_ends("\n\n", text, low, high), lines):
-        for at in places:
-            if unfinished(text[:at]) == FINISHED:
-                return at
-    if lines:
-        return lines[0]
-    return next(_ends(" ", text, low, high), high)
-
-
-def _ends(mark: str, text: str, low: int, high: int) -> Iterator[int]:
-    """Give the ends of a mark, the last first."""
-    at = text.rfind(mark, low, high)
-    while at >= 0 and at + len(mark) > low:
-        yield at + len(mark)
-        at = text.rfind(mark, low, at + len(mark) - 1)
 
 
 def _mark(fence: str) -> str:

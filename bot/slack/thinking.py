@@ -53,28 +53,38 @@ class StatusLine:
         self._answer = answer
         self._pace = pace
         self._stoppable = False
+        self._shown, self._at = "", time.monotonic()
 
     async def keep(self) -> None:
         """Set the status, and set it again, until cancelled or until the answer itself is there to see."""
         began = time.monotonic()
-        shown, at = "", began
         while True:
-            waited = time.monotonic() - began
-            status = queue_status(self._running.before(self._answer)) if waited >= self._pace.patience else THINKING
-            if not self._answer.begun and (status != shown or time.monotonic() - at >= self._pace.refresh):
-                shown, at = status, time.monotonic()
-                await self._show(status)
-            if waited >= self._pace.patience and not self._stoppable:
+            patient = time.monotonic() - began < self._pace.patience
+            if not self._answer.begun:
+                await self._say(THINKING if patient else queue_status(self._running.before(self._answer)))
+            if not patient and not self._stoppable:
                 self._stoppable = True
                 await set_session(self._client, self._question.channel, self._question.thread_ts, "processing")
-            # The more there are who wait, the rarer each is told, so that all together stay within Slack's limits.
-            await asyncio.sleep(self._pace.look * max(1, self._running.waiting()))
+            await asyncio.sleep(self._pace.look)
 
     async def clear(self) -> None:
         """Take status and button away."""
         await self._show("")
         if self._stoppable:
             await set_session(self._client, self._question.channel, self._question.thread_ts, "active")
+
+    async def _say(self, status: str) -> None:
+        """Show a status that is new, or that Slack is about to clear.
+
+        The more people wait, the rarer each is told of a new one, so that all together stay within Slack's limits.
+        """
+        since = time.monotonic() - self._at
+        moved = status != self._shown and (
+            self._shown in {"", THINKING} or since >= self._running.waiting() * self._pace.look
+        )
+        if moved or since >= self._pace.refresh:
+            self._shown, self._at = status, time.monotonic()
+            await self._show(status)
 
     async def _show(self, status: str) -> None:
         loading = {THINKING: list(LOADING), "": None}.get(status, [status])

@@ -24,7 +24,9 @@ SCOPES = frozenset(
         "reactions:read", "reactions:write", "im:write",
     }
 )  # fmt: skip
-EVENTS = frozenset({"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"})
+EVENTS = frozenset(
+    {"agent_session_stopped", "app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"}
+)
 
 
 @dataclass
