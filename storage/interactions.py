@@ -14,7 +14,7 @@ class Interaction(SQLModel, table=True):
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
     log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered,
-    and says only that `finish_reason` is `stopped` when somebody stopped the answer, which is then what was said so far.
+    and only has `finish_reason` `stopped` when somebody stopped the answer, which is then what was said so far.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
     one matched.

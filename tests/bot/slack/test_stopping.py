@@ -48,6 +48,8 @@ class TestAnAnswerThatTakesAWhile:
         assert kept.answer_ts == answer["ts"]
         assert find_element(answer, names.VOTE_ACTION)
         assert find_element(answer, names.CORRECT_ACTION)
+        await all_done(bot, 2)
+        assert await town.whispers(PRIYA) == []
 
     async def test_is_stopped_although_it_waits_for_the_engine_and_every_hand_is_full(
         self, bot: Bot, town: Town, monkeypatch: pytest.MonkeyPatch
