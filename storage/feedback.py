@@ -155,6 +155,21 @@ def accepted_corrections(session: Session, batch: int = 1_000) -> Iterator[Feedb
     yield from session.exec(query.execution_options(yield_per=batch))
 
 
+def lately_corrected(session: Session, workspace_id: str, after: datetime, limit: int) -> list[str]:
+    """Return what accepted corrections of this workspace that came later than `after` are about, the newest first.
+
+    What was corrected in private is left out.
+    """
+    query = select(Feedback.question).where(
+        Feedback.kind == "correction",
+        Feedback.state == "accepted",
+        Feedback.workspace_id == workspace_id,
+        col(Feedback.private).is_(False),
+        col(Feedback.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at).desc()).limit(limit)))
+
+
 def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) -> Iterator[Feedback]:
     """Give the feedback with these ids, as far as it is still there."""
     for start in range(0, len(ids), batch):

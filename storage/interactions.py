@@ -13,7 +13,8 @@ class Interaction(SQLModel, table=True):
     """One question of one person and the answer that was shown.
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
-    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
+    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered,
+    and only has `finish_reason` `stopped` when somebody stopped the answer, which is then what was said so far.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
     one matched, `domain` what the channel's questions are about. `thread_ts`, `question_ts` and `answer_ts` are empty
@@ -114,6 +115,19 @@ def latest_answer(
         Interaction.answer_ts < before,  # of equal length, so their order is that of the numbers
     )
     return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
+
+
+def public_questions(session: Session, workspace_id: str, after: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return what was asked in this workspace later than `after` where all can read it, and by whom, the newest first.
+
+    At most `limit` of (question, person id).
+    """
+    query = select(Interaction.question, Interaction.asker_id).where(
+        Interaction.workspace_id == workspace_id,
+        col(Interaction.private).is_(False),
+        col(Interaction.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc()).limit(limit)))
 
 
 def list_interactions(session: Session) -> list[Interaction]:

@@ -12,6 +12,7 @@ from bot.slack.jobs import Opened
 from bot.slack.links import permalink
 from bot.slack.overview import read_overview
 from bot.slack.parts import SlackParts
+from bot.slack.prompts import suggested_prompts
 from bot.slack.requests import NewsChoice
 from governance.review import why_not_review
 from storage.adapters import Adapter
@@ -28,10 +29,6 @@ from storage.interactions import Interaction
 from storage.people import choose_news, get_person
 from storage.proposals import approved_since
 
-PROMPTS = [
-    {"title": "What can you do?", "message": "What can you help me with?"},
-    {"title": "How do you learn?", "message": "How do I correct an answer of yours?"},
-]
 VOTES_FROM = timedelta(days=30)
 LEARNED_FROM = timedelta(days=7)
 LOOKED_AT = 2_000
@@ -52,9 +49,14 @@ class Home:
         if job.tab == "home":
             await self._publish(job.team, job.user)
         else:
+            prompts = await asyncio.to_thread(self._prompts, job.team)
             await self._client.assistant_threads_setSuggestedPrompts(
-                channel_id=job.channel, title="Ask me something", prompts=PROMPTS
+                channel_id=job.channel, title="Ask me something", prompts=prompts
             )
+
+    def _prompts(self, team: str) -> list[dict[str, str]]:
+        with self._parts.database.read() as session:
+            return suggested_prompts(session, team, self._parts.clock())
 
     async def choose_news(self, job: NewsChoice) -> None:
         """Keep whether a person wants to be told of what went live, and show that it is kept."""

@@ -3,10 +3,14 @@
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from bot.serving import ServingAdapter
 from bot.slack.ears import Ears
+from bot.slack.jobs import Job
+from bot.slack.pace import Pace
+from bot.slack.running import RunningAnswers
 from bot.training import Training
 from governance.flows import Governance
 from learning.base_model import BaseModel
@@ -15,16 +19,16 @@ from learning.examples import WorkedExamples
 from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
-from storage.inbox import Arrival
 from storage.records import Clock, utc_now
 from storage.settings import Settings
 
 
 @dataclass(eq=False)
 class Arriving:
-    """An event on its way into the inbox: whether it was settled that it is there, or why it is not."""
+    """A job on its way into the inbox: whether it was settled that it is there, or why it is not."""
 
-    arrival: Arrival
+    job: Job
+    at: datetime
     settled: bool = False
     error: Exception | None = None
 
@@ -36,7 +40,8 @@ class SlackParts:
     `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
     draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
     `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the message about each run that this
-    process showed, by run id.
+    process showed, by run id. `running` are the answers that are being made, `pace` says how often their askers hear
+    of them.
     """
 
     settings: Settings
@@ -55,6 +60,8 @@ class SlackParts:
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
     inbox_thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "inbox"))
     run_messages: dict[str, str] = field(default_factory=dict)
+    running: RunningAnswers = field(default_factory=RunningAnswers)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def store(self) -> ArtifactStore:

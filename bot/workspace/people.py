@@ -111,6 +111,13 @@ class People:
         payload = self._payload("message_action", user) | self._of_message(user, channel, ts)
         await self._ask("interactive", payload | {"callback_id": callback_id, "message_ts": ts})
 
+    def stop(self, user: str, channel: str, thread_ts: str) -> None:
+        """Press Slack's Stop button in a thread in which the app works."""
+        self._place(user, channel)
+        if not self._workspace.is_stoppable(channel, thread_ts):
+            raise ActionRefusedError("There is nothing to stop.")
+        self._workspace.stop_session(user, channel, thread_ts)
+
     async def submit(self, user: str, view_id: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Submit a modal. `values`: block id -> action id -> text or Slack's value object.
 

@@ -7,9 +7,9 @@ import pytest
 
 from bot.slack import names
 from bot.slack.approvals import note_promotion
-from bot.slack.home import PROMPTS
 from bot.slack.home_view import Contributions, Page, Review, home_view
 from bot.slack.overview import Overview
+from bot.slack.prompts import PROMPTS
 from bot.slack.proposals import show_proposal
 from bot.workspace.blocks import view_problems
 from storage.adapters import Adapter
