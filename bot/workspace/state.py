@@ -409,7 +409,7 @@ class Workspace:
             self.set_faults(**{name: left - 1})
         return left > 0
 
-    def set_faults(self, **values: int | bool) -> None:
+    def set_faults(self, **values: Any) -> None:
         """Set faults; every page shows what is left of each."""
         self.faults = replace(self.faults, **values)
         for user in self.members:

@@ -272,19 +272,23 @@ async def test_faults_are_set_in_a_panel_which_shows_what_is_left_of_each(page: 
     await expect(panel).to_be_hidden()
     await toggle.press("Enter")
     await expect(toggle).to_have_attribute("aria-expanded", "true")
-    await panel.get_by_label("Calls that fail with 500").fill("2")
-    await panel.get_by_label("Slack's own rate limits").check()
+    await panel.get_by_label("Calls failed, 500").fill("2")
+    await panel.get_by_label("Slack's rate limits").check()
     await panel.get_by_role("button", name="Set").click()
     await expect(panel.get_by_role("status").filter(has_text="2 left")).to_be_visible()
 
     with pytest.raises(SlackApiError):
         await town.client(retry_handlers=[]).auth_test()
 
-    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("1")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("1")
     await expect(panel.get_by_role("status").filter(has_text="1 left")).to_be_visible()
     assert (town.workspace.faults.fail_next, town.workspace.faults.rate_limits) == (1, True)
+    await panel.get_by_label("Answers cut off").fill("3")
+    town.workspace.take_fault("fail_next")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("0")
+    await expect(panel.get_by_label("Answers cut off")).to_have_value("3")
     await panel.get_by_role("button", name="All off").click()
-    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("0")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("0")
     assert town.workspace.faults == Faults()
 
 
