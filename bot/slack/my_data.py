@@ -68,10 +68,11 @@ class MyData:
 
     async def _summary(self, kept: Kept) -> blocks.Blocks:
         channel = await approvers(self._parts, self._directory)
-        whom = (
-            f"To have it erased, or to get all of it as a file, ask the people who run Apprentice here, in {channel}."
+        small_print = (
+            "Who decided on an adapter, reviewed a correction or started a run is kept too, also in the audit log. "
+            f"To have yours erased, or to get all of it as a file, ask those who run Apprentice here, in {channel}."
         )
-        return [blocks.header("What I keep about you"), blocks.section(kept_text(kept)), blocks.context(whom)]
+        return [blocks.header("What I keep about you"), blocks.section(kept_text(kept)), blocks.context(small_print)]
 
     def _count(self, person: str) -> Kept:
         with self._parts.database.read() as session:
@@ -98,7 +99,7 @@ def data_button() -> dict[str, object]:
 def kept_text(kept: Kept) -> str:
     """Say how much is kept, as mrkdwn."""
     if kept.first is None or kept.last is None:
-        return "Nothing but your name: you have not asked, voted or corrected yet."
+        return "Your name; you have not asked, voted or corrected yet."
     votes = {kind: sum(each.number for each in kept.said if each.kind == kind) for kind in ("up", "down")}
     states = ", ".join(f"{each.number:,} {STATES[each.state]}" for each in kept.said if each.kind == "correction")
     corrections = sum(each.number for each in kept.said if each.kind == "correction")

@@ -98,7 +98,7 @@ async def test_where_the_bot_is_not_the_answer_comes_as_a_direct_message(bot: Bo
 async def test_status_says_what_answers_what_is_due_and_that_nothing_waits(bot: Bot, town: Town) -> None:
     told = await reply(town, ADA, "status")
     assert "The base model." in told
-    assert "No training runs." in told
+    assert "No training is under way." in told
     assert "The next one is due <!date^" in told
     assert "0 new corrections so far" in told
     assert "*Waiting for approval*\nNothing." in told
@@ -202,7 +202,7 @@ async def test_my_data_counts_what_is_kept_and_names_whom_to_ask_for_erasure(bot
     assert "1 correction: 1 accepted" in told
     assert "adapters that learned from your corrections: none" in told
     message = await town.told(ADA)
-    assert "To have it erased" in str(message["blocks"])
+    assert "To have yours erased" in str(message["blocks"])
     assert "<#CAPPROVALS>" in str(message["blocks"])
 
 
@@ -212,7 +212,7 @@ async def test_my_data_names_the_adapters_that_learned_from_me(bot: Bot, town: T
 
 
 async def test_somebody_new_is_told_that_nothing_is_kept(bot: Bot, town: Town) -> None:
-    assert "Nothing but your name" in await reply(town, MARCUS, "my data")
+    assert "you have not asked, voted or corrected yet" in await reply(town, MARCUS, "my data")
 
 
 async def test_my_data_is_sent_as_a_direct_message_with_my_own_rows_only(bot: Bot, town: Town) -> None:

@@ -61,7 +61,7 @@ async def test_the_home_tab_says_what_answers_and_how_to_use_it(bot: Bot, town: 
     view = await opened(bot, town, ADA)
     assert "The base model" in text_of(view, "Answering now")
     assert "no votes yet" in text_of(view, "Answering now")
-    assert "No training runs" in text_of(view, "Training")
+    assert "No training is under way" in text_of(view, "Training")
     assert "Correct this" in str(view["blocks"])
     assert "Waiting for" not in text_of(view)
 
@@ -93,7 +93,7 @@ async def test_what_was_learned_this_week_is_shown_but_not_what_others_said_in_p
     assert "bridle" not in str(adas)
     assert "Which knot holds the bridle?" in text_of(priyas, "Learned this week")
     assert "2 corrections, 2 of them live" in text_of(priyas, "What you gave")
-    assert "0 corrections, 0 of them live" in text_of(adas, "What you gave")
+    assert "Nothing yet" in text_of(adas, "What you gave")
 
 
 async def test_a_proposal_waits_on_the_home_of_those_who_may_decide_and_leads_to_its_message(
@@ -228,4 +228,4 @@ def test_the_fullest_home_is_one_that_slack_shows() -> None:
 def test_the_rate_of_the_adapter_that_answers_is_said_beside_the_rate_of_all(votes: Votes, says: str) -> None:
     page = full_page()
     view = home_view(Page(**{**vars(page), "adapter_votes": votes}), {})
-    assert f"Of this adapter's: {says}." in text_of(view, "Answering now")
+    assert f"On this adapter's answers: {says}." in text_of(view, "Answering now")
