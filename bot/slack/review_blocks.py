@@ -31,8 +31,8 @@ def review_message(case: Case, more: int) -> tuple[str, blocks.Blocks]:
 
 
 def _said(case: Case) -> blocks.Blocks:
-    """Show to a whole channel what it may read of what was said."""
-    if case.feedback.state == "erased":
+    """Show to a whole channel what it may read of what was said; nothing of what was taken back."""
+    if case.feedback.state in {"withdrawn", "erased"}:
         return []
     return [blocks.section(CLOSED)] if case.private else _outline(case)
 
@@ -40,6 +40,8 @@ def _said(case: Case) -> blocks.Blocks:
 def _status(case: Case) -> str:
     """Say what was decided, by whom and why; a reason may repeat what was said in private."""
     feedback = case.feedback
+    if feedback.state == "withdrawn":
+        return "Its author has taken it back."
     if not case.reviewer or feedback.state == "erased":
         return f"It is {feedback.state}."
     reason = "" if case.private else blocks.escape(feedback.reviewer_reason or "")

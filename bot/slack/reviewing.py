@@ -63,10 +63,10 @@ class ReviewDesk:
         return ""
 
     def _read(self, job: ReviewNews) -> tuple[Case | None, str]:
-        """Return what was decided, None when another decision came since, and the author's Slack user id."""
+        """Return what was decided (None: it was changed or taken back since), and the author's Slack user id."""
         with self._parts.database.read() as session:
             case = read_case(session, job.feedback_id)
             user = get_person(session, case.feedback.person_id).slack_user_id
         decided_at = case.feedback.reviewed_at
-        told = decided_at is not None and decided_at.isoformat() == job.decided_at
-        return (case if told else None), user
+        stands = decided_at is not None and decided_at.isoformat() == job.decided_at
+        return (case if stands and case.feedback.state in STATES.values() else None), user

@@ -7,7 +7,7 @@ import pytest
 
 from bot.reconcile import Reconciler
 from bot.slack import names
-from bot.slack.reviews import AT_ONCE
+from bot.slack.reviews import AT_ONCE, tell_authors
 from bot.workspace.seed import AppDefinition
 from storage.feedback import Feedback, get_feedback, list_feedback
 from storage.people import person_id
@@ -366,3 +366,33 @@ class TestWhereTheAppMayNotReadTheChannel:
         (left,) = await shown(town)
         assert left["ts"] == noted["ts"]
         assert "Accepted by Marcus Lindqvist" in str(left["blocks"])
+
+
+async def test_a_correction_that_its_author_took_back_is_shown_as_that_and_not_in_words(bot: Bot, town: Town) -> None:
+    use_policy(bot, feedback=REVIEWED)
+    feedback_id = await waiting(bot)
+    await look(bot)
+    (message,) = await shown(town)
+    assert TOLD in str(message["blocks"])
+
+    author = stored(bot, feedback_id).person_id
+    await asyncio.to_thread(bot.parts.governance.withdraw_feedback, feedback_id, author)
+    await look(bot)
+
+    text = await message_without_buttons(town)
+    assert "Its author has taken it back." in text
+    assert TOLD not in text
+
+
+async def test_nobody_is_told_of_a_decision_on_what_they_took_back_meanwhile(connected_bot: Bot, town: Town) -> None:
+    use_policy(connected_bot, feedback=REVIEWED)
+    feedback_id = await waiting(connected_bot)
+    rules, author = connected_bot.parts.governance, stored(connected_bot, feedback_id).person_id
+    await asyncio.to_thread(rules.review_feedback, feedback_id, author.replace(PRIYA, MARCUS), accept=True)
+    await tell_authors(connected_bot.parts)
+    await asyncio.to_thread(rules.withdraw_feedback, feedback_id, author)
+
+    connected_bot.start_worker()
+
+    assert [job.kind for job in await all_done(connected_bot, 1)] == ["review_news"]
+    assert await told(town, PRIYA) == []

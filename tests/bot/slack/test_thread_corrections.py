@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.slack import names
-from bot.workspace.seed import AppDefinition
+from storage.channels import ChannelSettings
 from tests.bot.slack.conftest import (
     ADA,
     ASK,
@@ -16,7 +16,6 @@ from tests.bot.slack.conftest import (
     all_done,
     interactions,
     jobs_in,
-    with_events,
 )
 from tests.bot.slack.saying import answers_kept, asked_and_answered, feedback, told
 
@@ -162,35 +161,52 @@ async def test_in_a_thread_without_an_answer_it_is_a_question(bot: Bot, town: To
     assert [row.question for row in interactions(bot)] == ["actually, kite wind"]
 
 
-async def test_in_a_channel_a_mention_is_needed_and_enough(bot: Bot, town: Town) -> None:
+@pytest.mark.parametrize("mentioned", [True, False])
+async def test_in_the_thread_of_an_answer_in_a_channel_no_mention_is_needed(
+    bot: Bot,
+    town: Town,
+    mentioned: bool,  # noqa: FBT001
+) -> None:
     answer = await asked_and_answered(bot, town, ASKED)
-    await town.send(PRIYA, f"Actually: {TOLD}", ASK, answer["thread_ts"])
-    await town.mention(PRIYA, f"Actually: {TOLD}", thread_ts=answer["thread_ts"])
+    write = town.mention if mentioned else town.send
+    await write(PRIYA, f"Actually: {TOLD}", ASK, answer["thread_ts"])
 
     await town.press(PRIYA, await told(town, PRIYA, SHALL_I), names.TAKE_REPLY_ACTION)
 
     await told(town, PRIYA, "Recorded, thank you.")
     assert [job.kind for job in await all_done(bot, 3)] == ["question", "reply", "correction"]
+    assert kept(bot) == [("correction", TOLD, "reply")]
     assert await town.whispers(ADA) == []
 
 
-class TestWhereTheAppHearsEveryMessage:
-    @pytest.fixture
-    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
-        return with_events(app_definition, {"message.channels"}, {"channels:history"})
+async def test_who_says_that_it_is_a_question_is_answered_without_a_mention(bot: Bot, town: Town) -> None:
+    answer = await asked_and_answered(bot, town, ASKED)
+    await town.send(PRIYA, "Actually, and the Heron?", ASK, answer["thread_ts"])
 
-    async def test_no_mention_is_needed_in_the_thread_of_an_answer(self, bot: Bot, town: Town) -> None:
-        answer = await asked_and_answered(bot, town, ASKED)
-        await town.send(PRIYA, f"Actually: {TOLD}", ASK, answer["thread_ts"])
+    await town.press(PRIYA, await told(town, PRIYA, SHALL_I), names.ASK_REPLY_ACTION)
 
-        await town.press(PRIYA, await told(town, PRIYA, SHALL_I), names.TAKE_REPLY_ACTION)
+    await answers_kept(bot, 2)
+    assert interactions(bot)[1].question == "Actually, and the Heron?"
 
-        await told(town, PRIYA, "Recorded, thank you.")
-        assert kept(bot) == [("correction", TOLD, "reply")]
 
-    async def test_what_people_say_to_each_other_in_other_threads_is_not_kept(self, bot: Bot, town: Town) -> None:
-        thread = await town.send(PRIYA, "Lunch at noon?")
-        await town.send(ADA, "Actually, at one.", ASK, thread)
-        await asked_and_answered(bot, town)
+async def test_what_people_say_to_each_other_in_other_threads_is_not_kept(bot: Bot, town: Town) -> None:
+    thread = await town.send(PRIYA, "Lunch at noon?")
+    await town.send(ADA, "Actually, at one.", ASK, thread)
+    await asked_and_answered(bot, town)
 
-        assert [job.kind for job in await asyncio.to_thread(jobs_in, bot)] == ["question"]
+    assert [job.kind for job in await asyncio.to_thread(jobs_in, bot)] == ["question"]
+
+
+async def test_where_answers_are_off_nobody_is_asked(bot: Bot, town: Town) -> None:
+    answer = await asked_and_answered(bot, town, ASKED)
+    (about,) = interactions(bot)
+    off = ChannelSettings(answers="off")
+    rules = bot.parts.governance
+    await asyncio.to_thread(rules.change_channel, about.workspace_id, ASK, off, about.asker_id)
+
+    await town.send(PRIYA, f"Actually: {TOLD}", ASK, answer["thread_ts"])
+    await town.mention(ADA, f"Actually: {TOLD}", thread_ts=answer["thread_ts"])
+
+    assert [job.kind for job in await all_done(bot, 2)] == ["question", "reply"]
+    assert not any(text.startswith("Shall I") for text in await town.whispers(ADA))
+    assert await town.whispers(PRIYA) == []
