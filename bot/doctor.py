@@ -11,13 +11,15 @@ import psutil
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.slack.manifest import EVENTS_PATH, INSTALL_PATH
 from bot.slack.refusals import error_code
-from bot.slack.tokens import token_problems, token_remedy
+from bot.slack.token_cipher import check_keys
+from bot.slack.tokens import needed_tokens, token_problems, token_remedy
 from governance.policy import load_policy
 from learning.scheduler import parse_schedule
 from storage.database import Database
 from storage.errors import ApprenticeError
-from storage.settings import Settings, load_settings
+from storage.settings import Settings, SlackSettings, WebSettings, load_settings
 
 SLACK_PATIENCE_S = 10
 MIN_FREE_DISK = 2 * 1024**3
@@ -51,17 +53,45 @@ def examine(config: Path | None) -> Iterator[Check]:
 
 
 def _slack(settings: Settings) -> Iterator[Check]:
-    """Check each token by itself, and ask Slack about them once both can be right."""
+    """Check each token by itself, and ask Slack about them once all can be right."""
     if settings.slack.mode == "local":
         yield Check("slack", "ok", "local workspace; no tokens needed")
         return
-    problems = token_problems(settings.slack)
+    slack = settings.slack
+    problems = token_problems(slack)
     for name, problem in problems.items():
         yield Check("slack", "failed", f"slack.{name} {problem}", token_remedy(name))
-    if not problems:
-        client = WebClient(base_url=settings.slack.api_url, timeout=SLACK_PATIENCE_S)
-        yield _ask_slack("bot_token", lambda: _sign_in(client, settings.slack.bot_token.get_secret_value()))
-        yield _ask_slack("app_token", lambda: _open_socket(client, settings.slack.app_token.get_secret_value()))
+    if problems:
+        return
+    client = WebClient(base_url=slack.api_url, timeout=SLACK_PATIENCE_S)
+    if "bot_token" in needed_tokens(slack):
+        yield _ask_slack("bot_token", lambda: _sign_in(client, slack.bot_token.get_secret_value()))
+    else:
+        yield _installing(slack)
+    if slack.mode == "socket":
+        yield _ask_slack("app_token", lambda: _open_socket(client, slack.app_token.get_secret_value()))
+    else:
+        yield _address(settings.web)
+
+
+def _installing(slack: SlackSettings) -> Check:
+    try:
+        check_keys(slack.token_key.get_secret_value())
+    except ApprenticeError as error:
+        return Check("slack", "failed", str(error), "Correct slack.token_key, or leave it out.")
+    return Check("slack", "ok", f"workspaces install the app at {INSTALL_PATH}")
+
+
+def _address(web: WebSettings) -> Check:
+    """Say where Slack's requests are expected, and warn when only this machine can send any."""
+    detail = f"requests are expected at {web.host}:{web.port}{EVENTS_PATH}"
+    if web.host in {"127.0.0.1", "localhost", "::1"}:
+        remedy = (
+            "Slack sends to https:// addresses only: let a proxy on this machine forward one to it, or set web.host. "
+            "`apprentice manifest --http https://ADDRESS` makes the app's manifest."
+        )
+        return Check("slack", "warning", f"{detail}, which only this machine reaches", remedy)
+    return Check("slack", "ok", detail)
 
 
 def _ask_slack(name: str, call: Callable[[], str]) -> Check:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from bot.assembly import Parts
 from governance.checkpoints import write_durably
 from storage.errors import ConfigurationError, InvalidFeedbackError
-from storage.feedback import Feedback, check_correction, list_feedback
+from storage.feedback import Feedback, VoteReason, check_correction, check_vote_reason, list_feedback
 from storage.people import ensure_person, ensure_workspace
 from storage.records import utc_now
 
@@ -32,6 +32,7 @@ class FeedbackLine(BaseModel):
     person: str
     correction: str = ""
     vote: Literal["up", "down"] | None = None
+    reason: VoteReason | None = None
     answer: str = ""
     id: str = ""
     name: str = ""
@@ -50,6 +51,7 @@ class FeedbackLine(BaseModel):
             raise ValueError("give either 'correction' or 'vote'")
         if self.vote and not self.answer:
             raise ValueError("a vote needs the 'answer' that it is on")
+        check_vote_reason(self.vote or "correction", self.reason)
         if self.correction:
             check_correction(self.correction)
         return self
@@ -57,7 +59,8 @@ class FeedbackLine(BaseModel):
     @property
     def key(self) -> str:
         """The feedback's id: the given one, or one made from the content, so that a second import adds nothing."""
-        return self.id or "fb_" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        content = self.model_dump_json(exclude=None if self.reason else {"reason"})  # as before there were reasons
+        return self.id or "fb_" + hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def read_feedback(path: Path) -> list[FeedbackLine]:
@@ -105,6 +108,7 @@ def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
             question=line.question,
             answer=line.answer,
             text=line.correction,
+            reason=line.reason,
             source="import",
             private=line.private,
             feedback_id=line.key,
@@ -114,14 +118,17 @@ def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
 
 
 def export_feedback(parts: Parts, path: Path) -> int:
-    """Write all feedback that was not erased; the file appears whole or not at all. Return how many lines.
+    """Write all feedback that was neither erased nor taken back; the file appears whole or not at all.
+
+    Returns:
+        How many lines it has.
 
     Raises:
         ConfigurationError: the file cannot be written.
 
     """
     with parts.database.read() as session:
-        rows = [row for row in list_feedback(session) if row.state != "erased"]
+        rows = [row for row in list_feedback(session) if row.state not in {"withdrawn", "erased"}]
     content = "".join(json.dumps(_as_line(row), ensure_ascii=False) + "\n" for row in rows)
     try:
         write_durably(path, content.encode())
@@ -134,12 +141,14 @@ def export_feedback(parts: Parts, path: Path) -> int:
 
 def _as_line(row: Feedback) -> dict[str, object]:
     said = {"correction": row.text} if row.kind == "correction" else {"vote": row.kind}
+    why = {"reason": row.reason} if row.reason else {}
     workspace, _, person = row.person_id.partition("/")
     return {
         "id": row.id,
         "question": row.question,
         "answer": row.answer,
         **said,
+        **why,
         "person": person,
         "workspace": workspace,
         "private": row.private,

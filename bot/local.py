@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from bot.slack.manifest import read_manifest
 from bot.workspace.seed import AppDefinition, Channel, Member, load_workspace, make_workspace
 from bot.workspace.state import Workspace
+from storage.settings import SlackSettings
 
 LOCAL_BOT_TOKEN = SecretStr("xoxb-local-apprentice")
 LOCAL_APP_TOKEN = SecretStr("xapp-local-apprentice")
@@ -17,6 +18,7 @@ APPROVER = Member("UMARCUS", "marcus", "Marcus Lindqvist", "Head of operations, 
 MEMBERS = (ASKER, EXPERT, APPROVER)
 QUESTIONS_CHANNEL = "CASK"
 APPROVALS_CHANNEL = "CAPPROVALS"
+REVIEWS_CHANNEL = "CREVIEWS"
 EVERYBODY = tuple(member.id for member in MEMBERS)
 
 
@@ -34,22 +36,27 @@ def app_definition() -> AppDefinition:
     )
 
 
-def new_local_workspace(approvers_channel: str) -> Workspace:
-    """Make a small workspace with a channel for questions and one for approvals."""
+def new_local_workspace(approvers_channel: str, reviewers_channel: str = "") -> Workspace:
+    """Make a small workspace with a channel for questions, one for approvals, and one for reviews if it has a name."""
+    reviews = reviewers_channel not in {"", approvers_channel}
     return make_workspace(
         team_name="Northwind Kites",
         members=MEMBERS,
         channels=(
             Channel(QUESTIONS_CHANNEL, "ask-apprentice", EVERYBODY),
             Channel(APPROVALS_CHANNEL, approvers_channel, EVERYBODY),
+            *([Channel(REVIEWS_CHANNEL, reviewers_channel, EVERYBODY)] if reviews else []),
         ),
         app=app_definition(),
     )
 
 
-def open_local_workspace(data_folder: Path, approvers_channel: str) -> Workspace:
+def open_local_workspace(data_folder: Path, slack: SlackSettings) -> Workspace:
     """Open the workspace that the data folder keeps, or begin one there."""
     file = data_folder / "workspace.json"
-    workspace = load_workspace(file, app_definition()) if file.exists() else new_local_workspace(approvers_channel)
+    if file.exists():
+        workspace = load_workspace(file, app_definition())
+    else:
+        workspace = new_local_workspace(slack.approvers_channel, slack.reviews_in)
     workspace.persist(file)
     return workspace

@@ -11,6 +11,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.approvals import note_promotion
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
+from bot.slack.reminding import remind
+from bot.slack.reviews import due_reviews, show_review, tell_authors
 from storage.adapters import serving_adapter
 from storage.proposals import proposal_for, undrawn_proposals
 
@@ -44,6 +46,9 @@ class Reconciler:
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
+        await self._attempt("looking for reminders", self._remind)
+        await self._attempt("reading the reviews", self._draw_reviews)
+        await self._attempt("telling whose corrections were reviewed", partial(tell_authors, self._parts))
 
     async def _follow(self) -> None:
         """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
@@ -62,6 +67,16 @@ class Reconciler:
         for proposal_id in await asyncio.to_thread(self._undrawn):
             show = partial(show_proposal, self._client, self._parts, proposal_id)
             await self._attempt(f"showing proposal {proposal_id}", show)
+
+    async def _remind(self) -> None:
+        for reminder in await asyncio.to_thread(self._parts.governance.due_reminders):
+            give = partial(remind, self._client, self._parts, reminder)
+            await self._attempt(f"reminding of proposal {reminder.proposal_id}", give)
+
+    async def _draw_reviews(self) -> None:
+        for due in await asyncio.to_thread(due_reviews, self._parts):
+            show = partial(show_review, self._client, self._parts, due)
+            await self._attempt(f"showing the review of {due.feedback_id}", show)
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[None]]) -> None:
         now = self._monotonic()

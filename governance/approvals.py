@@ -1,4 +1,4 @@
-"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads nothing, writes nothing."""
+"""Who may decide on a proposal, start or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +30,29 @@ def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Electorate:
+    """Who can still decide on a proposal.
+
+    `named` are those whom the policy names, as it names them; with `anybody`, all others can too, but `excluded`
+    (person ids): whoever started the run, wrote too much of what was learned, or has decided.
+    """
+
+    named: list[str]
+    anybody: bool
+    excluded: list[str]
+
+    @classmethod
+    def of(cls, policy: Policy, proposal: Proposal, decisions: Sequence[Decision]) -> "Electorate":
+        """Find those who are left."""
+        most = policy.approval.max_contributor_share
+        wrote = [person for person, share in proposal.shares.items() if float(share) > most]
+        excluded = [proposal.started_by, *wrote, *(decision.person_id for decision in decisions)]
+        approvers = policy.approval.approvers
+        named = [each for each in approvers if each != "*" and not any(names([each], person) for person in excluded)]
+        return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)))
+
+
 def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
     """Return why the policy keeps this person from cancelling the run, or an empty string.
 
@@ -40,6 +63,14 @@ def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
     if names(policy.approval.approvers, person_id):
         return ""
     return f"you did not start this training run, and the policy {policy.name!r} does not name you as an approver."
+
+
+def why_not_start(policy: Policy, person_id: str) -> str:
+    """Return why the policy keeps this person from starting training, pausing and resuming it, or an empty string."""
+    starters = policy.training.starters or policy.approval.approvers
+    if person_id.startswith(OPERATOR) or names(starters, person_id):
+        return ""
+    return f"the policy {policy.name!r} does not let you start, pause or resume training."
 
 
 @dataclass(frozen=True)

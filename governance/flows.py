@@ -5,25 +5,42 @@ Slack, the web console and the command line all call these functions; none of th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import Ballot, why_not, why_not_cancel
+from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
+from governance.channels import check_settings, settings_digest
+from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.pausing import end_of_pause, why_paused
+from governance.people import why_no_feedback, why_not_set
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
-from governance.review import contest, review_reason, why_not_review
+from governance.reminders import Reminder, due_reminder
+from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.withdrawal import why_not_withdraw, withdraw
+from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter
+from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.errors import IllegalStateError
-from storage.feedback import Feedback, FeedbackKind, check_correction, feedback_with_ids, get_feedback
+from storage.feedback import (
+    Feedback,
+    FeedbackKind,
+    check_correction,
+    check_vote_reason,
+    feedback_with_ids,
+    get_feedback,
+)
+from storage.installations import Installation
+from storage.interactions import Interaction
+from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -53,6 +70,16 @@ class Governance:
         self.clock = clock
         self._ledger = Ledger(database, policy, audit, clock)
 
+    # Workspaces
+
+    def install_workspace(self, installation: Installation) -> None:
+        """Keep the installation of the app in a workspace, in place of an earlier one."""
+        install(self._ledger, installation)
+
+    def uninstall_workspace(self, workspace_id: str, at: datetime) -> None:
+        """Forget an installation, unless it is newer than the removal at that time, and close what waits there."""
+        uninstall(self._ledger, workspace_id, at)
+
     # Feedback
 
     def record_feedback(
@@ -65,14 +92,20 @@ class Governance:
         answer: str,
         source: str,
         text: str = "",
+        reason: str | None = None,
         interaction_id: str | None = None,
         private: bool = False,
         feedback_id: str | None = None,
     ) -> Feedback:
-        """Keep a vote, or a correction whose new answer is `text`; the policy says whether it needs a review first.
+        """Keep a vote, or a correction whose new answer is `text`.
+
+        The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
+
+        `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
 
         Raises:
-            InvalidFeedbackError: an empty or over-long correction.
+            InvalidFeedbackError: an empty or over-long correction, or a reason that this vote cannot have.
+            NotEntitledError: the policy does not let this person's feedback count.
 
         """
         feedback = Feedback(
@@ -84,16 +117,37 @@ class Governance:
             question=question,
             answer=answer,
             text=check_correction(text) if kind == "correction" else "",
+            reason=check_vote_reason(kind, reason),
             source=source,
             private=private,
             state="received",
             created_at=self.clock(),
         )
-        feedback.review_reason = review_reason(self.policy.feedback, feedback)
         with self._ledger.changes() as session:
+            if refusal := why_no_feedback(self.policy.people, get_person(session, person_id)):
+                raise NotEntitledError(refusal)
+            trusted_here = _settings_where_answered(session, interaction_id).trusted
+            feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
             state = "pending_review" if feedback.review_reason else "accepted"
             self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
+
+    def withdraw_feedback(self, feedback_id: str, person_id: str) -> list[Feedback]:
+        """Take back what this person said: a vote together with their earlier ones on that answer, or one correction.
+
+        Returns:
+            What is taken back by this, the named feedback last; what was taken back before stays as it is.
+
+        Raises:
+            IllegalStateError: it was erased.
+            NotEntitledError: somebody else said it.
+
+        """
+        with self._ledger.changes() as session:
+            feedback = get_feedback(session, feedback_id)
+            if refusal := why_not_withdraw(feedback, person_id):
+                raise NotEntitledError(refusal)
+            return withdraw(self._ledger, session, feedback)
 
     def contest_feedback(self, contested: Iterable[tuple[Sequence[str], Sequence[str]]]) -> int:
         """Send accepted corrections that contradict each other to review; return how many were sent.
@@ -104,10 +158,18 @@ class Governance:
         with self._ledger.changes() as session:
             return sum(contest(self._ledger, session, ids, stands) for ids, stands in contested)
 
+    def may_review(self, feedback_id: str, person_id: str) -> str:
+        """Return why this person may not decide on the correction; empty when they may."""
+        with self.database.read() as session:
+            feedback = get_feedback(session, feedback_id)
+            others = list(feedback_with_ids(session, feedback.contradicts or []))
+        return why_not_review(self.policy, feedback, others, person_id) or why_not_waiting(feedback)
+
     def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
         """Accept or decline a correction that waits for review.
 
         Raises:
+            IllegalStateError: it does not wait for review.
             NotEntitledError: the policy does not name this reviewer, or the correction, or one that it contradicts, is
                 the reviewer's own.
             ReasonRequiredError: declined without a reason.
@@ -120,10 +182,42 @@ class Governance:
             others = list(feedback_with_ids(session, feedback.contradicts or []))
             if refusal := why_not_review(self.policy, feedback, others, reviewer_id):
                 raise NotEntitledError(refusal)
+            if too_late := why_not_waiting(feedback):
+                raise IllegalStateError(too_late)
             feedback.reviewed_by, feedback.reviewed_at = reviewer_id, self.clock()
+            feedback.reviewer_reason = reason or None
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
+
+    # Channels
+
+    def may_set_channel(self, person_id: str) -> str:
+        """Return why this person may not change the settings of a channel that they are in; empty when they may."""
+        with self.database.read() as session:
+            return why_not_set(self.policy, get_person(session, person_id))
+
+    def change_channel(self, workspace_id: str, channel: str, settings: ChannelSettings, person_id: str) -> bool:
+        """Put settings of a channel into force; return whether they differ from those before.
+
+        The audit record has the digests of both; the settings themselves are kept with who set them.
+
+        Raises:
+            InvalidChannelSettingsError: something in them is not possible.
+            NotEntitledError: the policy does not let this person change them.
+
+        """
+        check_settings(settings)
+        with self._ledger.changes() as session:
+            if refusal := why_not_set(self.policy, get_person(session, person_id)):
+                raise NotEntitledError(refusal)
+            before = channel_settings(session, workspace_id, channel)
+            if settings == before:
+                return False
+            set_channel(session, workspace_id, channel, settings, person_id, self.clock())
+            digests = {"before": settings_digest(before), "after": settings_digest(settings)}
+            self._ledger.record(session, "channel.changed", f"{workspace_id}/{channel}", digests, actor=person_id)
+        return True
 
     # Data sets and runs
 
@@ -139,7 +233,12 @@ class Governance:
         return snapshot
 
     def queue_run(self, *, started_by: str, recipe: str, base_digest: str, parent_digest: str | None = None) -> Run:
-        """Note that somebody, or the schedule, asked for a training run."""
+        """Note that somebody, or the schedule, asked for a training run.
+
+        Raises:
+            TrainingPausedError: somebody paused training.
+
+        """
         run = Run(
             id=new_id("run"),
             state="queued",
@@ -150,6 +249,8 @@ class Governance:
             created_at=self.clock(),
         )
         with self._ledger.changes() as session:
+            if paused := why_paused(session, self.clock()):
+                raise TrainingPausedError(paused)
             session.add(run)
             self._ledger.record(session, "run.queued", run.id, digests_of(run), actor=started_by)
         return run
@@ -230,6 +331,50 @@ class Governance:
             run = get_run(session, run_id)
             self._end(session, run, state, error)
         return run
+
+    # Pauses
+
+    def may_start_training(self, person_id: str) -> str:
+        """Return why this person may not start training, or why nobody may at present; empty when they may."""
+        if refusal := why_not_start(self.policy, person_id):
+            return refusal
+        with self.database.read() as session:
+            return why_paused(session, self.clock())
+
+    def pause_training(self, actor: str, hours: float | None = None) -> Pause:
+        """Let no training begin for so many hours (None: until it is resumed); a run under way goes on.
+
+        Raises:
+            NotEntitledError: the policy does not let this person do that.
+            PauseLengthError: a pause of that length is not possible.
+
+        """
+        if refusal := why_not_start(self.policy, actor):
+            raise NotEntitledError(refusal)
+        now = self.clock()
+        ends_at = end_of_pause(now, hours)
+        with self._ledger.changes() as session:
+            pause = put_pause(session, actor, now, ends_at)
+            until = f"until {ends_at.isoformat()}" if ends_at else "until it is resumed"
+            self._ledger.record(session, "training.paused", TRAINING, {}, actor=actor, reason=until)
+        return pause
+
+    def resume_training(self, actor: str) -> None:
+        """End the pause of training.
+
+        Raises:
+            NotEntitledError: the policy does not let this person do that.
+            IllegalStateError: training is not paused.
+
+        """
+        if refusal := why_not_start(self.policy, actor):
+            raise NotEntitledError(refusal)
+        with self._ledger.changes() as session:
+            pause = current_pause(session, self.clock())
+            if pause is None:
+                raise IllegalStateError("training is not paused.")
+            lift_pause(session, pause)
+            self._ledger.record(session, "training.resumed", TRAINING, {}, actor=actor)
 
     # Adapters
 
@@ -368,6 +513,14 @@ class Governance:
             proposals = list_proposals(session, "open")
             return [proposal for proposal in proposals if close_if_stale(self._ledger, session, proposal)]
 
+    def due_reminders(self) -> list[Reminder]:
+        """Return the reminders that are due now; `storage.proposals.note_reminded` notes that one was given."""
+        hours_before, now = self.policy.approval.remind_hours_before, self.clock()
+        with self.database.read() as session:
+            proposals = list_proposals(session, "open")
+        found = ((proposal.id, due_reminder(proposal, hours_before, now)) for proposal in proposals)
+        return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
+
     # Inside
 
     def _end(self, session: Session, run: Run, state: RunEnd, error: str) -> None:
@@ -417,3 +570,9 @@ class Governance:
             promote(self._ledger, session, proposal, person_id)
         promoted = proposal.state == "approved"
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
+
+
+def _settings_where_answered(session: Session, interaction_id: str | None) -> ChannelSettings:
+    """Return the settings of the channel in which an answer was given; the defaults when it was given nowhere."""
+    about = session.get(Interaction, interaction_id) if interaction_id else None
+    return channel_settings(session, about.workspace_id, about.channel) if about else ChannelSettings()

@@ -86,7 +86,7 @@ class Ledger:
 def digests_of(row: Adapter | Run | Feedback | Proposal) -> Digests:
     """Return what identifies the content of a row, or what it is bound to."""
     if isinstance(row, Feedback):
-        said = [row.id, row.kind, row.question, row.answer, row.text]
+        said = [row.id, row.kind, row.question, row.answer, row.text, *([row.reason] if row.reason else [])]
         return {"content": text_digest("\0".join(said))}
     if isinstance(row, Proposal):
         return {

@@ -1,13 +1,14 @@
-"""The policy: gates, evidence, approvals, review, curation: one typed TOML file, known everywhere by its digest."""
+"""The policy: what an organisation decides, one typed TOML file, known everywhere by its digest."""
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from storage.errors import ConfigurationError
 
@@ -23,6 +24,7 @@ Figure = ShareFigure | OtherFigure
 """The figures of an evaluation report that a gate can bound; a typing error in a gate must not leave it out."""
 
 People = Annotated[list[str], Field(min_length=1)]
+Welcome = Literal["answer", "answer_no_feedback", "ignore"]
 
 
 class _Section(BaseModel):
@@ -68,12 +70,28 @@ class Evidence(_Section):
 
 
 class Approval(_Section):
-    """Who decides on a proposal, and how many approvals it needs."""
+    """Who decides on a proposal, how many approvals it needs, and when those who can decide are reminded.
+
+    `remind_hours_before`: hours before the proposal expires; none gives no reminder.
+    """
 
     approvers: People = ["*"]
     quorum: int = Field(default=1, ge=1, le=100)
     max_contributor_share: float = Field(default=0.5, ge=0.0, le=1.0)
     expiry_days: int = Field(default=7, ge=1, le=365)
+    remind_hours_before: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (24.0, 2.0)
+
+    @field_validator("remind_hours_before")
+    @classmethod
+    def _earliest_reminder_first(cls, hours: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(sorted(set(hours), reverse=True))
+
+    @model_validator(mode="after")
+    def _reminders_come_while_it_is_open(self) -> Self:
+        earliest, open_for = max(self.remind_hours_before, default=0.0), 24 * self.expiry_days
+        if earliest > open_for:
+            raise ValueError(f"remind_hours_before has {earliest:g}, but a proposal is open for {open_for} hours only")
+        return self
 
     @model_validator(mode="after")
     def _quorum_can_be_reached(self) -> Self:
@@ -82,17 +100,45 @@ class Approval(_Section):
         return self
 
 
+class TrainingRules(_Section):
+    """Who may start a training run, and pause training or resume it; without names those who approve adapters."""
+
+    starters: People | None = None
+
+
 class FeedbackRules(_Section):
     """Which corrections somebody looks at before they may teach an adapter, and who may do so.
 
     `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named.
     `private_need_review`: those said in a direct message. Corrections that contradict each other always do.
+    `channels_may_trust`: whom a channel's settings name needs no review there because of the first two; otherwise
+    a channel can only ask for more reviews.
     """
 
     corrections_need_review: bool = False
     trusted: list[str] = []
     private_need_review: bool = False
+    channels_may_trust: bool = False
     reviewers: People = ["*"]
+
+
+class ChannelRules(_Section):
+    """Who may change the settings of a channel: of its members that are no guests those that are named."""
+
+    settings_by: People = ["*"]
+
+
+class PeopleRules(_Section):
+    """Who is answered, and whose feedback counts, besides the members of the workspace.
+
+    `guests` were invited to some channels only; `external` belong to another organisation that shares a channel;
+    `bots` are other apps, which get `answers_to_a_bot` answers in a thread at most and never give feedback.
+    """
+
+    guests: Welcome = "answer_no_feedback"
+    external: Welcome = "ignore"
+    bots: Literal["answer", "ignore"] = "ignore"
+    answers_to_a_bot: int = Field(default=3, ge=1, le=20)
 
 
 class CurationRules(_Section):
@@ -113,14 +159,17 @@ class CurationRules(_Section):
 
 
 class Policy(_Section):
-    """Everything that an organisation decides about how adapters go live."""
+    """Everything that an organisation decides: how adapters go live, who teaches them, who is answered."""
 
     name: str = Field(min_length=1)
     gates: dict[Figure, Gate] = Field(min_length=1)
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
+    training: TrainingRules = TrainingRules()
     feedback: FeedbackRules = FeedbackRules()
     curation: CurationRules = CurationRules()
+    channels: ChannelRules = ChannelRules()
+    people: PeopleRules = PeopleRules()
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -136,7 +185,7 @@ class Policy(_Section):
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
 
 
-def names(people: list[str], person_id: str) -> bool:
+def names(people: Sequence[str], person_id: str) -> bool:
     """Tell whether a list of the policy names this person: by `*`, person id, or the Slack user id in it."""
     return "*" in people or person_id in people or person_id.rpartition("/")[2] in people
 
@@ -179,7 +228,10 @@ def _section_at(path: list[str]) -> type[BaseModel]:
     sections: dict[str, type[BaseModel]] = {
         "evidence": Evidence,
         "approval": Approval,
+        "training": TrainingRules,
         "feedback": FeedbackRules,
         "curation": CurationRules,
+        "channels": ChannelRules,
+        "people": PeopleRules,
     }
     return sections.get(path[0], Gate)

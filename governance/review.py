@@ -1,25 +1,87 @@
-"""Which feedback is reviewed before it may teach an adapter, and who may review it."""
+"""Which feedback is reviewed before it may teach an adapter, what a reviewer looks at, and who may review it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger
 from governance.policy import FeedbackRules, Policy, names
-from storage.feedback import Feedback, ReviewReason, feedback_with_ids
+from storage.feedback import Feedback, ReviewReason, feedback_with_ids, get_feedback
+from storage.people import names_of
+
+REASONS: Mapping[str, str] = {
+    "every_correction": "the policy has every correction reviewed",
+    "not_trusted": "its author is not among those whom the policy trusts",
+    "private": "it was said in a direct message",
+    "contradiction": "other corrections of the same question say otherwise",
+}
+"""Each `ReviewReason` in words."""
 
 
-def review_reason(rules: FeedbackRules, feedback: Feedback) -> ReviewReason | None:
-    """Return why the policy wants somebody else to look at new feedback; None when it does not."""
+@dataclass(frozen=True)
+class Case:
+    """What a reviewer looks at: a correction, its author's name, what contradicts it, each with its author's name.
+
+    `reviewer` is the name of whoever decided, empty while nobody has.
+    """
+
+    feedback: Feedback
+    author: str
+    others: list[tuple[Feedback, str]]
+    reviewer: str
+
+    @property
+    def private(self) -> bool:
+        """Whether any of it was said where not everybody could read it."""
+        return self.feedback.private or any(other.private for other, _ in self.others)
+
+    @property
+    def why(self) -> str:
+        """Why it was sent to review, in words; empty when it never was."""
+        return REASONS[self.feedback.review_reason] if self.feedback.review_reason else ""
+
+
+def read_case(session: Session, feedback_id: str) -> Case:
+    """Return all about one correction, or raise NotFoundError."""
+    feedback = get_feedback(session, feedback_id)
+    others = list(feedback_with_ids(session, feedback.contradicts or []))
+    people = [feedback.person_id, feedback.reviewed_by or "", *(other.person_id for other in others)]
+    known = {person: person for person in people} | names_of(session, people)
+    return Case(
+        feedback=feedback,
+        author=known[feedback.person_id],
+        others=[(other, known[other.person_id]) for other in others],
+        reviewer=known[feedback.reviewed_by or ""],
+    )
+
+
+def review_reason(rules: FeedbackRules, feedback: Feedback, trusted_here: Sequence[str] = ()) -> ReviewReason | None:
+    """Return why somebody else has to look at new feedback; None when nobody has to.
+
+    `trusted_here` are those whom the channel trusts, when it names anybody. The stricter of policy and channel decides,
+    unless the policy lets channels trust whom it does not trust itself.
+    """
     if feedback.kind != "correction":
         return None
-    if rules.corrections_need_review:
-        return "every_correction"
-    if rules.trusted and not names(rules.trusted, feedback.person_id):
+    is_trusted_here = names(trusted_here, feedback.person_id)
+    if not (rules.channels_may_trust and is_trusted_here):
+        if rules.corrections_need_review:
+            return "every_correction"
+        if rules.trusted and not names(rules.trusted, feedback.person_id):
+            return "not_trusted"
+    if trusted_here and not is_trusted_here:
         return "not_trusted"
     if rules.private_need_review and feedback.private:
         return "private"
     return None
+
+
+def why_not_waiting(feedback: Feedback) -> str:
+    """Return why a decision on the feedback comes too late, or too early; empty when it waits for one."""
+    if feedback.state in {"pending_review", "quarantined"}:
+        return ""
+    return f"this correction does not wait for a review: it is {feedback.state}."
 
 
 def why_not_review(policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer_id: str) -> str:
@@ -39,6 +101,6 @@ def contest(ledger: Ledger, session: Session, feedback_ids: Sequence[str], stand
     for feedback in accepted:
         others = [each for each in (*feedback_ids, *stands) if each != feedback.id]
         feedback.review_reason, feedback.contradicts = "contradiction", others
-        feedback.reviewed_by = feedback.reviewed_at = None
+        feedback.reviewed_by = feedback.reviewed_at = feedback.reviewer_reason = None
         ledger.move(session, feedback, "pending_review", actor=SYSTEM, reason=f"contradicts {', '.join(others)}")
     return len(accepted)

@@ -30,11 +30,12 @@ RUN_MOVES: Mapping[str, frozenset[str]] = {
 }
 
 FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
-    "received": frozenset({"quarantined", "pending_review", "accepted", "erased"}),
-    "quarantined": frozenset({"accepted", "declined", "erased"}),
-    "pending_review": frozenset({"accepted", "declined", "erased"}),
-    "accepted": frozenset({"pending_review", "erased"}),  # back, when it contradicts another one
-    "declined": frozenset({"erased"}),
+    "received": frozenset({"quarantined", "pending_review", "accepted", "withdrawn", "erased"}),
+    "quarantined": frozenset({"accepted", "declined", "withdrawn", "erased"}),
+    "pending_review": frozenset({"accepted", "declined", "withdrawn", "erased"}),
+    "accepted": frozenset({"pending_review", "withdrawn", "erased"}),  # back, when it contradicts another one
+    "declined": frozenset({"withdrawn", "erased"}),
+    "withdrawn": frozenset({"erased"}),
     "erased": frozenset(),
 }
 

@@ -33,6 +33,11 @@ def build_messages(question: str, system_prompt: str, history: Sequence[Exchange
     return messages
 
 
+def in_language(system_prompt: str, language: str) -> str:
+    """Return the system prompt that also asks for answers in a language (its English name; empty asks for none)."""
+    return f"{system_prompt} Answer in {language}.".strip() if language else system_prompt
+
+
 def prompt_digest(messages: Sequence[ChatMessage]) -> str:
     """Return the SHA-256, in hex, over the messages' canonical JSON (RFC 8785)."""
     return hashlib.sha256(rfc8785.dumps([[message["role"], message["content"]] for message in messages])).hexdigest()

@@ -6,6 +6,7 @@ from learning.adapter_files import read_manifest
 from learning.curation import ROWS_FILE, Snapshot, read_records
 from learning.evaluation.report import read_report
 from learning.recipe import Recipe, StartRecipe
+from learning.taught import trained_on
 from storage.adapters import Adapter
 from storage.artifacts import ArtifactStore
 
@@ -66,8 +67,11 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
 
     """
     known: frozenset[str] = frozenset()
+    outdated = False
     if serving.snapshot_digest:
-        known = frozenset(row.question for row in read_records(store.path(serving.snapshot_digest), ROWS_FILE))
+        folder = store.path(serving.snapshot_digest)
+        known = frozenset(row.question for row in read_records(folder, ROWS_FILE))
+        outdated = not _in_force(snapshot).issuperset(trained_on(folder))
     drift = None
     if serving.report_digest:
         metric = read_report(store.path(serving.report_digest)).metrics.get("general_kl")
@@ -79,4 +83,13 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
         obstacle = "the serving adapter was trained on another base model"
     elif rank != recipe.adapter.rank:
         obstacle = f"the serving adapter has rank {rank}, the recipe wants {recipe.adapter.rank}"
+    elif outdated:
+        obstacle = "the serving adapter learned from feedback that was taken back, or is not accepted any more"
     return Candidate(serving.digest, serving.snapshot_digest, drift, new / max(len(snapshot.rows), 1), obstacle)
+
+
+def _in_force(snapshot: Snapshot) -> set[str]:
+    """Return the ids of all feedback that was accepted when the snapshot was built, whatever became of it there."""
+    used = (snapshot.rows, snapshot.pairs, snapshot.thumbs, snapshot.contradictions)
+    known = {feedback_id for records in used for record in records for feedback_id in record.feedback_ids}
+    return known | {item.feedback_id for item in snapshot.left_out}

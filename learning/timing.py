@@ -18,6 +18,7 @@ from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from learning.fused import fuse, use_short_attention
 from learning.hardware import detect, peak_memory_mb
 from learning.losses import LossWeights
 from learning.packing import TokenRow, collate, packed_step
@@ -84,6 +85,9 @@ def run(folder: Path) -> None:
     torch.manual_seed(0)
     lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
     tuned = get_peft_model(model, lora)
+    if job.side == "ours" and hardware.device == "cpu":
+        fuse(tuned)
+        use_short_attention(tuned.get_base_model())
     watch = _Stopwatch()
     begun = time.monotonic()
     trainer = _trainer(job, tuned, tokenizer, folder)

@@ -35,3 +35,11 @@ class ArtifactError(ApprenticeError):
 
 class InvalidFeedbackError(ApprenticeError):
     """What a person said cannot be kept as feedback, for example an empty or over-long correction."""
+
+
+class InvalidChannelSettingsError(ApprenticeError):
+    """A channel cannot be set like that; `field` names what is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

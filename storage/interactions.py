@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -13,10 +13,12 @@ class Interaction(SQLModel, table=True):
     """One question of one person and the answer that was shown.
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
-    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
+    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered,
+    and only has `finish_reason` `stopped` when somebody stopped the answer, which is then what was said so far.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
-    one matched.
+    one matched, `domain` what the channel's questions are about. `thread_ts`, `question_ts` and `answer_ts` are empty
+    where only the asker saw question and answer: Slack does not give such messages back.
     """
 
     id: str = Field(primary_key=True)
@@ -84,6 +86,63 @@ def thread_history(
     return list(reversed(newest_first))
 
 
+def is_in_thread(session: Session, workspace_id: str, channel: str, thread_ts: str) -> bool:
+    """Whether anything was answered in this thread."""
+    return bool(thread_history(session, workspace_id, channel, thread_ts, limit=1))
+
+
+def count_answers_to(session: Session, asker_id: str, channel: str, thread_ts: str) -> int:
+    """Count the answers that one asker got in a thread."""
+    return session.exec(
+        select(func.count())
+        .select_from(Interaction)
+        .where(
+            Interaction.asker_id == asker_id,
+            Interaction.channel == channel,
+            Interaction.thread_ts == thread_ts,
+        )
+    ).one()
+
+
+def latest_answer(
+    session: Session, workspace_id: str, channel: str, thread_ts: str, *, before: str
+) -> Interaction | None:
+    """Return the last interaction of a thread whose answer came before a message, given by its ts."""
+    query = select(Interaction).where(
+        Interaction.workspace_id == workspace_id,
+        Interaction.channel == channel,
+        Interaction.thread_ts == thread_ts,
+        Interaction.answer_ts < before,  # of equal length, so their order is that of the numbers
+    )
+    return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
+
+
+def public_questions(session: Session, workspace_id: str, after: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return what was asked in this workspace later than `after` where all can read it, and by whom, the newest first.
+
+    At most `limit` of (question, person id).
+    """
+    query = select(Interaction.question, Interaction.asker_id).where(
+        Interaction.workspace_id == workspace_id,
+        col(Interaction.private).is_(False),
+        col(Interaction.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc()).limit(limit)))
+
+
 def list_interactions(session: Session) -> list[Interaction]:
     """Return all interactions, oldest first."""
     return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))
+
+
+def count_asked(session: Session, person_id: str) -> tuple[int, datetime | None, datetime | None]:
+    """Count what a person asked; return also when they asked first and last."""
+    times = func.count(), func.min(Interaction.created_at), func.max(Interaction.created_at)
+    count, first, last = session.exec(select(*times).where(Interaction.asker_id == person_id)).one()
+    return count, first, last
+
+
+def latest_asked(session: Session, person_id: str, limit: int) -> list[Interaction]:
+    """Return the newest questions of a person, newest first."""
+    query = select(Interaction).where(Interaction.asker_id == person_id)
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc(), col(Interaction.id)).limit(limit)))

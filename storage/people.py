@@ -1,7 +1,8 @@
 """Workspaces and the people in them."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, select
@@ -10,6 +11,19 @@ from storage.errors import NotFoundError
 from storage.records import time_field
 
 Known = TypeVar("Known", "Workspace", "Person")
+Standing = Literal["member", "guest", "external", "bot"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a workspace says of a person: the name they go by, their IANA time zone, and what they are there.
+
+    A `guest` was invited to some channels, somebody `external` belongs to another organisation that shares a channel.
+    """
+
+    name: str
+    time_zone: str = "UTC"
+    standing: Standing = "member"
 
 
 class Workspace(SQLModel, table=True):
@@ -21,14 +35,19 @@ class Workspace(SQLModel, table=True):
 
 
 class Person(SQLModel, table=True):
-    """One member of one workspace; `id` is `<team id>/<user id>`."""
+    """One person of one workspace; `id` is `<team id>/<user id>`, and `standing` one of those of `Profile`.
+
+    `no_news_since` is when they said that they do not want to be told of what went live (None: they are told).
+    """
 
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id", index=True)
     slack_user_id: str
     name: str
     time_zone: str = "UTC"
+    standing: str = Field(default="member", sa_column_kwargs={"server_default": "member"})
     created_at: datetime = time_field()
+    no_news_since: datetime | None = time_field(optional=True)
 
 
 def person_id(workspace_id: str, slack_user_id: str) -> str:
@@ -59,6 +78,21 @@ def ensure_person(session: Session, workspace_id: str, slack_user_id: str, name:
     return person
 
 
+def keep_profile(session: Session, workspace_id: str, slack_user_id: str, profile: Profile, now: datetime) -> Person:
+    """Store what a workspace says of a person, in place of what it said before; the workspace is stored already."""
+    person = ensure_person(session, workspace_id, slack_user_id, profile.name, now)
+    person.time_zone, person.standing = profile.time_zone, profile.standing
+    session.add(person)
+    session.flush()
+    return person
+
+
+def time_zone_of(session: Session, key: str) -> str:
+    """Return the time zone of a person; UTC for somebody who is not known yet."""
+    person = session.get(Person, key)
+    return person.time_zone if person else "UTC"
+
+
 def _insert(session: Session, row: Known) -> Known:
     """Add a row; when somebody else does so at the same moment, return theirs."""
     try:
@@ -83,6 +117,13 @@ def get_person(session: Session, key: str) -> Person:
     if found is None:
         raise NotFoundError(f"there is no person {key}.")
     return found
+
+
+def choose_news(session: Session, key: str, now: datetime, *, wanted: bool) -> None:
+    """Keep whether a person wants to be told when their corrections go live."""
+    person = get_person(session, key)
+    person.no_news_since = None if wanted else person.no_news_since or now
+    session.add(person)
 
 
 def find_person(session: Session, reference: str) -> Person:

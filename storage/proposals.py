@@ -18,7 +18,7 @@ class Proposal(SQLModel, table=True):
 
     `shares` maps a person's id to the share (0 to 1) of the training corrections that the person wrote.
     `channel` and `message_ts` say where Slack shows it, once it does; `shown_state` and `shown_decisions` (a count)
-    what that message says.
+    what that message says. `reminded_hours` is the last reminder that was given, as hours before the expiry.
     """
 
     id: str = Field(primary_key=True)
@@ -33,6 +33,7 @@ class Proposal(SQLModel, table=True):
     message_ts: str = ""
     shown_state: str | None = None
     shown_decisions: int | None = None
+    reminded_hours: float | None = None
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
     closed_at: datetime | None = time_field(optional=True)
@@ -72,6 +73,12 @@ def list_proposals(session: Session, *states: ProposalState) -> list[Proposal]:
     return list(session.exec(query.where(col(Proposal.state).in_(states)) if states else query))
 
 
+def approved_since(session: Session, since: datetime) -> list[Proposal]:
+    """Return the proposals that were approved later than `since`, in the order in which they were."""
+    query = select(Proposal).where(Proposal.state == "approved", col(Proposal.closed_at) > since)
+    return list(session.exec(query.order_by(col(Proposal.closed_at), col(Proposal.id))))
+
+
 def undrawn_proposals(session: Session) -> list[Proposal]:
     """Return open proposals that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(Decision.proposal_id == Proposal.id).scalar_subquery()
@@ -93,6 +100,13 @@ def note_shown(
     proposal = get_proposal(session, proposal_id)
     proposal.channel, proposal.message_ts = channel, ts
     proposal.shown_state, proposal.shown_decisions = state, decisions
+    session.add(proposal)
+
+
+def note_reminded(session: Session, proposal_id: str, hours: float) -> None:
+    """Note that approvers were reminded of a proposal, so many hours before its expiry."""
+    proposal = get_proposal(session, proposal_id)
+    proposal.reminded_hours = hours
     session.add(proposal)
 
 

@@ -13,7 +13,10 @@ from storage.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "APPRENTICE_"
 NESTING = "__"
-SECRET = {"slack.bot_token", "slack.app_token", "database.url"}
+SECRET = {
+    *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret", "token_key")),
+    "database.url",
+}
 """Keys whose values no message repeats."""
 
 
@@ -22,13 +25,43 @@ class _Section(BaseModel):
 
 
 class SlackSettings(_Section):
-    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode."""
+    """How Slack is reached, and how much may be asked: the local workspace, or Slack over Socket Mode or HTTP requests.
 
-    mode: Literal["local", "socket"] = "local"
+    With a `client_id`, in HTTP mode, workspaces install the app: any, or those in `allowed_teams` (ids, separated by
+    commas). `home_team` is the one of the approvers. A limit of 0 is none.
+    """
+
+    mode: Literal["local", "socket", "http"] = "local"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
+    signing_secret: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    token_key: SecretStr = SecretStr("")
+    home_team: str = ""
+    allowed_teams: str = ""
+    sockets: int = Field(default=2, ge=1, le=10)
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
+    reviewers_channel: str = ""
+    questions_per_person_per_minute: int = Field(default=20, ge=0)
+    questions_per_channel_per_minute: int = Field(default=60, ge=0)
+    waiting_questions_per_person: int = Field(default=5, ge=0)
+
+    @property
+    def limits_questions(self) -> bool:
+        """Whether there is any limit on how much may be asked."""
+        limits = (
+            self.questions_per_person_per_minute,
+            self.questions_per_channel_per_minute,
+            self.waiting_questions_per_person,
+        )
+        return any(limits)
+
+    @property
+    def reviews_in(self) -> str:
+        """The channel where corrections are reviewed: the approvers', unless it has one of its own."""
+        return self.reviewers_channel or self.approvers_channel
 
 
 class DatabaseSettings(_Section):
@@ -77,10 +110,16 @@ class TrainingSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The address of the web server, which also serves the local workspace."""
+    """The address of the web server, which also serves the local workspace; `public_url` is how people reach it."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s<>|]+)?$")
+
+    @property
+    def address(self) -> str:
+        """What links begin with, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
 
 class GovernanceSettings(_Section):
@@ -123,10 +162,13 @@ class Settings(BaseSettings):
     def apart(self, data_folder: Path) -> Self:
         """Return settings of an installation of its own, with this model, engine and recipe, and nothing else.
 
-        Its database is in `data_folder`, its Slack the local workspace, its policy the packaged one; whatever file and
-        variables say, for a demo or a measurement must not touch what people use.
+        Its database is in `data_folder`, its Slack the local workspace, without limits on what is asked, its policy the
+        packaged one; whatever file and variables say, for a demo or a measurement must not touch what people use.
         """
-        own = {"slack": SlackSettings(), "database": DatabaseSettings(), "examples": ExamplesSettings()}
+        unlimited = SlackSettings(
+            questions_per_person_per_minute=0, questions_per_channel_per_minute=0, waiting_questions_per_person=0
+        )
+        own = {"slack": unlimited, "database": DatabaseSettings(), "examples": ExamplesSettings()}
         more = {"web": WebSettings(port=0), "governance": GovernanceSettings()}
         training = self.training.model_copy(update={"schedule": "", "min_new_corrections": 1})
         return self.model_copy(update={"data_folder": data_folder, "training": training, **own, **more})

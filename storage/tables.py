@@ -4,13 +4,17 @@ from sqlmodel import SQLModel
 
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
+from storage.channels import ChannelChange
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
+from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.leases import Lease
+from storage.pauses import Pause
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
+from storage.reviews import ReviewMessage
 from storage.runs import Run
 
 metadata = SQLModel.metadata
@@ -18,14 +22,18 @@ metadata = SQLModel.metadata
 __all__ = [
     "Adapter",
     "AuditRecord",
+    "ChannelChange",
     "DatasetSnapshot",
     "Decision",
     "Feedback",
     "InboxEvent",
+    "Installation",
     "Interaction",
     "Lease",
+    "Pause",
     "Person",
     "Proposal",
+    "ReviewMessage",
     "Run",
     "Workspace",
     "metadata",

@@ -157,6 +157,34 @@ def curation(
 
 
 @bench_commands.command()
+def serving(
+    at_once: Annotated[
+        list[int] | None, typer.Option(min=1, max=16, help="So many questions at once; may be given more than once.")
+    ] = None,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time answers to several questions at once: ours, and transformers one by one, in a batch, and continuously.
+
+    With one adapter for all, and with four that take turns; each answer is compared with that of plain `generate`.
+
+    Example: `apprentice bench serving --at-once 8 --json result.json`
+    """
+    from bot.bench.serving import AT_ONCE, measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+    from learning.base_model import prepare  # noqa: PLC0415
+
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        base = prepare(settings.model.base, settings.cache_folder)
+        threads, prompt = settings.inference.threads, settings.model.system_prompt
+        result = measure(base, prompt, threads, folder, bars.show, sorted(set(at_once or AT_ONCE)))
+    _write(json_file, result)
+    _show_serving(result)
+
+
+@bench_commands.command()
 def slack(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each rate lasts.")] = 4.0,
     rate: Annotated[
@@ -235,6 +263,23 @@ def _show_training(result: dict[str, Any]) -> None:
                     str(figures["peak_mb"]), f"{faster:.1f} x as fast" if faster else "",
                 )  # fmt: skip
         console.print(table)
+
+
+def _show_serving(result: dict[str, Any]) -> None:
+    table = Table(
+        "engine", "at once", "adapters", "tokens a s", "first token, p95", "as generate", "MB", box=None,
+        header_style="bold", pad_edge=False,
+    )  # fmt: skip
+    for row in result["results"]:
+        table.add_row(
+            row["engine"], str(row["concurrency"]), str(row["adapters"]), f"{row['tokens_per_s']:.1f}",
+            f"{row['ttft_p95_s']:.2f} s", f"{row['same_text']:.0%}", str(row["peak_mb"]),
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    for at_once, most in result["limit_tokens_per_s"].items():
+        reached = f"{result['share_of_limit'][at_once]:.0%} of the {most:.0f} tokens a second that the machine allows"
+        console.print(f"{at_once} at once: {reached}.", highlight=False)
 
 
 def _show_curation(result: dict[str, Any]) -> None:

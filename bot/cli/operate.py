@@ -1,4 +1,4 @@
-"""Commands that run the whole: up, demo, doctor."""
+"""Commands that run the whole, and prepare for it: up, demo, doctor, manifest."""
 
 import asyncio
 import dataclasses
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bot.cli.output import ConfigOption, JsonOption, print_json
 from bot.doctor import examine
+from bot.slack.manifest import manifest_for_http, manifest_text
 from storage.settings import load_settings
 
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed[/]"}
@@ -19,7 +20,7 @@ MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[bold
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (up, demo, doctor):
+    for command in (up, demo, doctor, manifest):
         app.command()(command)
 
 
@@ -74,3 +75,16 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             table.add_row(check.name, MARKS[check.state], escape(check.detail) + remedy)
         Console().print(table)
     raise typer.Exit(any(check.state == "failed" for check in checks))
+
+
+def manifest(
+    http: Annotated[
+        str,
+        typer.Option(help="For HTTP mode: the https:// address at which Slack reaches this bot.", metavar="ADDRESS"),
+    ] = "",
+) -> None:
+    """Print the manifest of the Slack app, to be pasted at api.slack.com/apps: for Socket Mode, or for HTTP mode.
+
+    Example: `apprentice manifest --http https://apprentice.example.org`
+    """
+    print(manifest_for_http(http) if http else manifest_text(), end="")

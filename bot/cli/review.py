@@ -1,6 +1,5 @@
 """The review queue: review list, show, accept and decline."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
@@ -8,7 +7,8 @@ from rich.console import Console
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
-from storage.feedback import Feedback, feedback_with_ids, get_feedback, list_feedback
+from governance.review import Case, read_case
+from storage.feedback import list_feedback
 from storage.people import find_person, names_of
 from storage.settings import load_settings
 
@@ -20,44 +20,11 @@ ReviewerOption = Annotated[
 ]
 FeedbackArgument = Annotated[str, typer.Argument(help="The feedback's id, as `review list` has it.", metavar="ID")]
 ListedState = Literal["waiting", "accepted", "declined"]
-REASONS = {
-    "every_correction": "the policy has every correction reviewed",
-    "not_trusted": "its author is not among those whom the policy trusts",
-    "private": "it was said in a direct message",
-    "contradiction": "other corrections of the same question say otherwise",
-}
 
 
 def register(app: typer.Typer) -> None:
     """Add this group to `app`."""
     app.add_typer(commands, name="review")
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Feedback with its author's name and what contradicts it."""
-
-    feedback: Feedback
-    author: str
-    others: list[tuple[Feedback, str]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give it for a script."""
-        return {
-            "id": self.feedback.id,
-            "state": self.feedback.state,
-            "question": self.feedback.question,
-            "answer": self.feedback.answer,
-            "correction": self.feedback.text,
-            "author": self.author,
-            "private": self.feedback.private,
-            "created": self.feedback.created_at,
-            "review_reason": self.feedback.review_reason,
-            "contradicts": [
-                {"id": other.id, "state": other.state, "correction": other.text, "author": name}
-                for other, name in self.others
-            ],
-        }
 
 
 @commands.command("list")
@@ -98,20 +65,23 @@ def show(feedback_id: FeedbackArgument, config: ConfigOption = None, as_json: Js
 
     Example: `apprentice review show fb_3f9a0c12d4e5b6a7`
     """
-    waiting = _waiting(open_parts(load_settings(config)), feedback_id)
+    with open_parts(load_settings(config)).database.read() as session:
+        case = read_case(session, feedback_id)
     if as_json:
-        print_json(waiting.as_dict())
+        print_json(_as_dict(case))
         return
-    feedback = waiting.feedback
+    feedback = case.feedback
     lines = [
-        f"{feedback.id} by {waiting.author}, {feedback.created_at:%Y-%m-%d %H:%M} UTC: {feedback.state}",
+        f"{feedback.id} by {case.author}, {feedback.created_at:%Y-%m-%d %H:%M} UTC: {feedback.state}",
         f"  asked:     {feedback.question}",
         f"  answered:  {feedback.answer or '(not known)'}",
         f"  corrected: {feedback.text}",
     ]
-    if feedback.review_reason:
-        lines.append(f"  reviewed because {REASONS[feedback.review_reason]}")
-    lines += [f"  {name} says ({other.id}, {other.state}): {other.text}" for other, name in waiting.others]
+    if case.why:
+        lines.append(f"  reviewed because {case.why}")
+    if case.reviewer:
+        lines.append(f"  {feedback.state} by {case.reviewer}: {feedback.reviewer_reason or '(no reason given)'}")
+    lines += [f"  {name} says ({other.id}, {other.state}): {other.text}" for other, name in case.others]
     Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
@@ -119,7 +89,7 @@ def show(feedback_id: FeedbackArgument, config: ConfigOption = None, as_json: Js
 def accept(
     feedback_id: FeedbackArgument,
     person: ReviewerOption,
-    reason: Annotated[str, typer.Option(help="Why; its digest goes to the audit log.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with it, its digest in the audit log.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,7 +104,7 @@ def accept(
 def decline(
     feedback_id: FeedbackArgument,
     person: ReviewerOption,
-    reason: Annotated[str, typer.Option(help="Why; its digest goes to the audit log.")],
+    reason: Annotated[str, typer.Option(help="Why: its author is told; the digest is in the audit log.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -145,12 +115,25 @@ def decline(
     _decide(open_parts(load_settings(config)), feedback_id, person, reason, accept=False, as_json=as_json)
 
 
-def _waiting(parts: Parts, feedback_id: str) -> Waiting:
-    with parts.database.read() as session:
-        feedback = get_feedback(session, feedback_id)
-        others = list(feedback_with_ids(session, feedback.contradicts or []))
-        names = names_of(session, [row.person_id for row in (feedback, *others)])
-    return Waiting(feedback, names[feedback.person_id], [(other, names[other.person_id]) for other in others])
+def _as_dict(case: Case) -> dict[str, Any]:
+    feedback = case.feedback
+    return {
+        "id": feedback.id,
+        "state": feedback.state,
+        "question": feedback.question,
+        "answer": feedback.answer,
+        "correction": feedback.text,
+        "author": case.author,
+        "private": feedback.private,
+        "created": feedback.created_at,
+        "review_reason": feedback.review_reason,
+        "reviewer": case.reviewer or None,
+        "reviewer_reason": feedback.reviewer_reason,
+        "contradicts": [
+            {"id": other.id, "state": other.state, "correction": other.text, "author": name}
+            for other, name in case.others
+        ],
+    }
 
 
 def _decide(parts: Parts, feedback_id: str, person: str, reason: str, *, accept: bool, as_json: bool) -> None:

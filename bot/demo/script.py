@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bot.demo.company import Fact
 from bot.local import APPROVALS_CHANNEL, APPROVER, ASKER, EXPERT, QUESTIONS_CHANNEL
 from bot.service import Service
-from bot.slack.names import APPROVE_ACTION, CORRECT_ACTION, CORRECTION_BLOCK, INPUT_ACTION
+from bot.slack.names import APPROVE_ACTION, CORRECT_ACTION, CORRECTION_BLOCK, CORRECTION_VIEW, INPUT_ACTION
 from bot.workspace.model import Message
 from bot.workspace.people import People
 from bot.workspace.state import Workspace
@@ -79,7 +79,7 @@ async def play(service: Service, facts: Sequence[Fact], on_step: OnStep) -> Outc
     clock.lap("before")
     await correct_all(service, facts, [message for _, message in asked], on_step)
     clock.lap("corrections")
-    result = await service.train("demo")
+    result = await service.training.train("demo")
     outcome.gates = [asdict(gate) for gate in result.gates]
     clock.lap("training_and_evaluation")
     if result.proposal is None:
@@ -178,8 +178,11 @@ def _with_button(workspace: Workspace, action_id: str) -> Message | None:
 
 
 async def _open_view(workspace: Workspace, user: str) -> str:
-    view = await _wait(lambda: next(iter(workspace.open_views(user)), None), "the correction form did not open")
-    return str(view["id"])
+    def form() -> str | None:
+        views = (view for view in workspace.open_views(user) if view["callback_id"] == CORRECTION_VIEW)
+        return next((str(view["id"]) for view in views), None)
+
+    return await _wait(form, "the correction form did not open")
 
 
 async def _wait(look: Callable[[], Found | None], problem: str) -> Found:

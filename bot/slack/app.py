@@ -12,13 +12,19 @@ from typing import Any
 
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
-from bot.slack import blocks, jobs, names
+from bot.slack import blocks, changed_answers, jobs, names, requests, review_forms
+from bot.slack.channel_settings import open_settings
+from bot.slack.clients import Clients
+from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.intake import store_job
+from bot.slack.modals import View, open_modal
+from bot.slack.ours import placed
 from bot.slack.parts import SlackParts
+from governance.channels import check_settings
 from governance.reasons import check_reason
-from storage.errors import ApprenticeError, InvalidFeedbackError, NotFoundError
+from storage.errors import ApprenticeError, InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
 from storage.feedback import check_correction
 from storage.interactions import Interaction, find_by_answer, get_interaction
 from storage.people import person_id
@@ -28,13 +34,17 @@ __all__ = ["SlackParts", "create_app"]
 Body = dict[str, Any]
 
 
-def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
-    """Make the app with all its listeners; nothing is connected yet."""
-    listeners = _Listeners(parts, client)
+def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | None = None) -> AsyncApp:
+    """Make the app with all its listeners; nothing is connected yet.
+
+    `authorize` tells Bolt as whom it acts in a workspace; without it, as the one whose token the client has.
+    """
+    listeners = _Listeners(parts, clients)
     app = AsyncApp(
-        client=client,
+        client=clients.home,
+        authorize=authorize,
         name="apprentice",
-        signing_secret="",
+        request_verification_enabled=False,  # bot.slack.http does it, before it reads a whole body
         logger=logging.getLogger("bot.slack.bolt"),
         before_authorize=listeners.store_event,
     )
@@ -46,27 +56,38 @@ def create_app(parts: SlackParts, client: AsyncWebClient) -> AsyncApp:
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
+    app.action(names.SETTINGS_ACTION)(listeners.open_settings)
+    app.view(names.SETTINGS_VIEW)(listeners.on_settings)
+    changed_answers.register(app, parts, clients)
+    review_forms.register(app, parts, clients)
+    FeedbackListeners(parts, clients).register(app)
+    app.command(names.COMMAND)(listeners.on_command)
+    app.action(names.SEND_DATA_ACTION)(listeners.on_data_request)
+    app.action(names.NEWS_ACTION)(listeners.on_news_choice)
     return app
 
 
 class _Listeners:
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, clients: Clients) -> None:
         self._parts = parts
-        self._client = client
+        self._clients = clients
 
     async def store_event(self, body: Body, next_: Callable[[], Awaitable[None]]) -> BoltResponse | None:
-        """Store what follows from an event, and acknowledge it by returning a response.
+        """Store what follows from an event, and acknowledge it by returning a response; nothing else is kept of events.
 
         A middleware, because Bolt acknowledges an event before it runs the event's listener
         (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task; a middleware
         is awaited first. Before authorization, because that answers 200, which acknowledges, when `auth.test` fails
         (`AsyncSingleTeamAuthorization.async_process`). If the database refuses, its exception becomes a 500, which
-        Socket Mode does not acknowledge, so Slack delivers again.
+        acknowledges in neither mode, so Slack delivers again.
         """
         if body.get("type") != "event_callback":
             await next_()
             return None
-        job = jobs.job_of_event(body)
+        hearing = await self._parts.ears.hearing(self._parts.database, self._parts.governance.policy)
+        job = jobs.job_of_event(body, hearing)
+        if job is not None:
+            job = await asyncio.to_thread(placed, self._parts.database, job)
         if job is not None:
             await store_job(self._parts, job)
         return BoltResponse(status=200)
@@ -77,13 +98,12 @@ class _Listeners:
 
     async def open_correction(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        interaction = await asyncio.to_thread(self._find, body["actions"][0]["value"])
-        await self._open_correction(body["trigger_id"], interaction)
+        interaction_id = body["actions"][0]["value"]
+        await open_modal(self._clients, body, lambda: _correction_view(self._find(interaction_id)))
 
     async def open_correction_of_message(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        interaction = await asyncio.to_thread(self._find_by_message, body)
-        await self._open_correction(body["trigger_id"], interaction)
+        await open_modal(self._clients, body, lambda: _correction_view(self._find_by_message(body)))
 
     async def on_correction(self, ack: AsyncAck, body: Body) -> None:
         job = jobs.correction_of(body)
@@ -101,14 +121,7 @@ class _Listeners:
 
     async def open_rejection(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        proposal_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
-        objection = await asyncio.to_thread(self._parts.governance.may_decide, proposal_id, person)
-        view = (
-            blocks.notice_modal("You cannot decide this", blocks.escape(objection))
-            if objection
-            else blocks.rejection_modal(proposal_id, body["channel"]["id"], body["message"]["ts"])
-        )
-        await self._client.views_open(trigger_id=body["trigger_id"], view=view)
+        await open_modal(self._clients, body, lambda: self._rejection_view(body))
 
     async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
         job = jobs.rejection_of(body)
@@ -124,13 +137,39 @@ class _Listeners:
         await store_job(self._parts, jobs.cancellation_of(body))
         await ack()
 
-    async def _open_correction(self, trigger_id: str, interaction: Interaction | None) -> None:
-        view = (
-            blocks.correction_modal(interaction)
-            if interaction
-            else blocks.notice_modal("Not an answer of mine", "I can only take corrections of answers that I gave.")
-        )
-        await self._client.views_open(trigger_id=trigger_id, view=view)
+    async def on_command(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.command_of(body))
+        await ack()
+
+    async def on_data_request(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.data_request_of(body))
+        await ack()
+
+    async def on_news_choice(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.news_choice_of(body))
+        await ack()
+
+    async def open_settings(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        team, channel, user = body["team"]["id"], body["channel"]["id"], body["user"]["id"]
+        client = await self._clients.of(team)
+        await open_settings(self._parts, client, body["trigger_id"], team=team, channel=channel, user=user)
+
+    async def on_settings(self, ack: AsyncAck, body: Body) -> None:
+        job = jobs.settings_of(body)
+        try:
+            check_settings(job.settings)
+        except InvalidChannelSettingsError as error:
+            await ack(response_action="errors", errors={error.field: str(error)})
+            return
+        await store_job(self._parts, job)
+        await ack()
+
+    def _rejection_view(self, body: Body) -> View:
+        proposal_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
+        if objection := self._parts.governance.may_decide(proposal_id, person):
+            return blocks.notice_modal("You cannot decide this", blocks.escape(objection))
+        return blocks.rejection_modal(proposal_id, body["channel"]["id"], body["message"]["ts"])
 
     def _find(self, interaction_id: str) -> Interaction | None:
         try:
@@ -142,3 +181,9 @@ class _Listeners:
     def _find_by_message(self, body: Mapping[str, Any]) -> Interaction | None:
         with self._parts.database.read() as session:
             return find_by_answer(session, body["team"]["id"], body["channel"]["id"], body["message"]["ts"])
+
+
+def _correction_view(interaction: Interaction | None) -> View:
+    if interaction is None:
+        return blocks.notice_modal("Not an answer of mine", "I can only take corrections of answers that I gave.")
+    return blocks.correction_modal(interaction)

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.slack import names
 from governance.gates import GateResult, worst_first
@@ -16,6 +18,10 @@ SECTION_LIMIT = 3_000
 """Characters of a section's text, and of a text input's content (Slack's limits)."""
 HEADER_LIMIT = 150
 MESSAGE_BLOCKS = 50
+MESSAGE_CHARACTERS = 12_500
+"""Of all blocks of a message as JSON; beyond about 13,200 Slack answers `msg_blocks_too_long` (bolt-js issue 2509)."""
+TEXT_LIMIT = 8_000
+"""Characters of one text in a modal; a few such texts fit into the 250,000 of a view in any script."""
 SHOWN_CHANGES = 15
 VERDICTS = {"gained": ":white_check_mark: right now:", "lost": ":x: wrong now:"}
 KINDS = {
@@ -77,6 +83,45 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def moment(when: datetime, zone: str = "UTC") -> str:
+    """Give a point in time in mrkdwn, which each reader sees in their own time zone.
+
+    `zone` is the IANA time zone of the text that stands where Slack shows no dates, as in a notification.
+    """
+    fallback = f"{when.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
+
+
+def pieces(text: str, limit: int = SECTION_LIMIT) -> list[str]:
+    """Escape a text that may be longer than one section, and cut it into as many pieces as it takes."""
+    found = [""]
+    for character in map(escape, text):
+        if len(found[-1]) + len(character) > limit:
+            found.append("")
+        found[-1] += character
+    return found
+
+
+def in_full(title: str, text: str) -> Blocks:
+    """Show a whole text below its title, in as many sections as it takes."""
+    first, *more = pieces(clip(text, TEXT_LIMIT), SECTION_LIMIT - len(title) - 1)
+    return [section(f"{title}\n{first or '(nothing)'}"), *map(section, more)]
+
+
+def quote(text: str, limit: int) -> str:
+    """Escape a text and set it off as a quotation of about `limit` characters at most."""
+    return "\n".join(f"> {line}" for line in pieces(clip(text, limit), limit)[0].splitlines()) or "> (nothing)"
+
+
+def filled(head: Blocks, more: Sequence[dict[str, Any]], tail: Blocks) -> tuple[Blocks, int]:
+    """Put as many of the blocks `more` between head and tail as a message takes; return all, and how many those are."""
+    for count in range(min(len(more), MESSAGE_BLOCKS - len(head) - len(tail)), -1, -1):
+        content = [*head, *more[:count], *tail]
+        if len(json.dumps(content, ensure_ascii=False)) <= MESSAGE_CHARACTERS:
+            return content, count
+    return [*head, *tail], 0
+
+
 def answer_actions(interaction_id: str, source: str = "") -> Blocks:
     """Give what ends an answer: whose it is (`source`, when not empty), the feedback buttons and "Correct this"."""
     return [
@@ -101,12 +146,16 @@ def answer_actions(interaction_id: str, source: str = "") -> Blocks:
     ]
 
 
-def correction_modal(interaction: Interaction) -> dict[str, Any]:
-    """Give the modal in which a person edits an answer."""
+def correction_modal(interaction: Interaction, *, text: str = "", response_url: str = "") -> dict[str, Any]:
+    """Give the modal in which a person edits an answer, or a `text` that is to replace it.
+
+    `response_url` is that of the message from which it was opened, if what was recorded is to stand in its place.
+    """
     about = {
         "interaction_id": interaction.id,
         "channel": interaction.channel,
         "thread_ts": interaction.thread_ts,
+        "response_url": response_url,
     }
     return {
         "type": "modal",
@@ -116,12 +165,12 @@ def correction_modal(interaction: Interaction) -> dict[str, Any]:
         "submit": plain("Send"),
         "close": plain("Cancel"),
         "blocks": [
-            section(f"*The question was*\n{_quote(interaction.question, SECTION_LIMIT - 100)}"),
+            section(f"*The question was*\n{quote(interaction.question, SECTION_LIMIT // 2)}"),
             text_input(
                 names.CORRECTION_BLOCK,
                 "The answer should have been",
                 hint="Write the whole answer, as you would want the next person to read it.",
-                initial=interaction.answer,
+                initial=text or interaction.answer,
             ),
         ],
     }
@@ -129,27 +178,36 @@ def correction_modal(interaction: Interaction) -> dict[str, Any]:
 
 def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str, Any]:
     """Give the modal that asks why an adapter is rejected."""
+    return reason_modal(
+        names.REJECTION_VIEW,
+        "Reject this adapter",
+        "Reject",
+        "The reason is kept with the decision, its digest in the audit log, and shown in the channel.",
+        {"proposal_id": proposal_id, "channel": channel, "message_ts": message_ts},
+    )
+
+
+def reason_modal(callback_id: str, title: str, submit: str, hint: str, about: dict[str, str]) -> dict[str, Any]:
+    """Give a modal that asks why; `about` comes back with the reason."""
     return {
         "type": "modal",
-        "callback_id": names.REJECTION_VIEW,
-        "private_metadata": json.dumps({"proposal_id": proposal_id, "channel": channel, "message_ts": message_ts}),
-        "title": plain("Reject this adapter"),
-        "submit": plain("Reject"),
+        "callback_id": callback_id,
+        "private_metadata": json.dumps(about),
+        "title": plain(title),
+        "submit": plain(submit),
         "close": plain("Cancel"),
-        "blocks": [
-            text_input(
-                names.REASON_BLOCK,
-                "Why?",
-                hint="The reason is kept with the decision, its digest in the audit log, and shown in the channel.",
-                limit=MAX_REASON_LENGTH,
-            )
-        ],
+        "blocks": [text_input(names.REASON_BLOCK, "Why?", hint=hint, limit=MAX_REASON_LENGTH)],
     }
 
 
 def notice_modal(title: str, text: str) -> dict[str, Any]:
     """Give a modal that only says something."""
     return {"type": "modal", "title": plain(clip(title, 24)), "close": plain("Close"), "blocks": [section(text)]}
+
+
+def loading_modal() -> dict[str, Any]:
+    """Give the modal that stands until its content is known."""
+    return notice_modal("One moment", "Looking that up…") | {"callback_id": names.LOADING_VIEW}
 
 
 def proposal_message(
@@ -160,23 +218,39 @@ def proposal_message(
     status: str,
     decidable: bool,
     proposal_id: str,
+    details: Sequence[str] = (),
 ) -> Blocks:
-    """Give the message that asks for approval, or that tells what was decided once `decidable` is false."""
-    blocks = [
+    """Give the message that asks for approval, or that tells what was decided once `decidable` is false.
+
+    `details` are lines of small print, as mrkdwn.
+    """
+    head = [
         header("A new adapter asks for approval" if decidable else "A proposed adapter"),
         section(f"Adapter `{adapter[:12]}`. {status}"),
+        *(context(line) for line in details),
         section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in worst_first(gates)) if gates else "*Gates*\nnone"),
     ]
-    if changes:
-        lost_first = sorted(changes, key=lambda change: change.verdict != "lost")
-        lost = sum(change.verdict == "lost" for change in changes)
-        blocks.append(section(f"*Answers that change sides*: {len(changes) - lost} become right, {lost} become wrong"))
-        blocks += [section(_change(change)) for change in lost_first[:SHOWN_CHANGES]]
-    if len(changes) > SHOWN_CHANGES:
-        blocks.append(context(f"and {len(changes) - SHOWN_CHANGES} more; the report on the status page has them all."))
-    if decidable:
-        blocks.append(_decision_buttons(proposal_id))
-    return blocks[:MESSAGE_BLOCKS]
+    tail = [_decision_buttons(proposal_id)] if decidable else []
+    if not changes:
+        return [*head, *tail]
+    show_all = button(names.CHANGES_ACTION, "Show all answers that change", proposal_id)
+    head.append(section(count_changes(changes)) | {"accessory": show_all})
+    shown, count = filled(head, [section(_change(change)) for change in lost_first(changes)[:SHOWN_CHANGES]], tail)
+    if count < len(changes):
+        more = context(f"and {len(changes) - count} more: press *Show all answers that change*.")
+        shown.insert(len(head) + count, more)
+    return shown
+
+
+def lost_first(changes: Sequence[Change]) -> list[Change]:
+    """Put the answers that become wrong before those that become right."""
+    return sorted(changes, key=lambda change: change.verdict != "lost")
+
+
+def count_changes(changes: Sequence[Change]) -> str:
+    """Say how many answers become right, and how many wrong."""
+    lost = sum(change.verdict == "lost" for change in changes)
+    return f"*Answers that change sides*: {len(changes) - lost} become right, {lost} become wrong"
 
 
 def cancel_button(run_id: str) -> dict[str, Any]:
@@ -192,25 +266,6 @@ def cancel_button(run_id: str) -> dict[str, Any]:
     return {"type": "actions", "elements": elements}
 
 
-def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
-    """Give the app's home tab."""
-    return {
-        "type": "home",
-        "blocks": [
-            header("Apprentice"),
-            section(
-                "I answer questions about your organisation, and learn from your corrections.\n"
-                "• Ask me here in *Messages*, or mention me in a channel.\n"
-                "• Under each answer, say whether it is good, or press *Correct this* and write the right one.\n"
-                "• What I learn goes live only after it was tested and a person approved it."
-            ),
-            {"type": "divider"},
-            section(f"*Answering now*\n{escape(serving)}"),
-            context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
-        ],
-    }
-
-
 def _gate_line(gate: GateResult) -> str:
     return f"{MARKS.get(gate.verdict, '')} *{escape(gate.name)}*: {gate.verdict}. {escape(clip(gate.explanation, 250))}"
 
@@ -218,8 +273,8 @@ def _gate_line(gate: GateResult) -> str:
 def _change(change: Change) -> str:
     return (
         f"{VERDICTS[change.verdict]} *{escape(clip(change.question, 300))}* ({KINDS[change.kind]})\n"
-        f"before: {escape(clip(change.before, 800)) or '(nothing)'}\n"
-        f"after: {escape(clip(change.after, 800)) or '(nothing)'}"
+        f"before: {escape(clip(change.before, 400)) or '(nothing)'}\n"
+        f"after: {escape(clip(change.after, 400)) or '(nothing)'}"
     )
 
 
@@ -235,7 +290,3 @@ def _decision_buttons(proposal_id: str) -> dict[str, Any]:
 
 def _feedback_button(text: str, value: str) -> dict[str, Any]:
     return {"text": plain(text), "accessibility_label": text, "value": value}
-
-
-def _quote(text: str, limit: int) -> str:
-    return "\n".join(f"> {line}" for line in escape(clip(text, limit // 2)).splitlines())

@@ -10,8 +10,7 @@ from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Cancellation
 from bot.slack.parts import SlackParts
-from bot.slack.proposals import NOT_CHANGEABLE
-from bot.slack.refusals import error_code
+from bot.slack.refusals import NOT_CHANGEABLE, error_code
 from bot.slack.run_message import event_of, plan_of, read_standing, run_message
 from bot.slack.whisper import whisper
 from learning.cancelling import cancel

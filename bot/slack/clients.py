@@ -1,16 +1,25 @@
 """Which Web API client a job is done with: each workspace that installed the app has its own token."""
 
-from dataclasses import dataclass
-
 from slack_sdk.web.async_client import AsyncWebClient
 
+from storage.errors import ApprenticeError
 
-@dataclass(frozen=True)
+
+class NotInstalledError(ApprenticeError):
+    """The app is not, or no longer, installed in a workspace, so nothing can be said there."""
+
+
 class Clients:
-    """The clients of the workspaces that the app is installed in; today one."""
+    """The client of the one workspace whose token is in the settings."""
 
-    home: AsyncWebClient
+    def __init__(self, home: AsyncWebClient) -> None:
+        self.home = home
 
-    def of(self, team: str) -> AsyncWebClient:  # noqa: ARG002 - one workspace so far
-        """Return the client of a workspace; without one (an empty `team`), of the workspace that has the approvers."""
+    async def of(self, team: str) -> AsyncWebClient:  # noqa: ARG002 - there is one workspace
+        """Return the client of a workspace; without one (an empty `team`), of the workspace that has the approvers.
+
+        Raises:
+            NotInstalledError: that workspace has no installation.
+
+        """
         return self.home

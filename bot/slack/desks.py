@@ -2,16 +2,45 @@
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
 from bot.slack.cancelling import CancelDesk
+from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
+from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
-from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
+from bot.slack.jobs import (
+    Cancellation,
+    Correction,
+    Decision,
+    Job,
+    Joined,
+    News,
+    Opened,
+    Promotion,
+    Question,
+    Refusal,
+    Review,
+    ReviewNews,
+    Saying,
+    SettingsChange,
+    Stop,
+    Uninstalled,
+    Vote,
+)
+from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
+from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
+from bot.slack.personal import PersonalDesk
+from bot.slack.replies import ReplyDesk, question_of
+from bot.slack.requests import Command, DataRequest, NewsChoice
+from bot.slack.reviewing import ReviewDesk
+from bot.slack.stopping import StopDesk
 from bot.slack.whisper import whisper
+from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 
 
@@ -21,24 +50,36 @@ class Desks:
     def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
         directory = Directory(client, parts.database, parts.clock)
         self._client = client
+        self._admission = Admission(parts, client, directory)
         self._answering = Answering(parts, client, directory)
         self._feedback = FeedbackDesk(parts, client, directory)
+        self._withdrawing = WithdrawalDesk(parts, client, directory)
+        self._replies = ReplyDesk(parts, client)
         self._approvals = Approvals(parts, client, directory)
+        self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
-        self._home = Home(parts, client)
+        self._home = Home(parts, client, directory)
         self._news = NewsDesk(parts, client)
+        self._leaving = LeavingDesk(parts)
+        self._settings = SettingsDesk(parts, client, directory)
+        self._personal = PersonalDesk(parts, client, directory, self._answering, self._home)
+        self._stopping = StopDesk(parts, client)
+        self._overload = OverloadDesk(client)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:
+    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
         match job:
             case Question():
-                await self._answering.answer(job, event)
-            case Vote():
-                await self._feedback.record_vote(job)
-            case Correction():
-                await self._feedback.record_correction(job)
+                if await self._admission.admits(job):
+                    await self._answering.answer(job, event)
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+                await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
+            case Review():
+                await self._reviewing.decide(job)
+            case ReviewNews():
+                await self._reviewing.tell(job)
             case Cancellation():
                 await self._cancelling.cancel(job)
             case Opened():
@@ -47,15 +88,42 @@ class Desks:
                 await self._approvals.announce(job)
             case News():
                 await self._news.tell(job)
+            case Uninstalled():
+                await self._leaving.leave(job)
+            case Joined():
+                await self._settings.greet(job)
+            case SettingsChange():
+                await self._settings.change(job)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.do(job)
+            case Stop():
+                await self._stopping.stop(job)
+            case Refusal():
+                await self._overload.tell(job)
+
+    async def _hear(self, job: Saying, event: InboxEvent) -> None:
+        """Do what somebody says of an answer."""
+        match job:
+            case Reaction(added=False):
+                await self._withdrawing.take_off(job)
+            case Vote() | Reaction() | Reason() | Correction():
+                await self._feedback.record(job)
+            case Withdrawal():
+                await self._withdrawing.withdraw(job)
+            case Reply():
+                if not job.mentioned or await self._admission.admits(question_of(job)):
+                    await self._replies.ask(job, event)
 
     async def apologise(self, job: Job, sentence: str) -> None:
         """Say to whoever asked for the job that it was given up."""
         match job:
             case Question():
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Correction():
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Cancellation():
+            case Decision() | Review() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News():
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.apologise(job, sentence)
+            case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
                 pass  # nobody asked for anything

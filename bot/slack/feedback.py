@@ -1,30 +1,38 @@
 """Votes and corrections: recorded through governance, and the person told what was kept and what will come of it."""
 
 import asyncio
-import hashlib
+from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlmodel import Session
 
+from bot.slack import recorded
+from bot.slack.blocks import escape
 from bot.slack.directory import Directory
-from bot.slack.jobs import Correction, Vote
+from bot.slack.feedback_jobs import Reaction, Reason, Withdrawal
+from bot.slack.jobs import Correction, Vote, feedback_id_of
 from bot.slack.parts import SlackParts
-from bot.slack.whisper import whisper
+from bot.slack.whisper import Notice, replace_whisper, whisper
+from governance.errors import NotEntitledError
 from storage.errors import InvalidFeedbackError, NotFoundError
-from storage.feedback import Feedback, FeedbackKind
-from storage.interactions import Interaction, get_interaction
+from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
+from storage.interactions import Interaction, find_by_answer, get_interaction
 
-VOTES = {
-    "up": "Recorded: a good answer. Thank you; it tells the next training what to keep.",
-    "down": "Recorded: a bad answer. Press *Correct this* to write the right one, and I can learn it.",
-}
-CORRECTIONS = {
-    "accepted": (
-        "Recorded, thank you. Your correction counts from the next question on, and goes into the next training; what "
-        "comes of that goes live only after it was tested and a person approved it."
-    ),
-    "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used.",
-}
-KEPT = "Recorded, thank you."
+Recordable = Vote | Reaction | Reason | Correction
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What somebody says of an answer; `source` is the way it came: `slack` (button or modal), `reaction` or `reply`.
+
+    A vote that is given a reason keeps its source, so that a thumb that is taken off takes the reason with it.
+    """
+
+    about: Interaction
+    kind: FeedbackKind
+    source: str
+    text: str = ""
+    reason: str | None = None
 
 
 class FeedbackDesk:
@@ -35,39 +43,67 @@ class FeedbackDesk:
         self._client = client
         self._directory = directory
 
-    async def record_vote(self, job: Vote) -> None:
-        """Store a vote; a later one of the same person supersedes it."""
-        await self._record(job, job.verdict)
-
-    async def record_correction(self, job: Correction) -> None:
-        """Store a correction."""
-        await self._record(job, "correction", job.text)
-
-    async def _record(self, job: Vote | Correction, kind: FeedbackKind, text: str = "") -> None:
+    async def record(self, job: Recordable) -> None:
+        """Keep a vote, what is wrong with an answer, or a correction; a later one of the same person supersedes it."""
         person = await self._directory.person(job.team, job.user)
         try:
-            feedback = await asyncio.to_thread(self._store, job, person, kind, text)
-            reply = VOTES.get(kind) or CORRECTIONS.get(feedback.state, KEPT)
-        except (NotFoundError, InvalidFeedbackError) as error:
-            reply = str(error)
-        await whisper(self._client, job.channel, job.user, reply, job.thread_ts)
+            feedback = await asyncio.to_thread(self._record, job, person)
+        except (NotFoundError, InvalidFeedbackError, NotEntitledError) as error:
+            await tell(self._client, job, recorded.said(escape(str(error))))
+        else:
+            if feedback is not None:
+                await tell(self._client, job, recorded.recorded(feedback))
 
-    def _store(self, job: Vote | Correction, person: str, kind: FeedbackKind, text: str) -> Feedback:
-        feedback_id = "fb_" + hashlib.sha256(job.key.encode()).hexdigest()[:16]
+    def _record(self, job: Recordable, person: str) -> Feedback | None:
+        """Store it, unless a process that died had done so before it could tell; None when it is about no answer."""
+        feedback_id = feedback_id_of(job)
         with self._parts.database.read() as session:
             stored = session.get(Feedback, feedback_id)
-            if stored is not None:  # a process died between storing it and saying so
-                return stored
-            about: Interaction = get_interaction(session, job.interaction_id)
+            said = None if stored else _understand(session, job, person)
+        return stored or (self._store(feedback_id, job.team, person, said) if said else None)
+
+    def _store(self, feedback_id: str, team: str, person: str, said: _Said) -> Feedback:
         return self._parts.governance.record_feedback(
-            workspace_id=job.team,
+            workspace_id=team,
             person_id=person,
-            kind=kind,
-            question=about.question,
-            answer=about.answer,
-            text=text,
-            interaction_id=about.id,
-            source="slack",
-            private=about.private,
+            kind=said.kind,
+            question=said.about.question,
+            answer=said.about.answer,
+            text=said.text,
+            reason=said.reason,
+            interaction_id=said.about.id,
+            source=said.source,
+            private=said.about.private,
             feedback_id=feedback_id,
         )
+
+
+async def tell(client: AsyncWebClient, job: Recordable | Withdrawal, notice: Notice) -> None:
+    """Tell the person in the place of the whisper that was clicked on, or in a new one in the thread of the answer."""
+    response_url = "" if isinstance(job, Vote | Reaction) else job.response_url
+    if not response_url or not await replace_whisper(client, response_url, notice):
+        await whisper(client, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+
+
+def _understand(session: Session, job: Recordable, person: str) -> _Said | None:
+    match job:
+        case Vote():
+            return _Said(get_interaction(session, job.interaction_id), job.verdict, "slack")
+        case Reaction():
+            about = find_by_answer(session, job.team, job.channel, job.message_ts)
+            return _Said(about, job.verdict, "reaction") if about else None
+        case Correction():
+            source = "reply" if job.reply_ts else "slack"
+            return _Said(get_interaction(session, job.interaction_id), "correction", source, text=job.text)
+        case Reason():
+            return _reason(session, job, person)
+
+
+def _reason(session: Session, job: Reason, person: str) -> _Said:
+    """Read a reason as the person's vote once more, which still has to be against the answer."""
+    voted = get_feedback(session, job.feedback_id)
+    about = get_interaction(session, voted.interaction_id or "")
+    votes = standing_votes(session, about.id, person)
+    if not votes or votes[-1].kind != "down":
+        raise InvalidFeedbackError(recorded.VOTED_OTHERWISE)
+    return _Said(about, "down", votes[-1].source, reason=job.reason)

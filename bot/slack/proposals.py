@@ -9,19 +9,19 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
-from bot.slack.directory import Directory
 from bot.slack.parts import SlackParts
-from bot.slack.refusals import error_code
+from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
+from governance.approvals import Ballot, Electorate
 from governance.gates import GateResult
+from governance.policy import Approval
 from learning.evaluation import Change, read_report
 from storage.adapters import Adapter, find_adapter
-from storage.errors import ApprenticeError, ConfigurationError
+from storage.errors import ApprenticeError
 from storage.people import names_of
-from storage.proposals import Proposal, decisions_on, get_proposal, note_shown
+from storage.proposals import Decision, Proposal, decisions_on, get_proposal, note_shown
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,6 @@ Said = tuple[str | None, int | None]
 """The state and the number of decisions that a message tells of."""
 METADATA = "apprentice_proposal"
 """The type of the metadata by which a message that was posted, but not noted, is found again."""
-NOT_CHANGEABLE = {
-    "cant_update_message",
-    "channel_not_found",
-    "edit_window_closed",
-    "is_archived",
-    "is_inactive",
-    "message_not_found",
-    "not_in_channel",
-}
-"""Slack's codes for a message that will not change any more, whatever is tried."""
 UNKNOWN = (None, None)
 """What a message says of which only the place is known; it is drawn again."""
 _VERBS = {"approve": "Approved", "reject": "Rejected"}
@@ -46,11 +36,13 @@ _VERBS = {"approve": "Approved", "reject": "Rejected"}
 
 @dataclass(frozen=True)
 class Shown:
-    """What the proposal's message shows, read at one moment."""
+    """What the proposal's message shows, read at one moment; `names` has those of all whom it may name."""
 
     proposal: Proposal
     adapter: Adapter
-    decided: list[str]
+    decisions: list[Decision]
+    electorate: Electorate
+    names: dict[str, str]
 
 
 async def show_proposal(client: AsyncWebClient, parts: SlackParts, proposal_id: str) -> None:
@@ -81,60 +73,27 @@ async def keep_one_message(client: AsyncWebClient, parts: SlackParts, proposal_i
         if not noted and ts:
             await asyncio.to_thread(_note, parts, proposal_id, channel, ts, UNKNOWN)
         elif ts not in {"", noted}:
-            try:
-                await client.chat_delete(channel=channel, ts=ts)
-            except SlackApiError as error:
-                log.warning("a second message %s of proposal %s stays: %s", ts, proposal_id, error_code(error))
+            await remove_second(client, channel, ts)
 
 
 async def _post(client: AsyncWebClient, parts: SlackParts, shown: Shown) -> None:
-    name = parts.settings.slack.approvers_channel
-    channel = await Directory(client, parts.database, parts.clock).channel(name)
-    if channel is None:
-        raise ConfigurationError(
-            f"there is no channel #{name} that the bot can see. Create it and invite the bot, "
-            "or set slack.approvers_channel."
-        )
-    found = await _find_posted(client, channel, shown.proposal)
-    if found is not None:
-        await asyncio.to_thread(_note, parts, shown.proposal.id, channel, found, UNKNOWN)
-        return
+    proposal = shown.proposal
+    channel = await find_channel(client, parts, "slack.approvers_channel", parts.settings.slack.approvers_channel)
     text, content = await asyncio.to_thread(_draw, parts, shown)
-    metadata = {"event_type": METADATA, "event_payload": {"proposal_id": shown.proposal.id}}
-    posted = await client.chat_postMessage(channel=channel, text=text, blocks=content, metadata=metadata)
-    await asyncio.to_thread(_note, parts, shown.proposal.id, channel, str(posted["ts"]), _said(shown))
-
-
-async def _find_posted(client: AsyncWebClient, channel: str, proposal: Proposal) -> str | None:
-    """Look for the message that a process posted and died before noting; needs a scope that the app may not have."""
-    oldest = f"{proposal.created_at.timestamp():.6f}"
-    try:
-        pages = await client.conversations_history(channel=channel, oldest=oldest, include_all_metadata=True)
-        async for page in pages:
-            for message in page["messages"]:
-                metadata = message.get("metadata", {})
-                if metadata.get("event_payload", {}).get("proposal_id") == proposal.id:
-                    return str(message["ts"])
-    except SlackApiError as error:
-        if error_code(error) != "missing_scope":
-            raise
-    return None
+    posted = await post_once(client, channel, Subject(METADATA, proposal.id, proposal.created_at), text, content)
+    said = UNKNOWN if posted.found else _said(shown)
+    await asyncio.to_thread(_note, parts, proposal.id, channel, posted.ts, said)
 
 
 async def _update(client: AsyncWebClient, parts: SlackParts, shown: Shown) -> None:
     proposal = shown.proposal
     text, content = await asyncio.to_thread(_draw, parts, shown)
-    try:
-        await client.chat_update(channel=proposal.channel, ts=proposal.message_ts, text=text, blocks=content)
-    except SlackApiError as error:
-        if error_code(error) not in NOT_CHANGEABLE:
-            raise
-        log.warning("the message of proposal %s stays as it is: %s", proposal.id, error_code(error))
+    await bring_up_to_date(client, proposal.channel, proposal.message_ts, text, content)
     await asyncio.to_thread(_note, parts, proposal.id, proposal.channel, proposal.message_ts, _said(shown))
 
 
 def _said(shown: Shown) -> Said:
-    return shown.proposal.state, len(shown.decided)
+    return shown.proposal.state, len(shown.decisions)
 
 
 def _note(parts: SlackParts, proposal_id: str, channel: str, ts: str, said: Said) -> None:
@@ -146,34 +105,61 @@ def _read(parts: SlackParts, proposal_id: str) -> Shown:
     with parts.database.read() as session:
         proposal = get_proposal(session, proposal_id)
         decisions = decisions_on(session, proposal_id)
-        people = names_of(session, [decision.person_id for decision in decisions])
-        decided = [
-            f"{_VERBS[decision.verdict]} by {people.get(decision.person_id, decision.person_id)}"
-            + (f": {decision.reason}" if decision.reason else "")
-            for decision in decisions
-        ]
-        return Shown(proposal, find_adapter(session, proposal.adapter_digest), decided)
+        electorate = Electorate.of(parts.governance.policy, proposal, decisions)
+        names = names_of(session, [*electorate.excluded, *(decision.person_id for decision in decisions)])
+        return Shown(proposal, find_adapter(session, proposal.adapter_digest), decisions, electorate, names)
 
 
 def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
     """Return the message's fallback text and its blocks."""
     proposal = shown.proposal
-    status = [f"It is {proposal.state}." if proposal.state != "open" else "Nobody has decided yet."] * (
-        not shown.decided
-    )
-    status += [blocks.escape(line) + "." for line in shown.decided]
-    if proposal.state == "open":
-        status.append(f"Open until {proposal.expires_at:%Y-%m-%d %H:%M} UTC.")
-    text = f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}."
+    is_open = proposal.state == "open"
+    rules = [_who_decides(shown, parts.governance.policy.approval)] if is_open else []
+    report = f"<{parts.settings.web.address}/reports/{proposal.report_digest}|The whole report of its evaluation>"
     content = blocks.proposal_message(
         adapter=proposal.adapter_digest,
         gates=[GateResult(**gate) for gate in shown.adapter.gates],
         changes=_changes(parts, proposal.report_digest),
-        status=" ".join(status),
-        decidable=proposal.state == "open",
+        status=_status(shown),
+        decidable=is_open,
         proposal_id=proposal.id,
+        details=[*rules, *([report] if proposal.report_digest else [])],
     )
-    return text, content
+    return f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}.", content
+
+
+def _status(shown: Shown) -> str:
+    """Say what was decided by whom, and what became of the proposal where that does not follow from it."""
+    proposal = shown.proposal
+    lines = [blocks.escape(_said_by(decision, shown.names)) for decision in shown.decisions]
+    if proposal.state == "open":
+        lines = lines or ["Nobody has decided yet."]
+        lines.append(f"Open until {blocks.moment(proposal.expires_at)}.")
+    elif not lines or proposal.state in {"expired", "void"}:
+        lines.append(f"It is {proposal.state}.")
+    return " ".join(lines)
+
+
+def _said_by(decision: Decision, names: dict[str, str]) -> str:
+    who = names.get(decision.person_id, decision.person_id)
+    return f"{_VERBS[decision.verdict]} by {who}" + (f": {decision.reason}." if decision.reason else ".")
+
+
+def _who_decides(shown: Shown, approval: Approval) -> str:
+    """Say how many approvals are needed, and who can give those that are missing."""
+    missing = Ballot.of(shown.decisions, approval).missing
+    return f"Approvals needed: {approval.quorum}, missing: {missing}. {who_can_decide(shown.electorate, shown.names)}"
+
+
+def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:
+    """Say who can still decide, as mrkdwn: those whom the policy names are mentioned, so that Slack tells them."""
+    who = [f"<@{blocks.escape(each.rpartition('/')[2])}>" for each in electorate.named]
+    if electorate.anybody:
+        not_these = [blocks.escape(names[person]) for person in electorate.excluded if person in names]
+        who.append("anybody" + (f" but {', '.join(not_these)}" if not_these else ""))
+    if not who:
+        return "Nobody is left whom the policy lets decide."
+    return f"Who can decide: {', '.join(who)}."
 
 
 def _changes(parts: SlackParts, report_digest: str) -> Sequence[Change]:

@@ -3,6 +3,16 @@
 from slack_sdk.errors import SlackApiError
 
 SERVER_ERROR = 500
+NOT_CHANGEABLE = {
+    "cant_update_message",
+    "channel_not_found",
+    "edit_window_closed",
+    "is_archived",
+    "is_inactive",
+    "message_not_found",
+    "not_in_channel",
+}
+"""Codes for a message that will not change any more, whatever is tried."""
 
 
 def error_code(error: SlackApiError) -> str:

@@ -1,8 +1,7 @@
-"""The connection to Slack over Socket Mode: the client with its retries, and tokens checked before anything starts."""
+"""Socket Mode: the Web API client with its retries, tokens checked before anything starts, and watched connections."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -12,17 +11,20 @@ from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncRateLimitErrorRetryHandler,
     AsyncServerErrorRetryHandler,
 )
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.app import create_app
+from bot.slack.clients import Clients
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code
 from bot.slack.tokens import check_tokens, token_remedy
+from bot.slack.watchdog import Patience, Sockets
 from storage.errors import ConfigurationError
 from storage.settings import SlackSettings
 
-CONNECT_SECONDS = 30
+PATIENCE = Patience()
 
 
 def make_client(settings: SlackSettings) -> AsyncWebClient:
@@ -39,38 +41,37 @@ def make_client(settings: SlackSettings) -> AsyncWebClient:
 
 
 @asynccontextmanager
-async def connected(parts: SlackParts, client: AsyncWebClient, settings: SlackSettings) -> AsyncIterator[None]:
-    """Receive events over Socket Mode for as long as the block runs.
+async def connected(
+    parts: SlackParts, client: AsyncWebClient, settings: SlackSettings, patience: Patience = PATIENCE
+) -> AsyncIterator[Sockets]:
+    """Receive events over Socket Mode for as long as the block runs, which has the connections.
 
     `settings` are those in force, which in local mode are not those of the file.
 
     Raises:
-        ConfigurationError: Slack refuses one of the tokens.
+        ConfigurationError: Slack refuses one of the tokens, or gives no socket.
 
     """
     check_tokens(settings)
-    app_token = settings.app_token.get_secret_value()
-    await _ask("bot_token", client.auth_test())
-    await _ask("app_token", client.apps_connections_open(app_token=app_token))
-    handler = AsyncSocketModeHandler(create_app(parts, client), app_token)
-    try:
-        await _connect(handler)
-        yield
-    finally:
-        await handler.close_async()  # type: ignore[no-untyped-call]
+    app, app_token = create_app(parts, Clients(client)), settings.app_token.get_secret_value()
+    await ask("bot_token", client.auth_test())
+    await ask("app_token", client.apps_connections_open(app_token=app_token))
+
+    def make() -> SocketModeClient:
+        return AsyncSocketModeHandler(app, app_token, ping_interval=patience.ping_interval).client
+
+    sockets = Sockets(make, settings.sockets, patience)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(sockets.held())
+        except TimeoutError as error:
+            raise ConfigurationError(
+                f"Slack gave no socket within {patience.connect:.0f} s. Check that websockets can leave this network."
+            ) from error
+        yield sockets
 
 
-async def _connect(handler: AsyncSocketModeHandler) -> None:
-    """Open the socket; the client itself would go on trying for ever."""
-    try:
-        await asyncio.wait_for(handler.connect_async(), CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-    except TimeoutError as error:
-        raise ConfigurationError(
-            f"Slack gave no socket within {CONNECT_SECONDS} s. Check that websockets can leave this network."
-        ) from error
-
-
-async def _ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:
+async def ask(name: str, call: Awaitable[AsyncSlackResponse]) -> None:
     """Make a call that tells whether Slack takes the token; the socket client itself would retry a refusal for ever."""
     try:
         await call

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from bot.assembly import Parts
 from bot.serving import ServingAdapter
+from bot.slack.health import Link
 from bot.web.audit_watch import AuditWatch
 from learning.evaluation import PAGE_FILE, REPORT_FILE
 from storage.adapters import list_adapters
@@ -25,11 +26,12 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; b
 def create_web_app(parts: Parts) -> FastAPI:
     """Make the application: `/` is the status page, `/healthz` answers 200 while the database does.
 
-    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, which until then is None; whoever starts
-    the server keeps `state.audit.run()` running.
+    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, whoever connects to Slack the way in which
+    Slack reaches the app into `state.slack`, which until then are None; whoever starts the server keeps
+    `state.audit.run()` running.
     """
     app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.serving = None
+    app.state.serving = app.state.slack = None
     audit = app.state.audit = AuditWatch(parts.audit, parts.database)
     pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
 
@@ -44,6 +46,7 @@ def create_web_app(parts: Parts) -> FastAPI:
     @app.get("/", response_class=HTMLResponse)
     def status(request: Request) -> str:
         engine: ServingAdapter | None = app.state.serving
+        slack: Link | None = app.state.slack
         with parts.database.read() as session:
             content = {
                 "started": engine is not None,
@@ -58,6 +61,7 @@ def create_web_app(parts: Parts) -> FastAPI:
         return pages.get_template("status.html").render(
             content,
             audit=audit.latest,
+            slack=slack.health() if slack else None,
             local=parts.settings.slack.mode == "local",
             base=parts.settings.model.base,
             root=request.scope.get("root_path", ""),

@@ -1,5 +1,6 @@
 """The local workspace as a FastAPI application: Slack's Web API, Socket Mode, the page and the page's API."""
 
+import base64
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
@@ -7,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from bot.workspace import client_api, web_api
+from bot.workspace import client_api, installing, web_api
 from bot.workspace.calls import SlackError
 from bot.workspace.faulty import answered
 from bot.workspace.model import Json
@@ -17,7 +18,7 @@ from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
-BEARER = "Bearer "
+BEARER, BASIC = "Bearer ", "Basic "
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -30,6 +31,7 @@ def create_app(workspace: Workspace) -> FastAPI:
     people = People(workspace, sockets)
     app.state.people, app.state.sockets = people, sockets
     app.include_router(client_api.make_router(workspace, people, sockets))
+    app.include_router(installing.make_router(workspace))
     app.add_exception_handler(ActionRefusedError, client_api.refuse)
     app.add_exception_handler(RequestValidationError, client_api.refuse_form)
 
@@ -72,7 +74,20 @@ async def _read(request: Request) -> tuple[Json, str]:
         arguments |= {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     sent = str(arguments.pop("token", ""))
     header = request.headers.get("authorization", "")
+    if header.startswith(BASIC):
+        arguments |= _client_credentials(header)
     return web_api.decode_arguments(arguments), header.removeprefix(BEARER) if header.startswith(BEARER) else sent
+
+
+def _client_credentials(header: str) -> Json:
+    """Read the app's id and secret, which come so with `oauth.v2.access`."""
+    try:
+        client_id, _, client_secret = (
+            base64.b64decode(header.removeprefix(BASIC), validate=True).decode().partition(":")
+        )
+    except ValueError:
+        raise SlackError("invalid_auth") from None
+    return {"client_id": client_id, "client_secret": client_secret}
 
 
 async def _json_object(request: Request) -> Json:

@@ -11,7 +11,12 @@ from bot.workspace.state import Workspace
 
 Item = TypeVar("Item")
 
-KINDS: Mapping[str, str] = {"channel": "public_channel", "group": "private_channel", "im": "im"}
+KINDS: Mapping[str, str] = {
+    "channel": "public_channel",
+    "group": "private_channel",
+    "im": "im",
+    "mpim": "mpim",
+}
 """Kind of a channel, as events name it -> as the argument `types` names it."""
 SCOPES: Mapping[str, str] = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
 """Kind of a channel -> what its scopes begin with."""

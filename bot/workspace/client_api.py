@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.workspace.model import COLOURS, Channel, Json
+from bot.workspace.model import COLOURS, Channel, Json, Member
 from bot.workspace.people import ActionRefusedError, People
 from bot.workspace.socket_mode import SocketMode
 from bot.workspace.state import Workspace
@@ -62,6 +62,11 @@ class _Command(_Body):
     text: str = ""
 
 
+class _Stop(_Body):
+    channel: str
+    thread_ts: str
+
+
 class _Opened(_Body):
     channel: str = ""
     tab: str = "home"
@@ -70,7 +75,18 @@ class _Opened(_Body):
 class _Dm(_Body):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    other: str = Field(alias="with")
+    other: str | Annotated[list[str], Field(min_length=1)] = Field(alias="with")
+
+
+class _NewChannel(_Body):
+    name: str = Field(min_length=1, max_length=80)
+    members: list[str] = []
+    is_private: bool = False
+
+
+class _Invitation(_Body):
+    channel: str
+    other: str
 
 
 class _Faults(BaseModel):
@@ -83,13 +99,19 @@ class _Faults(BaseModel):
     fail_next: int | None = Field(default=None, ge=0, le=1_000)
     drop_next: int | None = Field(default=None, ge=0, le=1_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
+    refuse_sockets_next: int | None = Field(default=None, ge=0, le=1_000)
+    refuse_status: Literal[429, 500] | None = None
     refuse_ack_next: int | None = Field(default=None, ge=0, le=1_000)
     delay_ms: int | None = Field(default=None, ge=0, le=60_000)
     rate_limits: bool | None = None
+    no_tasks: bool | None = None
+    end_streams: bool = False
     drop_sockets: bool = False
+    refresh_sockets: bool = False
+    mute_sockets: bool = False
 
 
-def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901 - a list of routes
+def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> APIRouter:  # noqa: C901, PLR0915 - a list of routes
     """Return the routes below `client/`."""
     router = APIRouter(prefix="/client")
 
@@ -108,7 +130,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         if user not in workspace.channels.get(channel, Channel("", "", ())).members:
             raise ActionRefusedError("You are not in that channel.")
         seen = [each for each in workspace.messages(channel) if each.seen_by in (None, user)]
-        return {"ok": True, "messages": [message.shown(user) for message in seen]}
+        stoppable = [ts for place, ts in workspace.sessions if place == channel and workspace.is_stoppable(place, ts)]
+        return {"ok": True, "messages": [message.shown(user) for message in seen], "stoppable": stoppable}
 
     @router.get("/home")
     def home(user: str) -> Json:
@@ -152,6 +175,11 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         await people.command(body.user, body.channel, body.command, body.text)
         return {"ok": True}
 
+    @router.post("/stop")
+    async def stop(body: _Stop) -> Json:
+        people.stop(body.user, body.channel, body.thread_ts)
+        return {"ok": True}
+
     @router.post("/opened")
     async def opened(body: _Opened) -> Json:
         _member(workspace, body.user)
@@ -163,15 +191,34 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
 
     @router.post("/dm")
     async def direct_messages(body: _Dm) -> Json:
-        _member(workspace, body.user)
-        _member(workspace, body.other)
-        return {"ok": True, "channel": _channel(workspace, workspace.open_dm(body.user, body.other), body.user)}
+        others = [body.other] if isinstance(body.other, str) else body.other
+        for each in (body.user, *others):
+            _member(workspace, each)
+        several = len(others) > 1
+        opened = workspace.open_group([body.user, *others]) if several else workspace.open_dm(body.user, others[0])
+        return {"ok": True, "channel": _channel(workspace, opened, body.user)}
+
+    @router.post("/channel")
+    async def channel(body: _NewChannel) -> Json:
+        created = people.create_channel(body.user, body.name, body.members, is_private=body.is_private)
+        return {"ok": True, "channel": _channel(workspace, created, body.user)}
+
+    @router.post("/invite")
+    async def invite(body: _Invitation) -> Json:
+        people.invite(body.user, body.channel, body.other)
+        return {"ok": True}
 
     @router.post("/faults")
     async def faults(body: _Faults) -> Json:
-        workspace.set_faults(**body.model_dump(exclude={"drop_sockets"}, exclude_none=True))
+        workspace.set_faults(**body.model_dump(include=set(vars(workspace.faults)), exclude_none=True))
         if body.drop_sockets:
             await sockets.drop()
+        if body.end_streams:
+            workspace.end_streams()
+        if body.refresh_sockets:
+            await sockets.refresh()
+        if body.mute_sockets:
+            sockets.mute()
         return {"ok": True, "faults": asdict(workspace.faults)}
 
     @router.websocket("/events")
@@ -243,8 +290,9 @@ def _boot(workspace: Workspace, user: str) -> Json:
                 "id": member.id,
                 "name": member.name,
                 "real_name": member.real_name,
-                "title": member.title,
+                "title": _title(member),
                 "is_bot": member.is_bot,
+                "tz": member.time_zone,
                 "color": COLOURS[number % len(COLOURS)],
                 "presence": "active",
             }
@@ -263,12 +311,19 @@ def _boot(workspace: Workspace, user: str) -> Json:
     }
 
 
+def _title(member: Member) -> str:
+    """Say what a member does, and that they are no ordinary one."""
+    guest = "guest" if member.is_guest or member.is_ultra_guest else ""
+    elsewhere = "of another organisation" if member.team_id else ""
+    return ", ".join(part for part in (member.title, guest, elsewhere) if part)
+
+
 def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     shown = {
         "id": channel.id,
         "name": channel.name,
         "is_im": channel.is_im,
-        "is_mpim": False,
+        "is_mpim": channel.is_mpim,
         "is_private": channel.is_private,
         "members": list(channel.members),
         "topic": channel.topic,
@@ -278,4 +333,7 @@ def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     if channel.is_im:
         other = next((member for member in channel.members if member != user), user)
         shown |= {"with": other, "name": workspace.members[other].real_name}
+    if channel.is_mpim:
+        others = [workspace.members[member].real_name for member in channel.members if member != user]
+        shown |= {"name": ", ".join(others)}
     return shown

@@ -10,29 +10,38 @@ SCOPES: Mapping[str, str] = {
     "message.channels": "channels:history",
     "message.groups": "groups:history",
     "message.im": "im:history",
+    "message.mpim": "mpim:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
 }
 """What an app subscribes to -> the scope without which Slack does not deliver it."""
-SUBSCRIPTIONS: Mapping[str, str] = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
+SUBSCRIPTIONS: Mapping[str, str] = {
+    "channel": "message.channels",
+    "group": "message.groups",
+    "im": "message.im",
+    "mpim": "message.mpim",
+}
 """Kind of a channel -> the subscription that messages in it belong to."""
+JOINING: Mapping[str, str] = {"channel": "channels:read", "group": "groups:read"}
+"""Kind of a channel that one can join -> the scope without which Slack does not tell who did."""
 
 
 class Event(NamedTuple):
-    """An event, and what the app must have subscribed to for it."""
+    """An event, what the app must have subscribed to for it, and the scope where the subscription does not tell."""
 
     subscription: str
     content: Json
+    scope: str | None = None
 
 
 def is_wanted(event: Event, app: AppDefinition) -> bool:
     """Whether the app subscribed to the event and may see it."""
-    scope = SCOPES.get(event.subscription)
+    scope = event.scope or SCOPES.get(event.subscription)
     return event.subscription in app.events and (scope is None or scope in app.scopes)
 
 
 def of_message(message: Message, channel: Channel, app: AppDefinition, team: str) -> Iterator[Event]:
-    """Give the events of a new message; one that mentions the app causes two, with one ts."""
+    """Give the events of a new message; one that mentions the app causes two, with one ts. `team` is the author's."""
     content: Json = {
         "type": "message",
         "channel": message.channel,
@@ -45,9 +54,11 @@ def of_message(message: Message, channel: Channel, app: AppDefinition, team: str
     }
     content |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
     content |= {"blocks": message.blocks} if message.blocks else {}
-    content |= {"bot_id": message.bot_id, "app_id": app.app_id} if message.bot_id else {}
+    content |= {"user_team": team, "source_team": team} if channel.is_ext_shared else {}
+    content |= {"bot_id": message.bot_id} if message.bot_id else {}
+    content |= {"app_id": app.app_id} if message.user == app.bot_user else {}
     yield Event(SUBSCRIPTIONS[channel.kind], content)
-    if f"<@{app.bot_user}>" in message.text and not message.bot_id and not channel.is_im:
+    if f"<@{app.bot_user}>" in message.text and message.user != app.bot_user and not channel.is_im:
         mention = {key: value for key, value in content.items() if key != "channel_type"}
         yield Event("app_mention", mention | {"type": "app_mention"})
 
@@ -70,6 +81,26 @@ def of_reaction(user: str, message: Message, name: str, ts: str, *, added: bool)
     item = {"type": "message", "channel": message.channel, "ts": message.ts}
     content = {"user": user, "reaction": name, "item": item, "item_user": message.user, "event_ts": ts}
     return Event(kind, {"type": kind, **content})
+
+
+def of_removed_app(app: AppDefinition) -> Iterator[Event]:
+    """Give the events of an app that was removed."""
+    yield Event("tokens_revoked", {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [app.bot_user]}})
+    yield Event("app_uninstalled", {"type": "app_uninstalled"})
+
+
+def of_joining(user: str, channel: Channel, team: str, ts: str, inviter: str) -> Event:
+    """Give the event of somebody who came into a channel."""
+    content = {
+        "type": "member_joined_channel",
+        "user": user,
+        "channel": channel.id,
+        "channel_type": "G" if channel.is_private else "C",
+        "team": team,
+        "event_ts": ts,
+    }
+    content |= {"inviter": inviter} if inviter else {}
+    return Event("member_joined_channel", content, JOINING[channel.kind])
 
 
 def _hidden(subtype: str, channel: Channel, ts: str) -> Json:

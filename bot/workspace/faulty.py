@@ -9,6 +9,8 @@ from starlette.types import Receive, Scope, Send
 from bot.workspace.model import Json
 from bot.workspace.state import Workspace
 
+TOO_MANY = 429
+
 
 class CutConnection(Response):
     """No answer: the connection is cut, as by a network. The server must be uvicorn."""
@@ -29,12 +31,22 @@ async def answered(workspace: Workspace, method: str, arguments: Json, answer: C
         return _too_many(workspace.faults.retry_after)
     if workspace.faults.rate_limits and (wait := workspace.rate_limits.wait_s(method, arguments)):
         return _too_many(wait)
+    if method == "apps.connections.open" and workspace.take_fault("refuse_sockets_next"):
+        return _refused(workspace)
     if workspace.take_fault("fail_next"):
-        return JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)
+        return _failed()
     done = answer()
     return CutConnection() if workspace.take_fault("drop_next") else done
 
 
+def _refused(workspace: Workspace) -> Response:
+    return _too_many(workspace.faults.retry_after) if workspace.faults.refuse_status == TOO_MANY else _failed()
+
+
+def _failed() -> Response:
+    return JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)
+
+
 def _too_many(seconds: int) -> Response:
     refusal = {"ok": False, "error": "ratelimited"}
-    return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(seconds)})
+    return JSONResponse(refusal, status_code=TOO_MANY, headers={"Retry-After": str(seconds)})

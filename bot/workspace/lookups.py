@@ -19,6 +19,8 @@ from bot.workspace.state import Workspace
 
 MESSAGES = 100
 MOST_MESSAGES = 999
+GROUP = 8
+"""Members that direct messages can be opened with at once."""
 
 
 def conversations_list(workspace: Workspace, arguments: Json) -> Json:
@@ -59,8 +61,15 @@ def conversations_replies(workspace: Workspace, arguments: Json) -> Json:
 
 
 def conversations_open(workspace: Workspace, arguments: Json) -> Json:
-    """Open the direct messages with one member."""
-    channel = workspace.open_dm(find_user(workspace, arguments, "users"), workspace.bot_user)
+    """Open the direct messages with one member, or with up to eight (`users` separated by commas)."""
+    users = [find_user(workspace, {"user": user.strip()}) for user in str(arguments["users"]).split(",")]
+    if len(users) > GROUP:
+        raise SlackError("too_many_users")
+    if len(users) == 1:
+        channel = workspace.open_dm(users[0], workspace.bot_user)
+    else:
+        require_scope(workspace, "mpim:write")
+        channel = workspace.open_group([*users, workspace.bot_user])
     return {"channel": workspace.describe_channel(channel) if arguments.get("return_im") else {"id": channel.id}}
 
 
@@ -88,7 +97,7 @@ def users_info(workspace: Workspace, arguments: Json) -> Json:
 
 
 def bots_info(workspace: Workspace, arguments: Json) -> Json:
-    """Describe the app's bot, the only one there is."""
+    """Describe the app's own bot."""
     app = workspace.app
     if arguments.get("bot") not in (None, app.bot_id):
         raise SlackError("bot_not_found")

@@ -12,18 +12,27 @@ COLOURS = ("#3b6ea5", "#9b4f96", "#2f7d5b", "#b5652b", "#5a5fc7", "#a8434f", "#3
 
 @dataclass(frozen=True)
 class Member:
-    """A person, or the app's bot user."""
+    """A person, the app's bot user, or the bot of another app.
+
+    `team_id` is set for somebody of another organisation, `display_name` for a person who chose one. A guest is in some
+    channels only, and an ultra guest in a single one.
+    """
 
     id: str
     name: str
     real_name: str
     title: str = ""
     is_bot: bool = False
+    display_name: str = ""
+    time_zone: str = "Etc/UTC"
+    team_id: str = ""
+    is_guest: bool = False
+    is_ultra_guest: bool = False
 
 
 @dataclass
 class Channel:
-    """A channel or a direct message; `members` are user ids."""
+    """A channel, or direct messages of two people or (`is_mpim`) several; `members` are user ids."""
 
     id: str
     name: str
@@ -31,16 +40,22 @@ class Channel:
     is_private: bool = False
     is_im: bool = False
     topic: str = ""
+    is_mpim: bool = False
+    is_ext_shared: bool = False
 
     @property
     def kind(self) -> str:
         """Slack's `channel_type` in events."""
-        return "im" if self.is_im else "group" if self.is_private else "channel"
+        return "im" if self.is_im else "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
 
 @dataclass(frozen=True)
 class AppDefinition:
-    """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands."""
+    """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands.
+
+    With a `request_url` the app is sent signed requests; without one it opens sockets. With a `client_id` and no bot
+    token it is not installed yet: a member does that on Slack's page, which leads back to `redirect_url`.
+    """
 
     name: str
     bot_token: str
@@ -49,6 +64,11 @@ class AppDefinition:
     events: frozenset[str]
     shortcuts: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
+    request_url: str = ""
+    signing_secret: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    redirect_url: str = ""
     bot_user: str = "UAPPBOT"
     bot_id: str = "BAPPBOT"
     app_id: str = "ALOCALAPP"
@@ -59,6 +79,7 @@ class Message:
     """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown.
 
     `pressed` says which feedback button each person has pressed: user id -> action id -> value.
+    `tasks` are the task lines that a stream showed, as Slack's chunks have them.
     """
 
     ts: str
@@ -75,6 +96,7 @@ class Message:
     reactions: dict[str, list[str]] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
     pressed: dict[str, dict[str, str]] = field(default_factory=dict)
+    tasks: list[Json] = field(default_factory=list)
 
     def public(self, *, metadata: bool = True) -> Json:
         """Return the message as Slack's API gives it; with its metadata only where that is asked for."""
@@ -98,6 +120,7 @@ class Message:
             "streaming": self.streaming,
             "markdown": self.markdown,
             "ephemeral": self.seen_by is not None,
+            "tasks": self.tasks,
             "pressed": self.pressed.get(user, {}),
         }
 
@@ -107,9 +130,10 @@ class Faults:
     """What goes wrong on purpose. What ends in `next` is a count, used up by one a call, event or acknowledgement.
 
     `rate_limit_next` calls are refused with 429 and `retry_after` seconds; `fail_next` get HTTP 500 and are not done;
-    `drop_next` are done, but the connection is cut before the answer. `redeliver_next` events come twice;
-    `refuse_ack_next` acknowledgements get lost on their way. `rate_limits` keeps the app to Slack's published limits,
-    `delay_ms` holds every call and event up.
+    `drop_next` are done, but the connection is cut before the answer. `refuse_sockets_next` calls for the address of a
+    socket get the HTTP status `refuse_status`. `redeliver_next` events come twice; `refuse_ack_next` acknowledgements
+    get lost on their way. `rate_limits` keeps the app to Slack's published limits, `delay_ms` holds every call and
+    event up; with `no_tasks` streams take no task lines, as in a workspace that does not have them.
     """
 
     rate_limit_next: int = 0
@@ -117,9 +141,12 @@ class Faults:
     fail_next: int = 0
     drop_next: int = 0
     redeliver_next: int = 0
+    refuse_sockets_next: int = 0
+    refuse_status: int = 500
     refuse_ack_next: int = 0
     delay_ms: int = 0
     rate_limits: bool = False
+    no_tasks: bool = False
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

@@ -1,7 +1,8 @@
 """What a person does in the workspace: writes, reacts, clicks, fills in forms. Page and scripts both act here."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bot.workspace.blocks import view_problems, with_ids
@@ -36,12 +37,28 @@ class People:
             raise ActionRefusedError("The message is empty.")
         command, _, rest = text.partition(" ")
         if command in self._workspace.app.commands:
+            if thread_ts is not None:
+                raise ActionRefusedError(f"{command} is not supported in threads. Sorry!")
             await self.command(user, channel, command, rest)
             return ""
         if thread_ts is not None and self._workspace.find_message(channel, thread_ts) is None:
             raise ActionRefusedError("That thread is gone.")
-        message = Message(self._workspace.next_ts(), place.id, user, text, thread_ts)
+        bot_id = f"B{user[1:]}" if self._workspace.members[user].is_bot else None
+        message = Message(self._workspace.next_ts(), place.id, user, text, thread_ts, bot_id=bot_id)
         return self._workspace.post(message).ts
+
+    def create_channel(self, user: str, name: str, others: Sequence[str] = (), *, is_private: bool = False) -> Channel:
+        """Create a channel with these people in it; the app is in it once somebody invites it."""
+        members = tuple(dict.fromkeys((self._member(user), *map(self._member, others))))
+        key = f"{'G' if is_private else 'C'}{secrets.token_hex(5).upper()}"
+        return self._workspace.add_channel(Channel(key, name, members, is_private=is_private))
+
+    def invite(self, user: str, channel: str, other: str) -> None:
+        """Bring somebody, or the app, into a channel."""
+        place = self._place(user, channel)
+        if place.is_im or place.is_mpim:
+            raise ActionRefusedError("Nobody can be added to direct messages.")
+        self._workspace.join_channel(self._member(other), place, user)
 
     def react(self, user: str, channel: str, ts: str, name: str, *, add: bool = True) -> None:
         """Add or remove a reaction."""
@@ -55,7 +72,7 @@ class People:
         await self.act(user, _action(block, element, value), channel=channel, ts=ts)
 
     async def click_in_view(self, user: str, view_id: str, action_id: str, value: str | None = None) -> None:
-        """Use the element with this action id in a modal."""
+        """Use the element with this action id in a modal, or on the home tab."""
         block, element = _element(self._view(user, view_id)["blocks"], action_id)
         await self.act(user, _action(block, element, value), view_id=view_id)
 
@@ -93,6 +110,13 @@ class People:
             raise ActionRefusedError("The app has no such shortcut.")
         payload = self._payload("message_action", user) | self._of_message(user, channel, ts)
         await self._ask("interactive", payload | {"callback_id": callback_id, "message_ts": ts})
+
+    def stop(self, user: str, channel: str, thread_ts: str) -> None:
+        """Press Slack's Stop button in a thread in which the app works."""
+        self._place(user, channel)
+        if not self._workspace.is_stoppable(channel, thread_ts):
+            raise ActionRefusedError("There is nothing to stop.")
+        self._workspace.stop_session(user, channel, thread_ts)
 
     async def submit(self, user: str, view_id: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Submit a modal. `values`: block id -> action id -> text or Slack's value object.
@@ -179,11 +203,10 @@ class People:
 
     def _payload(self, kind: str, user: str) -> Json:
         workspace = self._workspace
-        if user not in workspace.members:
-            raise ActionRefusedError("There is no such member.")
+        username, team = workspace.members[self._member(user)].name, workspace.team_of(user)
         return {
             "type": kind,
-            "user": {"id": user, "username": workspace.members[user].name, "team_id": workspace.team_id},
+            "user": {"id": user, "username": username, "team_id": team},
             "team": {"id": workspace.team_id, "domain": "localhost"},
             "api_app_id": workspace.app.app_id,
             "token": "local",
@@ -196,15 +219,20 @@ class People:
         if message.seen_by not in (None, user):
             raise ActionRefusedError("That message is gone.")
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
+        only_here = message.seen_by is not None  # Slack keeps no such message, so it sends none
         return {
             "channel": {"id": channel, "name": place.name},
-            "message": message.public(),
+            **({} if only_here else {"message": message.public()}),
             "container": {
-                "type": "message", "message_ts": ts, "channel_id": channel,
-                "is_ephemeral": message.seen_by is not None, **thread,
+                "type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": only_here, **thread,
             },
             "response_url": self._workspace.new_response_url(channel, user, ts),
         }  # fmt: skip
+
+    def _member(self, user: str) -> str:
+        if user not in self._workspace.members:
+            raise ActionRefusedError("There is no such member.")
+        return user
 
     def _place(self, user: str, channel: str) -> Channel:
         place = self._workspace.channels.get(channel)
@@ -219,7 +247,8 @@ class People:
         return message
 
     def _view(self, user: str, view_id: str) -> Json:
-        owner, view = self._workspace.views.get(view_id, ("", {}))
+        home = self._workspace.homes.get(user, {})
+        owner, view = (user, home) if home.get("id") == view_id else self._workspace.views.get(view_id, ("", {}))
         if owner != user:
             raise ActionRefusedError("That form is closed.")
         return view
@@ -254,10 +283,22 @@ def _action(block: Json, element: Json, value: str | None) -> Json:
         if chosen is None:
             raise ActionRefusedError("There is no such feedback button.")
         return action | {"value": chosen["value"], "text": chosen["text"]}
+    if element["type"] == "checkboxes":
+        return action | {"selected_options": _toggled(element, value)}
     if element.get("options"):
         chosen = next((option for option in element["options"] if option["value"] == value), None)
+        if chosen is None:
+            raise ActionRefusedError("There is no such option.")
         return action | {"selected_option": chosen}
     return action | {"value": element.get("value", ""), "text": element.get("text")}
+
+
+def _toggled(element: Json, value: str | None) -> list[Json]:
+    """Return the options that are ticked once the one with this value was clicked."""
+    if value not in {option["value"] for option in element["options"]}:
+        raise ActionRefusedError("There is no such box.")
+    ticked = {option["value"] for option in element.get("initial_options", [])} ^ {value}
+    return [option for option in element["options"] if option["value"] in ticked]
 
 
 def _fields(blocks: list[Json]) -> Iterator[tuple[str, Json, bool]]:
@@ -285,13 +326,20 @@ def _errors(blocks: list[Json], errors: Any) -> dict[str, str]:
 
 
 def _state(blocks: list[Json], values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Json]]:
-    """Return what is in a form as the app gets it: every field, an empty one with its value None."""
+    """Return what is in a form as the app gets it: every field, an empty one with nothing in it."""
     given = {block: {key: _value(value) for key, value in fields.items()} for block, fields in values.items()}
-    empty = {
-        block_id: {element["action_id"]: {"type": element["type"], "value": None}}
-        for block_id, element, _ in _fields(blocks)
-    }
+    empty = {block_id: {element["action_id"]: _empty(element["type"])} for block_id, element, _ in _fields(blocks)}
     return empty | given
+
+
+def _empty(kind: str) -> Json:
+    match kind:
+        case "static_select" | "radio_buttons":
+            return {"type": kind, "selected_option": None}
+        case "multi_users_select":
+            return {"type": kind, "selected_users": []}
+        case _:
+            return {"type": kind, "value": None}
 
 
 def _plain(value: Any) -> Any:

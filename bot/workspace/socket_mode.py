@@ -1,4 +1,7 @@
-"""Socket Mode: hands envelopes to the app's connections, and delivers again what is not acknowledged."""
+"""Socket Mode: hands envelopes to the app's connections, and delivers again what is not acknowledged.
+
+An app with a request URL is sent requests instead (`bot.workspace.requests`); all else is the same.
+"""
 
 import asyncio
 import itertools
@@ -10,6 +13,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from bot.workspace.model import Json
+from bot.workspace.requests import Requests
 from bot.workspace.state import Workspace
 
 log = logging.getLogger(__name__)
@@ -32,7 +36,9 @@ class SocketMode:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._requests = Requests(workspace, ACK_SECONDS) if workspace.app.request_url else None
         self._connections: list[WebSocket] = []
+        self._muted: set[WebSocket] = set()
         self._turns = itertools.count()
         self._acks: dict[str, asyncio.Future[Json]] = {}
         self._waiting: dict[str, Json] = {}
@@ -59,7 +65,9 @@ class SocketMode:
         self._deliver_kept()
         try:
             while True:
-                self._acknowledge(await socket.receive_json())
+                message = await socket.receive_json()
+                if socket not in self._muted:
+                    self._acknowledge(message)
         except (WebSocketDisconnect, RuntimeError, ValueError):
             pass
         finally:
@@ -104,6 +112,10 @@ class SocketMode:
             self._forget(socket)
             await socket.close(code=1012)
 
+    def mute(self) -> None:
+        """Neither send nor hear anything on the connections that there are now, which stay open and answer pings."""
+        self._muted.update(self._connections)
+
     async def close(self) -> None:
         """End all deliveries that are under way, which are kept as unacknowledged, and save the workspace."""
         for task in list(self._tasks):
@@ -135,17 +147,17 @@ class SocketMode:
     async def _deliver(self, envelope: Json) -> None:
         if self._workspace.faults.delay_ms:
             await asyncio.sleep(self._workspace.faults.delay_ms / 1000)
-        clock, began = asyncio.get_running_loop().time, None
+        clock, began, reason = asyncio.get_running_loop().time, None, "timeout"
         for attempt in range(envelope["retry_attempt"], MAX_RETRIES + 1):
-            await self._connected.wait()
+            if self._requests is None:
+                await self._connected.wait()
             began = began or clock()
             try:
-                await self._attempt(
-                    {**envelope, "retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
-                )
+                await self._attempt({**envelope, "retry_attempt": attempt, "retry_reason": reason if attempt else ""})
                 self.on_acknowledged(envelope, clock() - began)
                 break
-            except (TimeoutError, ConnectionError):
+            except (TimeoutError, ConnectionError) as error:
+                reason = "timeout" if self._requests is None or isinstance(error, TimeoutError) else "error"
                 await asyncio.sleep(RETRY_PAUSE)
         else:
             log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
@@ -153,13 +165,16 @@ class SocketMode:
         self._workspace.save_soon()
 
     async def _attempt(self, envelope: Json) -> Json:
+        if self._requests is not None:
+            return await self._requests.attempt(envelope)
         if not self._connections:
             raise ConnectionError("the app is not connected")
         ack: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._acks[envelope["envelope_id"]] = ack
         socket = self._connections[next(self._turns) % len(self._connections)]
         try:
-            await socket.send_json(envelope)
+            if socket not in self._muted:
+                await socket.send_json(envelope)
             return await asyncio.wait_for(ack, ACK_SECONDS)
         except RuntimeError as error:  # the socket closed under the send
             raise ConnectionError(str(error)) from error
@@ -179,6 +194,7 @@ class SocketMode:
         ack.set_result(payload if isinstance(payload, dict) else {})
 
     def _forget(self, socket: WebSocket) -> None:
+        self._muted.discard(socket)
         if socket in self._connections:
             self._connections.remove(socket)
         if not self._connections:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.workspace import events
 from bot.workspace.events import Event
@@ -22,10 +23,11 @@ log = logging.getLogger(__name__)
 
 TRIGGER_SECONDS = 3.0
 STREAM_SECONDS = 300.0
+STATUS_SECONDS = 120.0
 SAVE_SECONDS = 0.5
 RESPONSE_SECONDS = 1_800.0
 RESPONSE_USES = 5
-STATUS_SECONDS = 120.0
+STOPPED = "agent_session_stopped"
 
 Deliver = Callable[[str, Json, bool], None]
 """Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
@@ -70,6 +72,8 @@ class Workspace:
         self.views: dict[str, tuple[str, Json]] = {}
         self.homes: dict[str, Json] = {}
         self._statuses: dict[tuple[str, str], tuple[str, float]] = {}
+        self.sessions: dict[tuple[str, str], str] = {}
+        self.stream_modes: dict[tuple[str, str], str] = {}
         self.guide: Json | None = None
         self.faults = Faults()
         self.rate_limits = RateLimits(self._now)
@@ -80,8 +84,11 @@ class Workspace:
         self._used_triggers: set[str] = set()
         self._response_urls: dict[str, ResponseUrl] = {}
         self._tickets: set[str] = set()
+        self._codes: dict[str, str] = {}
+        self.revoked: set[str] = set()
         self._watchers: set[asyncio.Future[None]] = set()
         self._stream_ends: dict[tuple[str, str], float] = {}
+        self._stopped: set[tuple[str, str]] = set()
         self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
         self._last_ts = 0
         self._numbers = itertools.count(1)
@@ -116,21 +123,27 @@ class Workspace:
         """Return the modals that a person has open, the newest last."""
         return [view for owner, view in self.views.values() if owner == user]
 
+    def team_of(self, user: str) -> str:
+        """Return the workspace that a member belongs to."""
+        return self.members[user].team_id or self.team_id
+
     def describe_user(self, member: Member) -> Json:
         """Return a member as `users.info` gives it."""
         return {
             "id": member.id,
-            "team_id": self.team_id,
+            "team_id": self.team_of(member.id),
             "name": member.name,
             "real_name": member.real_name,
             "is_bot": member.is_bot,
+            "is_restricted": member.is_guest or member.is_ultra_guest,
+            "is_ultra_restricted": member.is_ultra_guest,
             "deleted": False,
-            "tz": "Etc/UTC",
-            "tz_offset": 0,
+            "tz": member.time_zone,
+            "tz_offset": self._offset(member.time_zone),
             "color": COLOURS[sum(member.id.encode()) % len(COLOURS)].removeprefix("#"),
             "profile": {
                 "real_name": member.real_name,
-                "display_name": member.name,
+                "display_name": member.display_name,
                 "title": member.title,
                 **({"email": f"{member.name}@example.com"} if "users:read.email" in self.app.scopes else {}),
             },
@@ -141,11 +154,13 @@ class Workspace:
         described = {
             "id": channel.id,
             "name": channel.name,
-            "is_channel": not channel.is_im and not channel.is_private,
-            "is_group": channel.is_private,
+            "is_channel": channel.kind == "channel",
+            "is_group": channel.kind == "group",
             "is_im": channel.is_im,
-            "is_mpim": False,
-            "is_private": channel.is_private or channel.is_im,
+            "is_mpim": channel.is_mpim,
+            "is_private": channel.kind != "channel",
+            "is_shared": channel.is_ext_shared,
+            "is_ext_shared": channel.is_ext_shared,
             "is_archived": False,
             "is_member": self.bot_user in channel.members,
             "topic": {"value": channel.topic},
@@ -172,7 +187,8 @@ class Workspace:
         if replied and self.status_of(message.channel, replied):
             self.set_status(message.channel, replied, "")
         if message.seen_by is None and not message.streaming:
-            for event in events.of_message(message, self.channels[message.channel], self.app, self.team_id):
+            team = self.team_of(message.user)
+            for event in events.of_message(message, self.channels[message.channel], self.app, team):
                 self._tell_app(event, message.channel)
         return message
 
@@ -211,10 +227,29 @@ class Workspace:
         self._tell_app(events.of_reaction(user, message, name, self.next_ts(), added=add), message.channel)
         return True
 
-    def join_channel(self, user: str, channel: Channel) -> None:
-        """Make somebody a member of a channel."""
-        channel.members = tuple(dict.fromkeys((*channel.members, user)))
+    def join_channel(self, user: str, channel: Channel, inviter: str = "") -> None:
+        """Make somebody a member of a channel, and tell the app unless they were one."""
+        if user in channel.members:
+            return
+        channel.members = (*channel.members, user)
         self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        self._tell_app(events.of_joining(user, channel, self.team_id, self.next_ts(), inviter), channel.id)
+
+    def add_channel(self, channel: Channel) -> Channel:
+        """Add a channel; the app is no member of it until somebody invites it."""
+        self.channels[channel.id] = channel
+        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
+        return channel
+
+    def open_group(self, users: Iterable[str]) -> Channel:
+        """Return the direct messages of several members, made on first use."""
+        group = tuple(sorted(set(users)))
+        for channel in self.channels.values():
+            if channel.is_mpim and set(channel.members) == set(group):
+                return channel
+        name = f"mpdm-{'--'.join(self.members[user].name for user in group)}-1"
+        key = f"G{secrets.token_hex(5).upper()}"
+        return self.add_channel(Channel(key, name, group, is_private=True, is_mpim=True))
 
     def open_dm(self, user: str, other: str) -> Channel:
         """Return the direct messages of two members, made on first use."""
@@ -223,10 +258,7 @@ class Workspace:
             if channel.is_im and set(channel.members) == pair:
                 return channel
         name = "-".join(sorted(pair))
-        channel = Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True)
-        self.channels[channel.id] = channel
-        self._show({"type": "channel", "channel": self.describe_channel(channel)}, channel.id, None)
-        return channel
+        return self.add_channel(Channel(f"D{name}".replace("-", ""), name, tuple(sorted(pair)), is_im=True))
 
     def home_opened(self, user: str, channel: str, tab: str) -> None:
         """Tell the app that a person looks at its home, or opened the direct messages with it."""
@@ -252,18 +284,53 @@ class Workspace:
         """Whether the message still takes text."""
         return message.streaming and self._now() < self._stream_ends.get((message.channel, message.ts), 0.0)
 
-    # Status and prompts of assistant threads
+    def was_stopped(self, message: Message) -> bool:
+        """Whether a person stopped the message while it grew."""
+        return (message.channel, message.ts) in self._stopped
 
-    def set_status(self, channel: str, thread_ts: str, status: str) -> None:
+    def end_streams(self) -> None:
+        """Give up all streams, as Slack does after about five minutes: their messages take no more text."""
+        for key in self._stream_ends:
+            self._stream_ends[key] = 0.0
+
+    # Status, sessions and prompts of assistant threads
+
+    def set_status(self, channel: str, thread_ts: str, status: str, loading: Iterable[str] = ()) -> None:
         """Show what the app is doing in a thread, for two minutes at most; an empty status, or a reply, clears it."""
         self._statuses[channel, thread_ts] = (status, self._now() + STATUS_SECONDS)
         told = {"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}
-        self._show({**told, "seconds": STATUS_SECONDS}, channel, None)
+        self._show({**told, "loading_messages": list(loading), "seconds": STATUS_SECONDS}, channel, None)
 
     def status_of(self, channel: str, thread_ts: str) -> str:
         """Return what the app says that it is doing in a thread; empty when that is nothing, or too long ago."""
         status, ends = self._statuses.get((channel, thread_ts), ("", 0.0))
         return status if self._now() < ends else ""
+
+    def set_session(self, channel: str, thread_ts: str, status: str) -> None:
+        """Note whether the app works in a thread; who sees it then has a Stop button, if the app hears of it."""
+        self.sessions[channel, thread_ts] = status
+        told = {"type": "session", "channel": channel, "thread_ts": thread_ts, "status": status}
+        self._show(told | {"stoppable": self.is_stoppable(channel, thread_ts)}, channel, None)
+
+    def is_stoppable(self, channel: str, thread_ts: str) -> bool:
+        """Whether there is a Stop button in a thread."""
+        return self.sessions.get((channel, thread_ts)) == "processing" and STOPPED in self.app.events
+
+    def stop_session(self, user: str, channel: str, thread_ts: str) -> None:
+        """End the app's streams in a thread, and tell the app that a person wants it to stop; the rest is up to it."""
+        streams = [each for each in self.messages(channel, thread_ts) if self.stream_is_open(each)]
+        for message in streams:
+            self._stopped.add((channel, message.ts))
+            self.change(message, streaming=False)
+        content: Json = {
+            "type": STOPPED,
+            "channel": channel,
+            "thread_ts": thread_ts,
+            "user": user,
+            "streaming_message_ts": [message.ts for message in streams],
+            "event_ts": self.next_ts(),
+        }
+        self._tell_app(Event(STOPPED, content), channel)
 
     def set_prompts(self, channel: str, thread_ts: str, title: str, prompts: list[Json]) -> None:
         """Show suggested prompts."""
@@ -363,6 +430,29 @@ class Workspace:
         self._tickets.discard(ticket)
         return known
 
+    # Installing the app, and removing it
+
+    def new_code(self, user: str) -> str:
+        """Make the code with which the app gets its token, once, because this person agreed to install it."""
+        code = secrets.token_hex(16)
+        self._codes[code] = user
+        return code
+
+    def install(self, code: str) -> str | None:
+        """Give the app a new token for a code; return who installed it, None when the code is not good."""
+        user = self._codes.pop(code, None)
+        if user is not None:
+            self.app = replace(self.app, bot_token=f"xoxb-{secrets.token_hex(12)}")
+        return user
+
+    def uninstall(self) -> None:
+        """Remove the app: its token is good no more, and two events tell it so."""
+        for event in events.of_removed_app(self.app):
+            if events.is_wanted(event, self.app):
+                self._deliver(event)
+        self.revoked.add(self.app.bot_token)
+        self.app = replace(self.app, bot_token="")
+
     # Pages
 
     def join_page(self, user: str) -> "asyncio.Queue[Json]":
@@ -426,7 +516,7 @@ class Workspace:
         return {
             "team_id": self.team_id,
             "team_name": self.team_name,
-            "members": [asdict(member) for member in self.members.values() if not member.is_bot],
+            "members": [asdict(member) for member in self.members.values() if member.id != self.bot_user],
             "channels": [asdict(channel) for channel in self.channels.values()],
             "messages": [asdict(message) for messages in self.history.values() for message in messages.values()],
             "homes": self.homes,
@@ -455,6 +545,11 @@ class Workspace:
     def _now(self) -> float:
         return self.clock().timestamp()
 
+    def _offset(self, time_zone: str) -> int:
+        """Return how many seconds a time zone is ahead of UTC now."""
+        ahead = self.clock().astimezone(ZoneInfo(time_zone)).utcoffset()
+        return int(ahead.total_seconds()) if ahead else 0
+
     def _hash(self) -> str:
         return f"{next(self._numbers)}.{secrets.token_hex(4)}"
 
@@ -464,8 +559,11 @@ class Workspace:
 
     def _tell_app(self, event: Event, channel: str) -> None:
         """Deliver an event that the app subscribed to, may see, and is there to see."""
-        if self.bot_user not in self.channels[channel].members or not events.is_wanted(event, self.app):
-            return
+        is_there = self.app.bot_token and self.bot_user in self.channels[channel].members
+        if is_there and events.is_wanted(event, self.app):
+            self._deliver(event, is_shared=self.channels[channel].is_ext_shared)
+
+    def _deliver(self, event: Event, *, is_shared: bool = False) -> None:
         payload = {
             "type": "event_callback",
             "token": "local",
@@ -475,6 +573,6 @@ class Workspace:
             "event_id": f"Ev{secrets.token_hex(6).upper()}",
             "event_time": int(self._now()),
             "authorizations": [{"team_id": self.team_id, "user_id": self.bot_user, "is_bot": True}],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": is_shared,
         }
         self.deliver("events_api", payload, False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.workspace import chat, lookups
+from bot.workspace import chat, lookups, sessions
 from bot.workspace.blocks import view_problems, with_ids
 from bot.workspace.calls import SlackError, find_channel, find_message, find_user, invalid, require_scope
 from bot.workspace.model import Json
@@ -82,6 +82,8 @@ def _authorize(workspace: Workspace, method: Method, token: str) -> None:
         return
     if not token:
         raise SlackError("not_authed")
+    if token in workspace.revoked:
+        raise SlackError("account_inactive")
     if token not in {app.bot_token, app.app_token}:
         raise SlackError("invalid_auth")
     wanted = {"bot": {app.bot_token}, "app": {app.app_token}, "any": {app.bot_token, app.app_token}}[method.token]
@@ -112,6 +114,29 @@ def _auth_test(workspace: Workspace, _: Json) -> Json:
         "user": app.name.lower(),
         "user_id": app.bot_user,
         "bot_id": app.bot_id,
+        "is_enterprise_install": False,
+    }
+
+
+def _oauth_access(workspace: Workspace, arguments: Json) -> Json:
+    """Exchange a code for a token of the bot."""
+    app = workspace.app
+    if not app.client_id or arguments.get("client_id") != app.client_id:
+        raise SlackError("invalid_client_id")
+    if arguments.get("client_secret") != app.client_secret:
+        raise SlackError("bad_client_secret")
+    installed_by = workspace.install(str(arguments["code"]))
+    if installed_by is None:
+        raise SlackError("invalid_code")
+    return {
+        "access_token": workspace.app.bot_token,
+        "token_type": "bot",
+        "scope": ",".join(sorted(app.scopes)),
+        "bot_user_id": app.bot_user,
+        "app_id": app.app_id,
+        "team": {"id": workspace.team_id, "name": workspace.team_name},
+        "enterprise": None,
+        "authed_user": {"id": installed_by},
         "is_enterprise_install": False,
     }
 
@@ -187,12 +212,12 @@ def _react(workspace: Workspace, arguments: Json, *, add: bool) -> bool:
 
 def _set_status(workspace: Workspace, arguments: Json) -> Json:
     channel = find_channel(workspace, arguments, "channel_id")
-    messages = arguments.get("loading_messages") or []
-    if not isinstance(messages, list) or len(messages) > LOADING_MESSAGES:
+    loading = arguments.get("loading_messages") or []
+    if not isinstance(loading, list) or len(loading) > LOADING_MESSAGES:
         raise invalid("invalid_arguments", f"[ERROR] must be a list of at most {LOADING_MESSAGES} items")
-    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in messages):
+    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in loading):
         raise invalid("invalid_arguments", f"[ERROR] each must be a text of at most {LOADING_MESSAGE} characters")
-    workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""))
+    workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""), loading)
     return {}
 
 
@@ -222,6 +247,7 @@ REACTION_OF = ("channel", "timestamp", "name")
 METHODS: Mapping[str, Method] = {
     "api.test": Method(_test, token="none"),  # noqa: S106 - a kind of token
     "auth.test": Method(_auth_test, token="any"),  # noqa: S106 - a kind of token
+    "oauth.v2.access": Method(_oauth_access, (), ("code",), token="none"),  # noqa: S106 - a kind of token
     "apps.connections.open": Method(_open_connection, token="app"),  # noqa: S106 - a kind of token
     "team.info": Method(lookups.team_info, ("team:read",)),
     "bots.info": Method(lookups.bots_info, ("users:read",)),
@@ -249,6 +275,7 @@ METHODS: Mapping[str, Method] = {
     "users.list": Method(lookups.users_list, ("users:read",)),
     "users.info": Method(lookups.users_info, ("users:read",), ("user",)),
     "users.conversations": Method(lookups.users_conversations, READ),
+    "agents.sessions.setStatus": Method(sessions.set_status, CHAT, ("channel_id", "status", "thread_ts")),
     "assistant.threads.setStatus": Method(_set_status, ASSISTANT + CHAT, ("channel_id", "thread_ts")),
     "assistant.threads.setSuggestedPrompts": Method(_set_prompts, ASSISTANT, ("channel_id", "prompts")),
     "assistant.threads.setTitle": Method(_set_title, ASSISTANT, ("channel_id", "thread_ts", "title")),

@@ -15,8 +15,9 @@ from sqlmodel import select
 
 from bot.cli.app import app
 from bot.demo.show import claimed
+from bot.feedback_file import FeedbackLine
 from storage.database import Database
-from storage.feedback import Feedback
+from storage.feedback import Feedback, get_feedback
 from storage.records import utc_now
 from tests.bot.commands import CommandLine
 from tests.governance.installation import Clock, Installation
@@ -250,6 +251,7 @@ GOOD = [
     {"question": "Who signs off?", "person": "U1", "correction": "Mira signs off."},
     {"question": "Two\u2028lines [/b]?", "person": "U2", "vote": "up", "answer": "Yes,\nboth. \u00e9\U0001f600",
      "private": True},
+    {"question": "Who signs off?", "person": "U2", "vote": "down", "reason": "outdated", "answer": "Tom."},
 ]  # fmt: skip
 
 
@@ -260,24 +262,48 @@ def jsonl(rows: list[dict[str, object]]) -> str:
 def kept(database: Database) -> list[tuple[object, ...]]:
     with database.read() as session:
         rows = session.exec(select(Feedback)).all()
-    return sorted((row.id, row.person_id, row.kind, row.question, row.answer, row.text, row.private) for row in rows)
+    return sorted(
+        (row.id, row.person_id, row.kind, row.question, row.answer, row.text, row.reason or "", row.private)
+        for row in rows
+    )
 
 
 def test_feedback_is_imported_once_and_comes_back_from_its_export(alone: CommandLine, database: Database) -> None:
     alone.use(database)
     file = alone.file("in.jsonl", jsonl(GOOD))
 
-    assert "Imported 2; 0 were there" in alone("feedback", "import", file).out
-    assert "Imported 0; 2 were there" in alone("feedback", "import", file).out
-    assert alone("feedback", "import", file, "--json").json == {"imported": 0, "skipped": 2}
-    assert len(kept(database)) == 2
+    assert "Imported 3; 0 were there" in alone("feedback", "import", file).out
+    assert "Imported 0; 3 were there" in alone("feedback", "import", file).out
+    assert alone("feedback", "import", file, "--json").json == {"imported": 0, "skipped": 3}
+    assert len(kept(database)) == 3
 
     exported = str(alone.folder / "out.jsonl")
-    assert "Exported 2" in alone("feedback", "export", exported).out
-    assert alone("feedback", "export", exported, "--json").json == {"exported": 2}
+    assert "Exported 3" in alone("feedback", "export", exported).out
+    assert alone("feedback", "export", exported, "--json").json == {"exported": 3}
     alone.set(DATABASE__URL="", DATA_FOLDER=str(alone.folder / "elsewhere"))
-    assert "Imported 2; 0 were there" in alone("feedback", "import", exported).out
+    assert "Imported 3; 0 were there" in alone("feedback", "import", exported).out
     assert kept(Database(f"sqlite:///{alone.folder / 'elsewhere' / 'apprentice.db'}")) == kept(database)
+
+
+def test_what_was_taken_back_is_not_exported_and_does_not_come_back_by_an_import(
+    apprentice: CommandLine, house: Installation
+) -> None:
+    file, exported = apprentice.file("in.jsonl", jsonl(GOOD)), str(apprentice.folder / "out.jsonl")
+    apprentice("feedback", "import", file)
+    with house.database.read() as session:
+        (corrected,) = session.exec(select(Feedback).where(Feedback.kind == "correction")).all()
+    house.governance.withdraw_feedback(corrected.id, corrected.person_id)
+
+    assert "Exported 2" in apprentice("feedback", "export", exported).out
+    assert "Imported 0; 3 were there" in apprentice("feedback", "import", file).out
+    with house.database.read() as session:
+        assert get_feedback(session, corrected.id).state == "withdrawn"
+
+
+def test_feedback_without_a_reason_has_the_id_that_it_had_before_there_were_reasons() -> None:
+    line = FeedbackLine(question="q", person="U1", vote="down", answer="a")
+    assert line.key == "fb_e9bf17dc16eb26d1"
+    assert line.model_copy(update={"reason": "wrong"}).key != line.key
 
 
 WRONG = {
@@ -288,6 +314,8 @@ WRONG = {
     json.dumps({"question": "q", "person": "U1", "correction": "x" * 50_000}): "50,000 characters; at most 4,000",
     '{"question": "q", "person": "U1", "vote": "sideways", "answer": "a"}': "'up' or 'down'",
     '{"question": "q", "person": "U1", "vote": "up"}': "a vote needs the 'answer'",
+    '{"question": "q", "person": "U1", "vote": "up", "answer": "a", "reason": "wrong"}': "Only a vote against",
+    '{"question": "q", "person": "U1", "vote": "down", "answer": "a", "reason": "boring"}': "reason: Input should be",
     '{"question": "q", "person": "T1/U1", "correction": "x"}': "Slack's ids",
     '{"question": "q\\u0000", "person": "U1", "correction": "x"}': "NUL",
     '{"question": "q", "person": "U1", "correction": "x", "colour": "red"}': "colour: Extra inputs",
@@ -360,3 +388,14 @@ def test_a_result_file_that_cannot_be_written_is_named_before_the_story_begins(a
     result = alone("demo", "--script", "--folder", str(alone.folder / "demo"), "--json", "nowhere/result.json")
     assert (result.status, "nowhere/result.json" in result.said) == (1, True)
     assert not (alone.folder / "demo").exists()
+
+
+def test_the_manifest_is_printed_for_either_way_to_reach_slack(apprentice: CommandLine) -> None:
+    sockets = apprentice("manifest").json
+    requests = apprentice("manifest", "--http", "https://bot.example.org").json
+    refused = apprentice("manifest", "--http", "bot.example.org")
+
+    assert sockets["settings"]["socket_mode_enabled"]
+    assert requests["settings"]["interactivity"]["request_url"] == "https://bot.example.org/slack/events"
+    assert refused.status == 1
+    assert "Give one with https://" in refused.said

@@ -66,6 +66,39 @@ async def test_slack_is_asked_about_both_tokens(
     assert all(("invalid_auth" in check["detail"]) == (check["state"] == "failed") for check in checks)
 
 
+async def test_in_http_mode_the_signing_secret_is_checked_and_no_app_token_is_asked_for(
+    town: Town, apprentice: CommandLine
+) -> None:
+    apprentice.set(SLACK__MODE="http", SLACK__BOT_TOKEN=BOT, SLACK__API_URL=f"{town.url}/workspace/api/")
+    (missing,) = of(await asyncio.to_thread(apprentice, "doctor", "--json"), "slack")
+    apprentice.set(SLACK__SIGNING_SECRET="8f742231b10e8888")
+    signed_in, address = of(await asyncio.to_thread(apprentice, "doctor", "--json"), "slack")
+    apprentice.set(WEB__HOST="0.0.0.0")
+    _, reachable = of(await asyncio.to_thread(apprentice, "doctor", "--json"), "slack")
+
+    assert (missing["state"], missing["detail"]) == ("failed", "slack.signing_secret is not set")
+    assert "Signing Secret" in missing["remedy"]
+    assert (signed_in["state"], address["state"], reachable["state"]) == ("ok", "warning", "ok")
+    assert "apprentice manifest --http" in address["remedy"]
+    assert "8f742231b10e8888" not in str([signed_in, address, reachable])
+
+
+def test_with_a_client_id_the_settings_for_installing_are_checked(apprentice: CommandLine) -> None:
+    apprentice.set(SLACK__MODE="http", SLACK__CLIENT_ID="17.42", SLACK__SIGNING_SECRET="8f742231b10e8888")
+    (missing,) = of(apprentice("doctor", "--json"), "slack")
+    apprentice.set(SLACK__CLIENT_SECRET="s3cret", SLACK__TOKEN_KEY="hunter2")
+    key, _ = of(apprentice("doctor", "--json"), "slack")
+    apprentice.set(SLACK__TOKEN_KEY="")
+    told = apprentice("doctor", "--json")
+
+    assert missing["detail"] == "slack.client_secret is not set"
+    assert "Client Secret" in missing["remedy"]
+    assert (key["state"], key["remedy"]) == ("failed", "Correct slack.token_key, or leave it out.")
+    assert [check["state"] for check in of(told, "slack")] == ["ok", "warning"]
+    assert "s3cret" not in told.out + str(key)
+    assert "hunter2" not in str(key)
+
+
 def test_slack_that_cannot_be_reached_is_told_apart_from_a_refusal(apprentice: CommandLine) -> None:
     url = "http://127.0.0.1:1/api/"
     apprentice.set(SLACK__MODE="socket", SLACK__BOT_TOKEN=BOT, SLACK__APP_TOKEN=APP, SLACK__API_URL=url)

@@ -170,6 +170,26 @@ def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_w
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
 
 
+def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "serving", "--at-once", "1", "--at-once", "5", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    rows = {(row["engine"], row["concurrency"], row["adapters"]): row for row in result["results"]}
+    assert {(engine, 5, 4) for engine in ("ours", "one by one", "static batch")} < rows.keys()
+    assert {key for key in rows if key[0] == "continuous batching"} == {
+        ("continuous batching", 1, 1), ("continuous batching", 5, 1),
+    }  # fmt: skip
+    assert all(row["tokens_per_s"] > 0 and row["ttft_p95_s"] > 0 for row in rows.values())
+    assert [rows["ours", *case]["same_text"] for case in ((1, 1), (5, 1), (5, 4))] == [1.0, 1.0, 1.0]
+    ours = rows["ours", 5, 1]["tokens_per_s"]
+    assert result["share_of_limit"]["5"] == pytest.approx(ours / result["limit_tokens_per_s"]["5"], rel=0.01, abs=0.001)
+    assert "that the machine allows" in shown
+
+
 def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

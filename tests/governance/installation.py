@@ -11,7 +11,7 @@ from governance.policy import Policy, load_policy
 from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.audit import read_audit_records
 from storage.database import Database
-from storage.people import ensure_person, ensure_workspace
+from storage.people import Profile, Standing, ensure_person, ensure_workspace, keep_profile
 from storage.proposals import Proposal, get_proposal
 
 STARTER, EXPERT, APPROVER, OTHER = "T1/U_STARTER", "T1/U_EXPERT", "T1/U_APPROVER", "T1/U_OTHER"
@@ -63,6 +63,11 @@ class Installation:
             content[name] |= changes
         self.policy = Policy.model_validate(content)
         self.governance = Governance(self.database, self.policy, self.audit, self.clock)
+
+    def meet(self, person: str, standing: Standing) -> None:
+        """Have somebody in the database who is no ordinary member."""
+        with self.database.transaction() as session:
+            keep_profile(session, "T1", person.partition("/")[2], Profile(person, standing=standing), self.clock())
 
     def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None) -> str:
         run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")

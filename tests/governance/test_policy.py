@@ -38,6 +38,14 @@ def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> No
     assert plain.digest != load(tmp_path, VALID.replace("0.9", "0.91")).digest
 
 
+@pytest.mark.parametrize(("given", "kept"), [("[2, 24, 2]", (24.0, 2.0)), ("[]", ()), ("[0.5]", (0.5,))])
+def test_reminders_are_kept_in_the_order_in_which_they_come(
+    tmp_path: Path, given: str, kept: tuple[float, ...]
+) -> None:
+    policy = load(tmp_path, VALID.replace("quorum = 2", f"remind_hours_before = {given}"))
+    assert policy.approval.remind_hours_before == kept
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -49,6 +57,9 @@ def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> No
         (("quorum = 2", "quorum = 3"), ["approval", "quorum is 3", "only 2 approvers"]),
         (("quorum = 2", "quorum = 0"), ["approval.quorum", "greater than or equal to 1"]),
         (("quorum = 2", "max_contributor_share = 2.0"), ["approval.max_contributor_share", "less than or equal to 1"]),
+        (("quorum = 2", "remind_hours_before = [0]"), ["approval.remind_hours_before", "greater than 0"]),
+        (("quorum = 2", 'remind_hours_before = ["a day"]'), ["approval.remind_hours_before", "'a day'", "number"]),
+        (("quorum = 2", "remind_hours_before = [169]"), ["approval", "169", "open for 168 hours only"]),
         (('approvers = ["U1", "U2"]', "approvers = []"), ["approval.approvers", "at least 1"]),
         (('name = "ours"', ""), ["name", "missing"]),
         (("[gates.as_told]", "[gates.as_tolld]"), ["gates.as_tolld", "'as_told'", "'general_kept'"]),

@@ -129,11 +129,38 @@ def test_a_decision_is_kept_with_who_made_it_and_is_made_once(sqlite_house: Inst
     sqlite_house.governance.review_feedback(said.id, APPROVER, accept=False, reason="wrong hall")
 
     kept = stored(sqlite_house.database, said)
-    assert (kept.state, kept.reviewed_by) == ("declined", APPROVER)
+    assert (kept.state, kept.reviewed_by, kept.reviewer_reason) == ("declined", APPROVER, "wrong hall")
     assert kept.reviewed_at is not None
-    with pytest.raises(IllegalStateError):
+    with pytest.raises(IllegalStateError, match="does not wait for a review: it is declined"):
         sqlite_house.governance.review_feedback(said.id, OTHER, accept=True)
     assert stored(sqlite_house.database, said).reviewed_by == APPROVER
+
+
+def test_whoever_may_not_review_is_told_why_before_they_try(sqlite_house: Installation) -> None:
+    sqlite_house.use_policy(feedback={"corrections_need_review": True, "reviewers": ["U_APPROVER", "U_EXPERT"]})
+    said = say(sqlite_house, ASH)
+
+    assert "yours" in sqlite_house.governance.may_review(said.id, EXPERT)
+    assert "does not let you review" in sqlite_house.governance.may_review(said.id, OTHER)
+    assert sqlite_house.governance.may_review(said.id, APPROVER) == ""
+    sqlite_house.governance.review_feedback(said.id, APPROVER, accept=True)
+    assert "it is accepted" in sqlite_house.governance.may_review(said.id, APPROVER)
+
+
+def test_what_goes_back_to_review_keeps_nothing_of_an_earlier_decision(sqlite_house: Installation) -> None:
+    sqlite_house.use_policy(feedback={"corrections_need_review": True})
+    ash, oak = say(sqlite_house, ASH, EXPERT), say(sqlite_house, OAK, OTHER)
+    for each in (ash, oak):
+        sqlite_house.governance.review_feedback(each.id, APPROVER, accept=True, reason="I was there")
+    sqlite_house.governance.contest_feedback([((ash.id, oak.id), ())])
+
+    again = stored(sqlite_house.database, ash)
+    assert (again.state, again.reviewed_by, again.reviewed_at, again.reviewer_reason) == (
+        "pending_review",
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_correction_that_waited_counts_as_new_from_its_acceptance(house: Installation) -> None:

@@ -126,3 +126,15 @@ def test_what_was_erased_counts_no_more_and_another_reader_starts_with_what_is_l
 
     assert answers(accepted.sync()) == [None]
     assert answers(AcceptedCorrections(house.database).sync()) == ["Larder."]
+
+
+def test_what_was_taken_back_counts_no_more_and_what_it_replaced_counts_again(
+    house: Installation, accepted: AcceptedCorrections
+) -> None:
+    correct(house, "Port 7443.")
+    mistaken = correct(house, "Port 7444.")
+    assert answers(accepted.sync()) == ["Port 7444."]
+
+    house.governance.withdraw_feedback(mistaken.id, EXPERT)
+
+    assert answers(accepted.sync()) == ["Port 7443."]

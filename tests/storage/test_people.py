@@ -6,7 +6,17 @@ import pytest
 
 from storage.database import Database
 from storage.errors import NotFoundError
-from storage.people import Person, ensure_person, ensure_workspace, find_person, names_of
+from storage.people import (
+    Person,
+    Profile,
+    ensure_person,
+    ensure_workspace,
+    find_person,
+    get_person,
+    keep_profile,
+    names_of,
+    time_zone_of,
+)
 from storage.records import utc_now
 
 
@@ -21,6 +31,18 @@ def test_a_person_is_kept_once_under_the_newest_name(database: Database) -> None
     assert meet(database, "Ada Lovelace").id == "T1/U1"
     with database.read() as session:
         assert names_of(session, ["T1/U1", "T1/U2"]) == {"T1/U1": "Ada Lovelace"}
+
+
+def test_the_latest_profile_of_a_person_is_kept(database: Database) -> None:
+    meet(database, "Ada")
+    for profile in (Profile("Ada L.", "Asia/Tokyo", "guest"), Profile("Ada Berg", "Europe/Stockholm")):
+        with database.transaction() as session:
+            keep_profile(session, "T1", "U1", profile, utc_now())
+    with database.read() as session:
+        ada = get_person(session, "T1/U1")
+        assert (ada.name, ada.time_zone, ada.standing) == ("Ada Berg", "Europe/Stockholm", "member")
+        assert time_zone_of(session, "T1/U1") == "Europe/Stockholm"
+        assert time_zone_of(session, "T1/U2") == "UTC"
 
 
 def test_meeting_somebody_in_many_threads_at_once_keeps_them_once(database: Database) -> None:

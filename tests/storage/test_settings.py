@@ -44,6 +44,7 @@ def test_a_variable_overrides_the_file_which_overrides_the_default(
         ("[slak]\n", ["unknown key 'slak'", "slack.bot_token", "web.port"]),
         ('[slack]\nbot_tokn = "x"\n', ["unknown key 'slack.bot_tokn'", "slack.bot_token", "slack.app_token"]),
         ("[web]\nport = 70000\n", ["'web.port' is 70000", "less than or equal to 65535"]),
+        ('[web]\npublic_url = "apprentice.example"\n', ["'web.public_url' is 'apprentice.example'", "match pattern"]),
         ('[slack]\nmode = "telepathy"\n', ["'slack.mode' is 'telepathy'", "'local' or 'socket'"]),
         ('[inference]\nmax_new_tokens = "many"\n', ["'inference.max_new_tokens' is 'many'", "valid integer"]),
         ("[web\nport = 1\n", ["not valid TOML", "line 1"]),
@@ -56,6 +57,22 @@ def test_a_wrong_key_or_value_is_named_with_its_file_and_what_is_allowed(
     message = refusal()
     for part in ["apprentice.toml", *says]:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "address"),
+    [("", "http://127.0.0.1:8765"), ('[web]\npublic_url = "https://a.example/bot/"\n', "https://a.example/bot")],
+)
+def test_links_begin_with_the_public_address(config: Path, content: str, address: str) -> None:
+    config.write_text(content)
+    assert load_settings().web.address == address
+
+
+def test_reviews_are_in_the_approvers_channel_unless_another_is_named(config: Path) -> None:
+    config.write_text('[slack]\napprovers_channel = "yes"\n')
+    assert load_settings().slack.reviews_in == "yes"
+    config.write_text('[slack]\napprovers_channel = "yes"\nreviewers_channel = "look"\n')
+    assert load_settings().slack.reviews_in == "look"
 
 
 def test_several_mistakes_are_told_at_once(config: Path) -> None:
@@ -108,6 +125,7 @@ def test_settings_apart_share_the_model_and_nothing_that_people_use(
     assert apart.database_url == f"sqlite:///{tmp_path / 'apprentice.db'}"
     assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "")
     assert (apart.training.schedule, apart.web.port) == ("", 0)
+    assert apart.slack.questions_per_person_per_minute == apart.slack.waiting_questions_per_person == 0
     assert (apart.model.base, apart.training.recipe, apart.inference.threads) == ("/srv/model", "/srv/own.toml", 3)
 
 

@@ -44,11 +44,18 @@ function interactive(element, block, { act, names, isPressed }) {
     case "static_select": case "overflow": {
       const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
-      return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", {}, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
+      return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", { disabled: true, selected: true }, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
     }
+    case "checkboxes": return checkboxes(element, send);
     case "image": return image(element);
     default: return el("span", { class: "note" }, object(element.text, names));
   }
+}
+
+function checkboxes(element, send) {
+  const initial = new Set((element.initial_options ?? []).map((option) => option.value));
+  const boxes = element.options.map((option) => el("input", { type: "checkbox", checked: initial.has(option.value), onchange: () => send({ selected_options: element.options.filter((_, index) => boxes[index].checked) }) }));
+  return el("span", { class: "boxes" }, element.options.map((option, index) => el("label", {}, boxes[index], " ", option.text.text)));
 }
 
 function button(element, send) {
@@ -83,23 +90,27 @@ function mark(node, on) {
   node.setAttribute("aria-pressed", String(on));
 }
 
-function input(block, { errors }) {
+function input(block, { errors, names }) {
   const { element } = block;
   const id = `input-${block.block_id}-${element.action_id}`;
   const data = { id, "data-block": block.block_id, "data-action": element.action_id, "data-type": element.type };
   const problem = errors?.[block.block_id];
   const described = problem ? { "aria-invalid": "true", "aria-describedby": `${id}-error` } : {};
   return el("div", { class: "field" }, el("label", { for: id }, block.label.text, block.optional ? el("span", { class: "note" }, " (optional)") : null),
-    control(element, { ...data, ...described }), block.hint ? el("div", { class: "hint" }, block.hint.text) : null,
+    control(element, { ...data, ...described }, names), block.hint ? el("div", { class: "hint" }, block.hint.text) : null,
     problem ? el("div", { class: "error", id: `${id}-error` }, problem) : null);
 }
 
-function control(element, attributes) {
+function control(element, attributes, names) {
   if (element.type === "static_select" || element.type === "radio_buttons") {
     const node = el("select", attributes, element.options.map((option) => el("option", { value: option.value }, option.text.text)));
     if (element.initial_option) node.value = element.initial_option.value;
     node.options_ = element.options;
     return node;
+  }
+  if (element.type === "multi_users_select") {
+    const chosen = new Set(element.initial_users);
+    return el("select", { ...attributes, multiple: "" }, names.people().map((user) => el("option", { value: user.id, ...(chosen.has(user.id) ? { selected: "" } : {}) }, user.real_name)));
   }
   const common = { ...attributes, placeholder: element.placeholder?.text, maxlength: element.max_length };
   const node = element.multiline ? el("textarea", common) : el("input", { ...common, type: "text" });
@@ -112,7 +123,7 @@ export function values(root) {
   const state = {};
   for (const node of root.querySelectorAll("[data-action]")) {
     const { block, action, type } = node.dataset;
-    const given = node.options_ ? { type, selected_option: node.options_[node.selectedIndex] } : { type, value: node.value || null };
+    const given = node.multiple ? { type, selected_users: [...node.selectedOptions].map((option) => option.value) } : node.options_ ? { type, selected_option: node.options_[node.selectedIndex] } : { type, value: node.value || null };
     (state[block] ??= {})[action] = given;
   }
   return state;

@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(),
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(), stoppable: new Set(),
   prompts: null, unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null,
 };
 let stopListening = () => {};
@@ -21,6 +21,8 @@ let composer = null;
 
 const names = {
   user: (id) => state.users.get(id)?.real_name ?? id,
+  people: () => [...state.users.values()].filter((user) => !user.is_bot),
+  zone: () => state.users.get(state.me)?.tz,
   channel: (id) => state.channels.find((channel) => channel.id === id)?.name ?? id,
 };
 const app = { state, names, openThread, become, suggest, redraw: () => drawConversation() };
@@ -47,7 +49,8 @@ async function openChannel(id) {
   state.unread.delete(`${state.me} ${id}`);
   if (moved) Object.assign(state, { thread: null, prompts: null, tab: "messages" });
   history.replaceState(null, "", `?${new URLSearchParams({ user: state.me, channel: id })}`);
-  state.messages = (await get("history", { user: state.me, channel: id })).messages;
+  const { messages, stoppable } = await get("history", { user: state.me, channel: id });
+  Object.assign(state, { messages, stoppable: new Set(stoppable) });
   document.body.classList.remove("show-menu");
   if (isApp(channel)) {
     state.home = (await get("home", { user: state.me })).view;
@@ -56,6 +59,7 @@ async function openChannel(id) {
   drawAll();
 }
 
+const isDirect = (channel) => channel.is_im || channel.is_mpim;
 const isApp = (channel) => channel?.is_im && channel.with === state.app.user;
 const current = () => state.channels.find((channel) => channel.id === state.channel);
 
@@ -77,6 +81,9 @@ function onEvent(event) {
       return drawConversation();
     case "status":
       if (channel === state.channel) keepStatus(event);
+      return drawConversation();
+    case "session":
+      if (channel === state.channel) state.stoppable[event.stoppable ? "add" : "delete"](event.thread_ts);
       return drawConversation();
     case "prompts":
       if (channel === state.channel) { state.prompts = event; drawPrompts(); }
@@ -121,8 +128,7 @@ function drawAll() {
 
 function drawMembers() {
   $("team").textContent = state.team.name;
-  const people = [...state.users.values()].filter((user) => !user.is_bot);
-  $("member").replaceChildren(...people.map((user) => el("option", { value: user.id }, user.real_name)));
+  $("member").replaceChildren(...names.people().map((user) => el("option", { value: user.id }, user.real_name)));
   $("member").value = state.me;
   $("role").textContent = state.users.get(state.me)?.title ?? "";
 }
@@ -130,15 +136,16 @@ function drawMembers() {
 function drawSidebar() {
   const item = (channel) => {
     const unread = state.unread.get(`${state.me} ${channel.id}`);
-    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_private ? "🔒" : "#");
+    const icon = channel.is_im ? avatar(state.users.get(channel.with), true) : el("span", { "aria-hidden": "true" }, channel.is_mpim ? String(channel.members.length - 1) : channel.is_private ? "🔒" : "#");
     return el("li", {}, el("button", { class: unread ? "unread" : "", "aria-current": String(channel.id === state.channel), onclick: () => openChannel(channel.id) },
       icon, channel.name, unread ? el("span", { class: "badge" }, String(unread)) : null));
   };
-  $("channels").replaceChildren(...state.channels.filter((channel) => !channel.is_im).map(item));
+  $("channels").replaceChildren(...state.channels.filter((channel) => !isDirect(channel)).map(item));
   const direct = state.channels.filter((channel) => channel.is_im);
   const others = [...state.users.values()].filter((user) => user.id !== state.me && !direct.some((channel) => channel.with === user.id));
   const start = (user) => el("li", {}, el("button", { onclick: () => startDm(user.id) }, avatar(user, true), user.real_name));
-  $("dms").replaceChildren(...direct.map(item), ...others.map(start));
+  const groups = state.channels.filter((channel) => channel.is_mpim);
+  $("dms").replaceChildren(...direct.map(item), ...groups.map(item), ...others.map(start));
 }
 
 async function startDm(other) {
@@ -150,7 +157,7 @@ async function startDm(other) {
 
 function drawHead() {
   const channel = current();
-  $("title").textContent = channel.is_im ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
+  $("title").textContent = isDirect(channel) ? channel.name : `${channel.is_private ? "🔒" : "#"} ${channel.name}`;
   $("tabs").hidden = !isApp(channel);
   const tab = (name, label) => el("button", { class: "quiet", role: "tab", "aria-selected": String(state.tab === name), onclick: () => openTab(name) }, label);
   $("tabs").replaceChildren(tab("home", "Home"), tab("messages", "Messages"));
@@ -169,7 +176,7 @@ function candidates() {
 
 function drawComposer() {
   const channel = current();
-  const label = channel.is_im ? `Message ${channel.name}` : `Message #${channel.name}`;
+  const label = isDirect(channel) ? `Message ${channel.name}` : `Message #${channel.name}`;
   composer = makeComposer({ label, candidates, send: sendAs(state.me, state.channel) });
   $("composer").replaceChildren(composer);
   $("composer").hidden = state.tab === "home" && isApp(channel);
@@ -228,7 +235,9 @@ function drawThread(jump) {
 
 function statusLine(thread) {
   const shown = [...state.statuses].filter(([ts, status]) => status && (!thread || ts === thread));
-  return shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const line = shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const stops = [...state.stoppable].filter((ts) => !thread || ts === thread);
+  return [...line, ...stops.map((ts) => el("div", { class: "status" }, el("button", { class: "button", "aria-label": "Stop the answer", onclick: () => attempt("stop", { user: state.me, channel: state.channel, thread_ts: ts }) }, "■ Stop")))];
 }
 
 // Draws, and stays at the end when the end was in view; else where the reader was. What had the focus has it again.

@@ -51,7 +51,8 @@ export function closeView(id) {
 function fill(root, state) {
   for (const node of root.querySelectorAll("[data-action]")) {
     const given = state[node.dataset.block]?.[node.dataset.action];
-    if (given) node.value = given.selected_option?.value ?? given.value ?? "";
+    if (given?.selected_users) for (const option of node.options) option.selected = given.selected_users.includes(option.value);
+    else if (given) node.value = given.selected_option?.value ?? given.value ?? "";
   }
 }
 

@@ -3,31 +3,40 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 import pytest
 import websockets
+from fastapi import FastAPI
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
 
+from bot.assembly import Parts
 from bot.serving import ServingAdapter
+from bot.slack import names
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.health import Link
+from bot.slack.http import receiving
 from bot.slack.manifest import read_manifest
+from bot.slack.pace import Pace
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
+from bot.training import Training
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
+from bot.workspace.state import Workspace
 from governance.audit import AuditLog
 from governance.flows import Governance
-from governance.policy import load_policy
+from governance.policy import Policy, load_policy
 from learning.base_model import BaseModel, prepare
 from learning.embedding import Embedder
 from learning.engine import Engine
@@ -38,6 +47,7 @@ from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction
+from storage.records import Clock
 from storage.settings import InferenceSettings, Settings, SlackSettings
 from tests.bot.slack.tiny import make_tiny_model
 
@@ -48,7 +58,7 @@ MEMBERS = (
     Member(MARCUS, "marcus", "Marcus Lindqvist", "Head of operations"),
 )
 ASK, APPROVALS = "CASK", "CAPPROVALS"
-BOT_TOKEN, APP_TOKEN = "xoxb-test", "xapp-test"
+BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "xoxb-test", "xapp-test", "8f742231b10e8888abcd99yyyzzz85a5"
 PATIENCE_S = 30
 
 Message = dict[str, Any]
@@ -64,6 +74,8 @@ class Town:
     bot: str
     views: dict[str, list[Message]] = field(default_factory=dict)
     prompts: dict[str, list[Message]] = field(default_factory=dict)
+    statuses: list[tuple[str, str]] = field(default_factory=list)
+    sessions: list[tuple[str, str]] = field(default_factory=list)
 
     async def send(self, user: str, text: str, channel: str = ASK, thread_ts: str | None = None) -> str:
         """Write a message; return its ts."""
@@ -88,10 +100,45 @@ class Town:
         }
         await self.post("action", user=user, channel=message["channel"], ts=message["ts"], action=action)
 
+    async def press_in_view(self, user: str, view: Message, action_id: str) -> None:
+        """Press the button of a modal with this action id."""
+        block, element = find_element(view, action_id)
+        action = {"block_id": block["block_id"], "action_id": action_id, "type": "button", "value": element["value"]}
+        await self.post("action", user=user, view_id=view["id"], action=action)
+
+    async def choose(self, user: str, message: Message, action_id: str, value: str) -> None:
+        """Choose the option with this value in the select of a message."""
+        block, element = find_element(message, action_id)
+        (option,) = [option for option in element["options"] if option["value"] == value]
+        action = {
+            "block_id": block.get("block_id", ""),
+            "action_id": action_id,
+            "type": element["type"],
+            "selected_option": option,
+        }
+        await self.post("action", user=user, channel=message["channel"], ts=message["ts"], action=action)
+
+    async def react(self, user: str, message: Message, name: str, *, add: bool = True) -> None:
+        """Put an emoji on a message, or take it off."""
+        await self.post("reaction", user=user, channel=message["channel"], ts=message["ts"], name=name, add=add)
+
     async def submit(self, user: str, view: Message, block_id: str, text: str) -> dict[str, Any]:
         """Type a text into a modal and submit it; return what the page gets."""
         values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}
         return await self.post("submit", user=user, view_id=view["id"], values=values, check=False)
+
+    async def command(self, user: str, text: str, channel: str = ASK) -> None:
+        """Use the app's slash command, with this text behind it."""
+        await self.post("command", user=user, channel=channel, command="/apprentice", text=text)
+
+    async def told(self, user: str, channel: str = ASK, count: int = 1) -> Message:
+        """Wait until this person alone was told `count` things in a channel; return the last of them."""
+
+        async def ephemeral() -> list[Message]:
+            seen = [message for message in await self.history(user, channel) if message["ephemeral"]]
+            return seen if len(seen) >= count else []
+
+        return (await eventually(ephemeral))[-1]
 
     async def history(self, user: str, channel: str = ASK) -> list[Message]:
         """Return what this person sees in a channel, replies and ephemeral messages included."""
@@ -118,17 +165,32 @@ class Town:
         """Return what only this person was told in a channel."""
         return [message["text"] for message in await self.history(user, channel) if message["ephemeral"]]
 
+    async def stoppable(self, user: str = ADA, channel: str = ASK) -> list[str]:
+        """Return the threads of a channel in which there is a Stop button."""
+        answer = await self.http.get("client/history", params={"user": user, "channel": channel})
+        threads: list[str] = answer.json()["stoppable"]
+        return threads
+
     async def view(self, user: str, count: int = 1) -> Message:
-        """Wait until `count` modals were opened for this person since `watch`; return the last of them."""
+        """Wait until `count` modals were opened for this person since `watch`, and have content; return the last."""
 
         async def opened() -> list[Message]:
-            return self.views[user] if len(self.views[user]) >= count else []
+            views = self.views[user]
+            return views if len(views) >= count and views[-1]["callback_id"] != names.LOADING_VIEW else []
 
         return (await eventually(opened))[-1]
 
+    async def view_with(self, user: str, text: str) -> Message:
+        """Wait until the last modal of this person shows this text."""
+
+        async def shown() -> Message | None:
+            return self.views[user][-1] if self.views[user] and text in str(self.views[user][-1]["blocks"]) else None
+
+        return await eventually(shown)
+
     @asynccontextmanager
     async def watch(self, user: str) -> AsyncIterator[None]:
-        """Look at the page as this person: modals and prompts shown meanwhile are kept."""
+        """Look at the page as this person: modals, prompts, and what threads say of the app's work are kept."""
         self.views[user] = []
         address = str(httpx.URL(self.url).join("client/events")).replace("http", "ws", 1)
 
@@ -137,8 +199,15 @@ class Town:
                 event = json.loads(raw)
                 if event["type"] == "view_opened":
                     self.views[user].append(event["view"])
+                elif event["type"] == "view_updated":
+                    shown = self.views[user]
+                    self.views[user] = [event["view"] if each["id"] == event["view"]["id"] else each for each in shown]
                 elif event["type"] == "prompts":
                     self.prompts[user] = event["prompts"]
+                elif event["type"] == "status":
+                    self.statuses.append((event["thread_ts"], event["status"]))
+                elif event["type"] == "session":
+                    self.sessions.append((event["thread_ts"], event["status"]))
 
         async with websockets.connect(f"{address}?user={user}") as socket:
             listener = asyncio.create_task(listen(socket))
@@ -157,12 +226,21 @@ class Town:
         return result
 
 
+@dataclass(frozen=True)
+class Web:
+    """The bot's web server, which Slack's requests reach in HTTP mode."""
+
+    app: FastAPI
+    url: str
+
+
 @dataclass
 class Bot:
     """The bot's side; the worker can be stopped in the middle of its work and started again."""
 
     parts: SlackParts
     client: AsyncWebClient
+    link: Link
     worker: asyncio.Task[None] | None = None
 
     def start_worker(self) -> None:
@@ -206,10 +284,44 @@ def app_definition() -> AppDefinition:
 
 
 @pytest.fixture
-async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
-    everybody = tuple(member.id for member in MEMBERS)
+def transport() -> str:
+    """How Slack reaches the bot: `socket`, or `http` in a test that is parametrised over both."""
+    return "socket"
+
+
+@pytest.fixture
+async def web(transport: str) -> AsyncIterator[Web | None]:
+    """The bot's web server, where the transport needs one."""
+    if transport == "socket":
+        yield None
+        return
+    app = FastAPI()
+    async with serve(app) as url:
+        yield Web(app, url)
+
+
+@pytest.fixture
+def members() -> tuple[Member, ...]:
+    """Who is in the workspace, all of them in all channels."""
+    return MEMBERS
+
+
+@pytest.fixture
+def workspace(app_definition: AppDefinition, members: tuple[Member, ...], web: Web | None) -> Workspace:
+    if web is not None:
+        app_definition = replace(
+            app_definition,
+            request_url=f"{web.url}/slack/events",
+            redirect_url=f"{web.url}/slack/oauth_redirect",
+            signing_secret=SIGNING_SECRET,
+        )
+    everybody = tuple(member.id for member in members)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
-    workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
+    return make_workspace(team_name="Northwind Kites", members=members, channels=channels, app=app_definition)
+
+
+@pytest.fixture
+async def town(workspace: Workspace) -> AsyncIterator[Town]:
     async with (
         serve(create_workspace_app(workspace), host="127.0.0.1", port=0) as url,
         httpx.AsyncClient(base_url=f"{url}/", timeout=PATIENCE_S) as http,
@@ -219,15 +331,30 @@ async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
 
 
 @pytest.fixture
-def slack_settings(town: Town) -> SlackSettings:
+def slack_settings(town: Town, transport: Literal["socket", "http"]) -> SlackSettings:
     return SlackSettings(
-        mode="socket", bot_token=SecretStr(BOT_TOKEN), app_token=SecretStr(APP_TOKEN), api_url=f"{town.url}api/"
+        mode=transport,
+        bot_token=SecretStr(BOT_TOKEN),
+        app_token=SecretStr(APP_TOKEN),
+        signing_secret=SecretStr(SIGNING_SECRET),
+        api_url=f"{town.url}api/",
     )
 
 
 @pytest.fixture
+def pace() -> Pace:
+    """How soon people who wait hear of it."""
+    return Pace()
+
+
+@pytest.fixture
 def parts(
-    slack_settings: SlackSettings, sqlite_database: Database, engine: Engine, tiny_base: BaseModel, tmp_path: Path
+    slack_settings: SlackSettings,
+    sqlite_database: Database,
+    engine: Engine,
+    tiny_base: BaseModel,
+    tmp_path: Path,
+    pace: Pace,
 ) -> SlackParts:
     settings = Settings(
         data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
@@ -236,23 +363,28 @@ def parts(
     audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
     taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
+    governance = Governance(sqlite_database, load_policy(), audit)
     return SlackParts(
         settings=settings,
         database=sqlite_database,
-        governance=Governance(sqlite_database, load_policy(), audit),
+        governance=governance,
         engine=engine,
         base=tiny_base,
         serving=ServingAdapter(sqlite_database, store, engine),
         examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
+        training=Training(Parts(settings, sqlite_database, store, audit, governance), engine, tiny_base),
+        pace=pace,
     )
 
 
 @pytest.fixture
-async def connected_bot(parts: SlackParts, slack_settings: SlackSettings) -> AsyncIterator[Bot]:
-    """The bot with its socket open, and nobody at work on the inbox yet."""
+async def connected_bot(parts: SlackParts, slack_settings: SlackSettings, web: Web | None) -> AsyncIterator[Bot]:
+    """The bot that Slack can reach, and nobody at work on the inbox yet."""
     client = make_client(slack_settings)
-    bot = Bot(parts, client)
-    async with connected(parts, client, slack_settings):
+    async with (
+        receiving(web.app, parts, Clients(client), slack_settings) if web else connected(parts, client, slack_settings)
+    ) as link:
+        bot = Bot(parts, client, link)
         yield bot
         await bot.stop_worker()
 
@@ -264,10 +396,29 @@ async def bot(connected_bot: Bot) -> Bot:
     return connected_bot
 
 
+@contextmanager
+def busy(engine: Engine) -> Iterator[None]:
+    """Keep the engine from answering for as long as the block runs."""
+    taken, free = threading.Event(), threading.Event()
+
+    def work(*_: Any) -> None:
+        taken.set()
+        free.wait(PATIENCE_S)
+
+    thread = threading.Thread(target=engine.borrow, args=(work,))
+    thread.start()
+    taken.wait(PATIENCE_S)
+    try:
+        yield
+    finally:
+        free.set()
+        thread.join()
+
+
 def find_element(message: Message, action_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the block and the element with this action id."""
     for block in message.get("blocks", []):
-        for element in block.get("elements", []):
+        for element in [*block.get("elements", []), block.get("accessory", {})]:
             if element.get("action_id") == action_id:
                 return block, element
     raise AssertionError(f"no {action_id} in {message}")
@@ -281,9 +432,19 @@ async def eventually(look: Callable[[], Awaitable[Found]]) -> Found:
         return found
 
 
-def with_events(definition: AppDefinition, events: set[str], scopes: set[str]) -> AppDefinition:
-    """Return the app with more events and scopes than it asks for."""
-    return replace(definition, events=definition.events | events, scopes=definition.scopes | scopes)
+both_transports = pytest.mark.parametrize("transport", ["socket", "http"])
+"""Runs a test over Socket Mode and over HTTP requests."""
+
+
+def use_policy(bot: Bot, *, clock: Clock | None = None, **sections: dict[str, object]) -> None:
+    """Go on under a policy in which these values are different, and by another clock if one is given."""
+    rules = bot.parts.governance
+    content = rules.policy.model_dump()
+    for name, values in sections.items():
+        content[name] |= values
+    changed = Governance(rules.database, Policy.model_validate(content), rules.audit, clock or rules.clock)
+    object.__setattr__(bot.parts, "governance", changed)
+    object.__setattr__(bot.parts, "clock", changed.clock)
 
 
 def interactions(bot: Bot) -> list[Interaction]:

@@ -1,16 +1,30 @@
 """A proposal in the small workspace, and what can be seen of it there."""
 
 import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from governance.flows import Governance
 from governance.gates import Metric
-from governance.policy import Policy
+from learning.dataset import build_dataset
 from learning.evaluation import Change, Report, write_report
+from storage.feedback import Feedback
 from storage.people import ensure_person, ensure_workspace, person_id
 from storage.proposals import Proposal, get_proposal
 from storage.records import utc_now
-from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, MEMBERS, PRIYA, Bot, Message, Town, eventually
+from tests.bot.slack.conftest import (
+    ADA,
+    APPROVALS,
+    MARCUS,
+    MEMBERS,
+    PRIYA,
+    Bot,
+    Message,
+    Town,
+    eventually,
+    use_policy,
+)
 from tests.bot.slack.tiny import write_tiny_adapter
 
 METRICS = {"as_told": Metric(value=0.95, n=20, low=0.8, high=1.0)}
@@ -21,33 +35,73 @@ CHANGE = Change(
 )  # fmt: skip
 
 
-async def proposed(bot: Bot) -> tuple[str, str]:
-    """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
+async def known_members(bot: Bot) -> str:
+    """Let the database know all members; return the team."""
     team = str((await bot.client.auth_test())["team_id"])
-    return await asyncio.to_thread(_propose, bot, team), team
-
-
-def _propose(bot: Bot, team: str) -> str:
-    parts, rules = bot.parts, bot.parts.governance
-    with parts.database.transaction() as session:
+    with bot.parts.database.transaction() as session:
         ensure_workspace(session, team, "Northwind Kites", utc_now())
         for member in MEMBERS:
             ensure_person(session, team, member.id, member.real_name, utc_now())
-    rules.record_feedback(
-        workspace_id=team, person_id=person_id(team, PRIYA), kind="correction", question="When is payday?",
-        answer="On Mondays.", text="On the 26th.", source="slack",
+    return team
+
+
+async def corrected(
+    bot: Bot, user: str = PRIYA, *, question: str = "When is payday?", text: str = "On the 26th.", private: bool = False
+) -> Feedback:
+    """Have a correction of this person recorded."""
+    team = await known_members(bot)
+    return await asyncio.to_thread(_correct, bot, team, user, question, text, private=private)
+
+
+def _correct(bot: Bot, team: str, user: str, question: str, text: str, *, private: bool) -> Feedback:
+    return bot.parts.governance.record_feedback(
+        workspace_id=team, person_id=person_id(team, user), kind="correction", question=question,
+        answer="On Mondays.", text=text, source="slack", private=private,
     )  # fmt: skip
+
+
+async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64) -> tuple[str, str]:
+    """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
+    team = await known_members(bot)
+    return await asyncio.to_thread(_propose, bot, team, changes, snapshot), team
+
+
+def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) -> str:
+    parts, rules = bot.parts, bot.parts.governance
+    _correct(bot, team, PRIYA, "When is payday?", "On the 26th.", private=False)
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
-    report = parts.store.publish(_write_report)
+    report = parts.store.publish(partial(_write_report, changes))
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
-    rules.start_run(run.id, "5" * 64, 1, {})
-    rules.register_adapter(run.id, digest, parts.base.digest, None, "5" * 64)
+    rules.start_run(run.id, snapshot, 1, {})
+    rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 
 
-def _write_report(folder: Path) -> None:
-    write_report(Report(snapshot_digest="", metrics={}, before={}, tests=(), changes=(CHANGE,), answers=()), folder)
+async def taught(bot: Bot, shares: dict[str, float] | None = None) -> str:
+    """Let an adapter that learned all accepted corrections go live; return its digest."""
+    team = await known_members(bot)
+    digest = await asyncio.to_thread(_teach, bot, team, shares or {})
+    await bot.parts.serving.sync()
+    return digest
+
+
+def _teach(bot: Bot, team: str, shares: dict[str, float]) -> str:
+    parts, rules = bot.parts, bot.parts.governance
+    dataset = build_dataset(parts.database, parts.store, rules, "schedule")
+    digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
+    report = parts.store.publish(partial(_write_report, (CHANGE,)))
+    run = rules.queue_run(started_by="schedule", recipe="tiny", base_digest=parts.base.digest)
+    rules.start_run(run.id, dataset.digest, dataset.rows, dataset.manifest)
+    rules.register_adapter(run.id, digest, parts.base.digest, None, dataset.digest)
+    rules.finish_run(run.id, "succeeded")
+    rules.record_evaluation(digest, report, METRICS)
+    rules.decide(rules.propose(digest, shares).id, person_id(team, MARCUS), "approve")
+    return digest
+
+
+def _write_report(changes: tuple[Change, ...], folder: Path) -> None:
+    write_report(Report(snapshot_digest="", metrics={}, before={}, tests=(), changes=changes, answers=()), folder)
 
 
 async def proposal_messages(town: Town) -> list[Message]:
@@ -79,8 +133,17 @@ def use_channel(bot: Bot, name: str) -> None:
 
 def use_quorum(bot: Bot, quorum: int) -> None:
     """Go on under a policy that wants so many approvals."""
-    rules = bot.parts.governance
-    content = rules.policy.model_dump()
-    content["approval"] |= {"quorum": quorum}
-    changed = Governance(rules.database, Policy.model_validate(content), rules.audit)
-    object.__setattr__(bot.parts, "governance", changed)
+    use_policy(bot, approval={"quorum": quorum})
+
+
+@dataclass
+class Watch:
+    """A clock that the test moves."""
+
+    now: datetime = field(default_factory=utc_now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **length: float) -> None:
+        self.now += timedelta(**length)

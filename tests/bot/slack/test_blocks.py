@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from bot.slack import blocks
+from bot.workspace.blocks import block_problems, is_too_large
 from governance.gates import GateResult, GateVerdict
 from learning.evaluation import Change
 from storage.interactions import Interaction
@@ -34,6 +35,12 @@ def interaction(question: str = "Why?", answer: str = "Because.") -> Interaction
     )
 
 
+def test_a_moment_is_seen_in_each_readers_time_zone_and_elsewhere_in_the_one_given() -> None:
+    when = datetime(2026, 1, 1, 22, 30, tzinfo=UTC)
+    assert blocks.moment(when) == "<!date^1767306600^{date_short_pretty} at {time}|2026-01-01 22:30 UTC>"
+    assert blocks.moment(when, "Asia/Tokyo").endswith("|2026-01-02 07:30 JST>")
+
+
 def test_what_people_wrote_can_neither_mention_anybody_nor_form_a_link() -> None:
     shown = blocks.proposal_message(
         adapter="a" * 64,
@@ -58,9 +65,22 @@ def test_a_proposal_with_many_long_changes_stays_within_slacks_limits() -> None:
         decidable=True,
         proposal_id="prop_1",
     )
-    assert len(shown) <= blocks.MESSAGE_BLOCKS
-    assert all(len(block["text"]["text"]) <= blocks.SECTION_LIMIT for block in shown if block["type"] == "section")
+    assert block_problems(shown) == []
+    assert not is_too_large(shown)
     assert shown[-1]["type"] == "actions"
+
+
+def test_what_a_message_cannot_hold_is_counted_and_one_press_away() -> None:
+    shown = blocks.proposal_message(
+        adapter="a" * 64,
+        gates=[],
+        changes=[change(f"number {number}", "", "") for number in range(20)],
+        status="",
+        decidable=False,
+        proposal_id="prop_1",
+    )
+    assert "and 5 more: press *Show all answers that change*." in str(shown[-1])
+    assert "number 14" in str(shown[-2])
 
 
 def test_a_closed_proposal_has_no_buttons() -> None:

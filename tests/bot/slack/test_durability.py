@@ -9,7 +9,6 @@ from sqlalchemy import URL
 
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
-from bot.workspace.seed import AppDefinition
 from storage import inbox
 from storage.database import Database
 from storage.errors import ConfigurationError
@@ -22,14 +21,15 @@ from tests.bot.slack.conftest import (
     Bot,
     Town,
     all_done,
+    both_transports,
     eventually,
     interactions,
     jobs_in,
-    with_events,
 )
 from tests.databases import copied
 
 
+@both_transports
 async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, town: Town) -> None:
     await town.mention(ADA, "kite")
 
@@ -38,6 +38,7 @@ async def test_an_event_is_stored_before_it_is_acknowledged(connected_bot: Bot, 
     assert "token" not in waiting.payload
 
 
+@both_transports
 async def test_a_redelivered_event_is_answered_once(bot: Bot, town: Town) -> None:
     await town.post("faults", redeliver_next=1)
     asked = await town.mention(ADA, "kite")
@@ -50,20 +51,17 @@ async def test_a_redelivered_event_is_answered_once(bot: Bot, town: Town) -> Non
     assert len(interactions(bot)) == 2
 
 
-class TestBothEvents:
-    @pytest.fixture
-    def app_definition(self, app_definition: AppDefinition) -> AppDefinition:
-        return with_events(app_definition, {"message.channels"}, {"channels:history"})
+@both_transports
+async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(bot: Bot, town: Town) -> None:
+    asked = await town.mention(ADA, "kite")
+    await town.answer(asked)
+    await town.answer(await town.mention(PRIYA, "wind"))
 
-    async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(self, bot: Bot, town: Town) -> None:
-        asked = await town.mention(ADA, "kite")
-        await town.answer(asked)
-        await town.answer(await town.mention(PRIYA, "wind"))
-
-        assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
-        assert len(await town.answers(asked)) == 1
+    assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
+    assert len(await town.answers(asked)) == 1
 
 
+@both_transports
 async def test_what_a_killed_process_had_begun_to_answer_is_answered_once(bot: Bot, town: Town) -> None:
     await town.post("faults", delay_ms=100)  # so that the answer is in the making for a while
     asked = await town.mention(ADA, "kite wind")
@@ -135,6 +133,7 @@ async def test_a_token_that_slack_refuses_is_named_and_not_repeated(
     assert "revoked" not in str(refusal.value)
 
 
+@both_transports
 async def test_questions_of_a_thread_are_answered_in_the_order_in_which_they_came(
     connected_bot: Bot, town: Town
 ) -> None:
@@ -184,6 +183,7 @@ class TestTheDatabaseGoesAway:
         with copied(server, template) as fresh:
             yield fresh
 
+    @both_transports
     async def test_what_was_being_answered_is_answered_once_it_is_back(
         self, bot: Bot, town: Town, postgres: tuple[URL, str]
     ) -> None:

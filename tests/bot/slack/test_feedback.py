@@ -3,36 +3,9 @@ import asyncio
 import pytest
 
 from bot.slack import names
-from storage.feedback import Feedback, list_feedback
 from storage.people import person_id
-from tests.bot.slack.conftest import (
-    ADA,
-    ASK,
-    PRIYA,
-    Bot,
-    Message,
-    Town,
-    all_done,
-    eventually,
-    find_element,
-    interactions,
-)
-
-
-def feedback(bot: Bot) -> list[Feedback]:
-    with bot.parts.database.read() as session:
-        return list_feedback(session)
-
-
-async def press_vote(town: Town, user: str, answer: Message, which: str) -> None:
-    _, element = find_element(answer, names.VOTE_ACTION)
-    await town.press(user, answer, names.VOTE_ACTION, element[f"{which}_button"]["value"])
-
-
-async def asked_and_answered(bot: Bot, town: Town) -> Message:
-    answer = await town.answer(await town.mention(ADA, "kite wind"))
-    await eventually(lambda: asyncio.to_thread(interactions, bot))
-    return answer
+from tests.bot.slack.conftest import ADA, ASK, PRIYA, Bot, Town, all_done, eventually, interactions
+from tests.bot.slack.saying import asked_and_answered, feedback, press_vote
 
 
 async def test_votes_are_recorded_in_order_so_that_a_persons_latest_counts(bot: Bot, town: Town) -> None:

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, text
 
 from bot.assembly import open_parts
+from bot.slack.health import Health
 from bot.web.app import create_web_app
 from storage.database import Database
 from storage.settings import DatabaseSettings, Settings
@@ -45,6 +46,17 @@ def test_the_page_shows_what_was_verified_last_and_what_came_since(page: TestCli
     house.live("b" * 64)
     assert f"verified, {count} records checked" in shown(page)
     assert f"UTC; {len(house.log()) - count} more since" in shown(page)
+
+
+def test_the_page_shows_how_slack_reaches_the_bot(page: TestClient) -> None:
+    assert "Slack not connected yet" in shown(page)
+
+    class Sockets:
+        def health(self) -> Health:
+            return Health(good=False, text="0 of 2 connections open")
+
+    page.app.state.slack = Sockets()
+    assert "Slack 0 of 2 connections open" in shown(page)
 
 
 def test_looking_at_the_page_reads_no_audit_record(page: TestClient, house: Installation) -> None:

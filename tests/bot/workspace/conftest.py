@@ -26,7 +26,17 @@ SCOPES = frozenset(
         "reactions:read", "reactions:write", "im:write", "assistant:write",
     }
 )  # fmt: skip
-EVENTS = frozenset({"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened"})
+EVENTS = frozenset(
+    {
+        "agent_session_stopped",
+        "app_mention",
+        "message.channels",
+        "message.im",
+        "reaction_added",
+        "app_home_opened",
+        "member_joined_channel",
+    }
+)
 
 
 class Clock:

@@ -1,6 +1,7 @@
 """The local workspace against the real Slack SDK and Bolt: what Slack takes is taken, what it refuses is refused."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.workspace.people import ActionRefusedError
-from bot.workspace.seed import load_workspace
+from bot.workspace.seed import Member, load_workspace
 from tests.bot.workspace.conftest import BOT, Town, definition, new_workspace, open_town
 
 PATIENCE = 15
@@ -28,6 +29,13 @@ FORM: dict[str, Any] = {
             "element": {"type": "plain_text_input", "action_id": "text"},
         }
     ],
+}
+OPTION = {"text": {"type": "plain_text", "text": "Tell me"}, "value": "yes"}
+BOX = {"type": "checkboxes", "action_id": "news", "options": [OPTION]}
+SINCE = {"type": "mrkdwn", "text": "since <!date^1767225600^{date_short_pretty} at {time}|2026-01-01 00:00 UTC>"}
+HOME: dict[str, Any] = {
+    "type": "home",
+    "blocks": [{"type": "section", "text": SINCE}, {"type": "actions", "elements": [BOX]}],
 }
 BUTTON = {"type": "button", "action_id": "open", "text": {"type": "plain_text", "text": "Open"}, "value": "v"}
 POST = {"channel": "C1", "text": "x"}
@@ -245,6 +253,77 @@ async def test_a_mention_reaches_bolt_as_two_events_of_one_message(town: Town) -
     assert got == {("app_mention", ts), ("message", ts)}
 
 
+async def test_guests_strangers_and_shared_channels_are_described_as_slack_does(town: Town) -> None:
+    members = town.workspace.members
+    members["UADA"] = replace(members["UADA"], is_ultra_guest=True, time_zone="Asia/Tokyo", display_name="Ada L.")
+    members["UBOB"] = replace(members["UBOB"], team_id="TOTHER")
+    town.workspace.channels["C1"].is_ext_shared = True
+
+    ada, bob = [(await town.client().users_info(user=user))["user"] for user in ("UADA", "UBOB")]
+    channel = (await town.client().conversations_info(channel="C1"))["channel"]
+
+    assert (ada["is_restricted"], ada["is_ultra_restricted"], ada["team_id"]) == (True, True, town.workspace.team_id)
+    assert (ada["tz"], ada["tz_offset"], ada["profile"]["display_name"]) == ("Asia/Tokyo", 32_400, "Ada L.")
+    assert (bob["is_restricted"], bob["team_id"]) == (False, "TOTHER")
+    assert channel["is_ext_shared"]
+
+
+async def test_a_stream_for_somebody_of_another_organisation_names_their_workspace(town: Town) -> None:
+    town.workspace.members["UBOB"] = replace(town.workspace.members["UBOB"], team_id="TOTHER")
+    ts = await town.people.send("UBOB", "C1", "a question")
+    begin = {"channel": "C1", "thread_ts": ts, "recipient_user_id": "UBOB"}
+
+    with pytest.raises(SlackApiError) as caught:
+        await town.client().chat_startStream(**begin, recipient_team_id=town.workspace.team_id)
+    assert error_of(caught) == "missing_recipient_team_id"
+    assert (await town.client().chat_startStream(**begin, recipient_team_id="TOTHER"))["ok"]
+
+
+async def test_who_is_brought_into_a_channel_reaches_bolt_once(town: Town) -> None:
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str, str]]()
+
+    @app.event("member_joined_channel")
+    async def joined(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["channel_type"], event["inviter"]))
+
+    channel = town.people.create_channel("UADA", "new")
+    async with town.running(app):
+        for user in (town.workspace.bot_user, town.workspace.bot_user, "UBOB"):
+            town.people.invite("UADA", channel.id, user)
+        got = [await asyncio.wait_for(seen.get(), PATIENCE) for _ in range(2)]
+    assert sorted(got) == [(town.workspace.bot_user, "C", "UADA"), ("UBOB", "C", "UADA")]
+    assert seen.empty()
+
+
+async def test_direct_messages_of_several_people_need_their_own_scopes(town: Town) -> None:
+    group = town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
+    for call in (
+        town.client().conversations_open(users=["UADA", "UBOB"]),
+        town.client().conversations_info(channel=group.id),
+    ):
+        with pytest.raises(SlackApiError) as caught:
+            await call
+        assert error_of(caught) == "missing_scope"
+
+
+async def test_what_another_app_writes_reaches_bolt_with_its_bot_id(town: Town) -> None:
+    town.workspace.members["UDEPLOYER"] = Member("UDEPLOYER", "deployer", "Deployer", is_bot=True)
+    town.workspace.channels["C1"].members += ("UDEPLOYER",)
+    app, seen = AsyncApp(client=town.client()), asyncio.Queue[tuple[str, str]]()
+
+    @app.event("app_mention")
+    async def mentioned(event: dict[str, Any]) -> None:
+        await seen.put((event["user"], event["bot_id"]))
+
+    @app.event("message")
+    async def written() -> None:
+        pass
+
+    async with town.running(app):
+        await town.people.send("UDEPLOYER", "C1", f"<@{town.workspace.bot_user}> deployed")
+        assert await asyncio.wait_for(seen.get(), PATIENCE) == ("UDEPLOYER", "BDEPLOYER")
+
+
 async def test_a_click_on_a_feedback_button_reaches_bolt_with_its_value(town: Town) -> None:
     app, seen = AsyncApp(client=town.client()), asyncio.Queue[str]()
 
@@ -277,6 +356,47 @@ async def test_a_feedback_button_is_a_toggle_and_letting_it_go_tells_the_app_not
     assert votes == ["down", "down", "up", "up"]
     (message,) = town.workspace.messages("C1")
     assert message.pressed == {"UADA": {"vote": "up"}, "UBOB": {"vote": "up"}}
+
+
+async def test_a_ticked_box_on_the_home_tab_reaches_bolt_with_its_view_and_no_channel(town: Town) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("news")
+    async def choose(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        chosen.append((body["view"]["type"], "channel" in body, body["actions"][0]["selected_options"]))
+
+    await town.client().views_publish(user_id="UADA", view=HOME)
+    home = town.workspace.homes["UADA"]["id"]
+    async with town.running(app):
+        await town.people.click_in_view("UADA", home, "news", "yes")
+        with pytest.raises(ActionRefusedError, match="no such box"):
+            await town.people.click_in_view("UADA", home, "news", "no")
+        with pytest.raises(ActionRefusedError, match="closed"):
+            await town.people.click_in_view("UBOB", home, "news", "yes")
+    assert chosen == [("home", False, [OPTION])]
+
+
+async def test_a_click_on_what_only_one_person_sees_reaches_bolt_without_the_message(town: Town) -> None:
+    app, clicked = AsyncApp(client=town.client()), []
+
+    @app.action("open")
+    async def click(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        clicked.append(("message" in body, body["container"]["is_ephemeral"]))
+
+    told = await town.client().chat_postEphemeral(
+        channel="C1", user="UADA", text="x", blocks=[{"type": "actions", "elements": [BUTTON]}]
+    )
+    async with town.running(app):
+        await town.people.click("UADA", "C1", told["message_ts"], "open")
+    assert clicked == [(False, True)]
+
+
+async def test_a_command_is_not_run_in_a_thread(town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    with pytest.raises(ActionRefusedError, match="not supported in threads"):
+        await town.people.send("UADA", "C1", "/apprentice help", ts)
 
 
 async def test_a_form_shows_its_errors_and_then_closes(town: Town) -> None:

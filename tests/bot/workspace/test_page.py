@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.workspace.model import Faults
 from tests.bot.workspace.conftest import Town
-from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
+from tests.bot.workspace.test_contract import BOX, BUTTON, FEEDBACK, FORM, HOME
 from tests.browser import open_browser
 
 USED = re.compile(r"- (button|textbox|combobox|checkbox|spinbutton|link|img|tab)\b")
@@ -122,6 +123,58 @@ async def test_what_only_one_person_sees_is_shown_once_with_its_thread_open_or_c
     await expect(whisper).to_have_count(1)
 
 
+async def test_a_choice_in_what_only_one_person_sees_reaches_the_app_which_puts_something_in_its_place(
+    page: Page, town: Town
+) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("why")
+    async def choose(ack: Any, body: dict[str, Any], respond: Any) -> None:
+        await ack()
+        chosen.append((body["actions"][0]["selected_option"]["value"], "message" in body))
+        await respond(text="Noted.", replace_original=True)
+
+    option = {"text": {"type": "plain_text", "text": "Outdated"}, "value": "outdated"}
+    select = {
+        "type": "static_select",
+        "action_id": "why",
+        "placeholder": {"type": "plain_text", "text": "What is wrong with it?"},
+        "options": [option],
+    }
+    blocks = [{"type": "actions", "elements": [select]}]
+    await town.client().chat_postEphemeral(channel="C1", user="UADA", text="Recorded.", blocks=blocks)
+    async with town.running(app):
+        await page.get_by_label("What is wrong with it?").select_option("Outdated")
+        await expect(page.locator("article", has_text="Noted.")).to_be_visible()
+        await expect(page.get_by_label("What is wrong with it?")).to_have_count(0)
+    assert chosen == [("outdated", False)]
+
+
+async def test_boxes_and_moments_on_the_home_tab(page: Page, town: Town) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("news")
+    async def choose(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        ticked = body["actions"][0]["selected_options"]
+        chosen.append([option["value"] for option in ticked])
+        box = {**BOX, "initial_options": ticked} if ticked else BOX
+        await app.client.views_publish(
+            user_id="UADA", view={**HOME, "blocks": [HOME["blocks"][0], {"type": "actions", "elements": [box]}]}
+        )
+
+    await town.client().views_publish(user_id="UADA", view=HOME)
+    async with town.running(app):
+        await page.get_by_role("button", name="Apprentice").click()
+        await page.get_by_role("tab", name="Home").click()
+        await expect(page.get_by_title("2026-01-01 00:00 UTC")).to_contain_text("2026")
+        await page.get_by_label("Tell me").check()
+        await expect(page.get_by_label("Tell me")).to_be_checked()
+        await page.get_by_label("Tell me").uncheck()
+        await expect(page.get_by_label("Tell me")).not_to_be_checked()
+    assert chosen == [["yes"], []]
+
+
 async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
     nasty = "<img src=x onerror=document.title='owned'> [x](javascript:document.title='owned') <script>1</script>"
     await town.people.send("UBOB", "C1", nasty)
@@ -131,6 +184,50 @@ async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
     await expect(page.locator("article")).to_have_count(2)
     assert await page.title() == "Local workspace"
     assert await page.locator("article img, article script, article a").count() == 0
+
+
+async def test_a_moment_is_shown_in_the_readers_own_time_zone(page: Page, town: Town) -> None:
+    town.workspace.members["UBOB"] = replace(town.workspace.members["UBOB"], time_zone="Asia/Tokyo")
+    token = "open until <!date^1767306600^{date_short_pretty} at {time}|2026-01-01 22:30 UTC>."
+    await town.client().chat_postMessage(channel="C1", text=token)
+
+    await expect(page.locator("article")).to_contain_text("open until Jan 1, 2026 at 10:30")
+    await page.get_by_label("Choose who you are").select_option("UBOB")
+    await expect(page.locator("article")).to_contain_text("open until Jan 2, 2026 at 7:30")
+
+
+async def test_people_are_chosen_in_a_form_which_keeps_them_when_it_is_refused(page: Page, town: Town) -> None:
+    app, sent = AsyncApp(client=town.client()), []
+    element = {"type": "multi_users_select", "action_id": "people", "initial_users": ["UADA"]}
+    chooser = {**FORM, "blocks": [{**FORM["blocks"][0], "element": element}]}
+
+    @app.action("open")
+    async def open_form(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        await app.client.views_open(trigger_id=body["trigger_id"], view=chooser)
+
+    @app.view("form")
+    async def save(ack: Any, view: dict[str, Any]) -> None:
+        sent.append(view["state"]["values"]["answer"]["people"]["selected_users"])
+        await (ack(response_action="errors", errors={"answer": "Once more."}) if len(sent) == 1 else ack())
+
+    await town.client().chat_postMessage(channel="C1", text="x", blocks=[{"type": "actions", "elements": [BUTTON]}])
+    async with town.running(app):
+        await page.get_by_role("button", name="Open").click()
+        form = page.get_by_role("dialog", name="Form")
+        await expect(form.get_by_label("Answer")).to_have_values(["UADA"])
+        await form.get_by_label("Answer").select_option(["UADA", "UBOB"])
+        await form.get_by_role("button", name="Save").click()
+        await expect(form.get_by_text("Once more.")).to_be_visible()
+        await form.get_by_role("button", name="Save").click()
+        await expect(form).to_have_count(0)
+    assert sent == [["UADA", "UBOB"]] * 2
+
+
+async def test_direct_messages_of_several_people_are_listed_by_their_names(page: Page, town: Town) -> None:
+    town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
+    await page.get_by_role("button", name="Bob Berg, Apprentice").click()
+    await expect(page.get_by_label("Message Bob Berg, Apprentice")).to_be_visible()
 
 
 async def test_the_guide_leads_from_step_to_step(page: Page, town: Town) -> None:

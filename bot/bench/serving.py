@@ -1,0 +1,114 @@
+"""`apprentice bench serving`: tokens a second with several questions at once, beside transformers' ways."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.bench.child import run_child
+from learning.base_model import BaseModel
+from learning.hardware import detect
+from learning.model_files import count_parameters
+from learning.serving_timing import (
+    SIDES,
+    Limits,
+    ServingJob,
+    ServingResult,
+    ServingSide,
+    Timed,
+    make_adapters,
+    measure_limits,
+)
+
+AT_ONCE = (1, 4, 8, 16)
+ADAPTERS = (1, 4)
+NEW_TOKENS = 32
+ROUNDS = 2
+ALONE: ServingSide = "one by one"
+"""What each answer is compared with, word by word: plain `generate`."""
+TOPICS = (
+    "a lighthouse keeper", "the history of bread", "how bridges are built", "a winter market", "the moons of Jupiter",
+    "a lost violin", "how rivers change", "the first railways", "a desert caravan", "how clocks work",
+    "an old printing press", "the life of bees", "a mountain rescue", "how glass is made", "a city of canals",
+    "the invention of paper",
+)  # fmt: skip
+Case = tuple[ServingSide, int, int]
+"""Who answered, how many questions at once, by how many adapters."""
+SHOW = Callable[[str, int, int, str], None]
+
+
+def measure(
+    base: BaseModel,
+    system_prompt: str,
+    threads: int,
+    folder: Path,
+    show: SHOW,
+    at_once: Sequence[int] = AT_ONCE,
+) -> dict[str, Any]:
+    """Time all sides, one after the other, each in a process of its own; `at_once` are numbers of questions.
+
+    Returns:
+        `results`: engine, concurrency, adapters, tokens_per_s, ttft_p95_s (the 95th percentile of the seconds to the
+        first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb.
+        `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
+        the rate of matrix products, whichever is slower; `share_of_limit`: ours with one adapter.
+
+    """
+    folders = make_adapters(base, folder / "adapters", max(ADAPTERS))
+    cases = [(side, count) for count in ADAPTERS for side in SIDES if count == 1 or side != "continuous batching"]
+    timed: dict[Case, Timed] = {}
+    peaks: dict[Case, float] = {}
+    for number, (side, count) in enumerate(cases):
+        show("timing answers", number, len(cases), f"{side}, {count} adapters")
+        wanted = tuple(each for each in at_once if each >= count)
+        job = ServingJob(
+            side=side, base_path=str(base.path), base_digest=base.digest, adapter_folders=folders[:count],
+            system_prompt=system_prompt, questions=_questions(max(at_once)), at_once=wanted, rounds=ROUNDS,
+            new_tokens=NEW_TOKENS, threads=threads,
+        )  # fmt: skip
+        place = folder / f"{side.replace(' ', '-')}-{count}"
+        done = run_child("learning.serving_timing", job, place, ServingResult)
+        timed |= {(side, each, count): one for each, one in zip(wanted, done.timed, strict=True)}
+        peaks |= {(side, each, count): done.peak_mb for each in wanted}
+    show("timing answers", len(cases), len(cases), "")
+    hardware, parameters = detect(threads, "float32"), count_parameters(base.path)
+    limits = {each: limit(measure_limits(hardware, each), parameters, each) for each in at_once}
+    return {
+        "results": [_row(case, timed, peaks[case]) for case in timed],
+        "limit_tokens_per_s": {str(each): round(most, 1) for each, most in limits.items()},
+        "share_of_limit": {str(each): round(_rate(timed["ours", each, 1]) / most, 3) for each, most in limits.items()},
+    }
+
+
+def limit(limits: Limits, parameters: int, at_once: int) -> float:
+    """Return the tokens a second beyond which the machine cannot go: each step reads all weights, once, as float32."""
+    seconds = max(4 * parameters / limits.bytes_per_s, 2 * parameters * at_once / limits.operations_per_s)
+    return at_once / seconds
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least `share` of the values do not exceed (the nearest-rank method)."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def _questions(count: int) -> tuple[str, ...]:
+    return tuple(f"Write a long story about {TOPICS[number % len(TOPICS)]}." for number in range(count))
+
+
+def _row(case: Case, timed: Mapping[Case, Timed], peak_mb: float) -> dict[str, Any]:
+    side, at_once, adapters = case
+    done, alone = timed[case], timed[ALONE, at_once, adapters]
+    same = [text == other for text, other in zip(done.texts, alone.texts, strict=True)]
+    return {
+        "engine": side,
+        "concurrency": at_once,
+        "adapters": adapters,
+        "tokens_per_s": round(_rate(done), 1),
+        "ttft_p95_s": round(percentile(done.first_token_seconds, 0.95), 3),
+        "same_text": round(sum(same) / len(same), 3),
+        "peak_mb": round(peak_mb),
+    }
+
+
+def _rate(done: Timed) -> float:
+    return done.tokens / done.seconds

@@ -1,0 +1,119 @@
+"""Messages that stand for something in the database: posted once, found again after a crash, brought up to date.
+
+Slack gives no way to post only what is not there yet. So each message carries what it stands for as metadata, and is
+looked for before it is posted, where the app may read the channel.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks
+from bot.slack.directory import Directory
+from bot.slack.parts import SlackParts
+from bot.slack.refusals import NOT_CHANGEABLE, error_code
+from storage.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far Slack's clock, which dates messages, may be behind ours."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a message stands for, named by `kind` and `id`.
+
+    It may have been posted already, though not before `since`; None: it was not, so nobody has to look for it.
+    """
+
+    kind: str
+    id: str
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Where a message is; `found` means that it was there before, and may say something else."""
+
+    ts: str
+    found: bool
+
+
+async def find_channel(client: AsyncWebClient, parts: SlackParts, setting: str, name: str) -> str:
+    """Return the id of a channel that a setting names.
+
+    Raises:
+        ConfigurationError: the bot sees no channel of that name.
+
+    """
+    channel = await Directory(client, parts.database, parts.clock).channel(name)
+    if channel is None:
+        raise ConfigurationError(
+            f"there is no channel #{name} that the bot can see. Create it and invite the bot, or set {setting}."
+        )
+    return channel
+
+
+async def post_once(
+    client: AsyncWebClient,
+    channel: str,
+    subject: Subject,
+    text: str,
+    content: blocks.Blocks,
+    thread_ts: str | None = None,
+) -> Posted:
+    """Post a message, unless a process did that and died before it noted where."""
+    found = await _find_posted(client, channel, subject, thread_ts)
+    if found is not None:
+        return Posted(found, found=True)
+    metadata = {"event_type": subject.kind, "event_payload": {"id": subject.id}}
+    posted = await client.chat_postMessage(
+        channel=channel, text=text, blocks=content, metadata=metadata, thread_ts=thread_ts
+    )
+    return Posted(str(posted["ts"]), found=False)
+
+
+async def bring_up_to_date(client: AsyncWebClient, channel: str, ts: str, text: str, content: blocks.Blocks) -> None:
+    """Change a message; one that cannot be changed any more stays as it is."""
+    try:
+        await client.chat_update(channel=channel, ts=ts, text=text, blocks=content)
+    except SlackApiError as error:
+        if error_code(error) not in NOT_CHANGEABLE:
+            raise
+        log.warning("the message %s in %s stays as it is: %s", ts, channel, error_code(error))
+
+
+async def remove_second(client: AsyncWebClient, channel: str, ts: str) -> None:
+    """Remove a message that says what another one says."""
+    try:
+        await client.chat_delete(channel=channel, ts=ts)
+    except SlackApiError as error:
+        log.warning("a second message %s in %s stays: %s", ts, channel, error_code(error))
+
+
+async def _find_posted(client: AsyncWebClient, channel: str, subject: Subject, thread_ts: str | None) -> str | None:
+    """Look for the message by its metadata; that needs a scope which the app may not have."""
+    if subject.since is None:
+        return None
+    oldest = (subject.since - CLOCKS_DIFFER).timestamp()
+    read = {"channel": channel, "oldest": f"{oldest:.6f}", "include_all_metadata": True}
+    try:
+        pages = await (
+            client.conversations_history(**read)
+            if thread_ts is None
+            else client.conversations_replies(ts=thread_ts, **read)
+        )
+        async for page in pages:
+            for message in page["messages"]:
+                metadata = message.get("metadata", {})
+                payload = metadata.get("event_payload", {})
+                if (metadata.get("event_type"), payload.get("id")) == (subject.kind, subject.id):
+                    return str(message["ts"])
+    except SlackApiError as error:
+        if error_code(error) not in {"missing_scope", "thread_not_found"}:
+            raise
+    return None
