@@ -21,12 +21,13 @@ from bot.slack.clients import Clients
 from bot.slack.parts import SlackParts
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
+from bot.training import Training
 from learning.base_model import BaseModel as BaseLanguageModel
 from learning.engine import Completion, Engine, Piece
 from learning.examples import WorkedExamples
 from learning.prompts import ChatMessage
 from learning.taught import TaughtFeedback
-from storage.settings import DatabaseSettings, Settings, SlackSettings
+from storage.settings import DatabaseSettings, Settings
 
 Side = Literal["ours", "plain"]
 ANSWER = "Fold the wing from the tip, then roll it around the spar."
@@ -87,14 +88,16 @@ async def _run_plain(job: BotJob) -> None:
 def _slack_parts(settings: Settings) -> SlackParts:
     parts, engine = open_parts(settings), cast("Engine", FixedEngine())
     taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
+    base = BaseLanguageModel("none", settings.data_folder, "0" * 64, "none")
     return SlackParts(
         settings=settings,
         database=parts.database,
         governance=parts.governance,
         engine=engine,
-        base=BaseLanguageModel("none", settings.data_folder, "0" * 64, "none"),
+        base=base,
         serving=ServingAdapter(parts.database, parts.store, engine),
         examples=WorkedExamples(parts.database, _no_meaning, settings.examples, taught),
+        training=Training(parts, engine, base),
     )
 
 
@@ -104,11 +107,11 @@ def _no_meaning(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _settings(job: BotJob) -> Settings:
-    slack = SlackSettings(
-        mode="socket", bot_token=SecretStr(job.bot_token), app_token=SecretStr(job.app_token), api_url=job.api_url
-    )
-    own = {"slack": slack, "database": DatabaseSettings(url=job.database_url)}
-    return Settings().apart(job.data_folder).model_copy(update=own)
+    """Return settings without limits on how much may be asked: every question is stored, and answered."""
+    apart = Settings().apart(job.data_folder)
+    tokens = {"bot_token": SecretStr(job.bot_token), "app_token": SecretStr(job.app_token)}
+    slack = apart.slack.model_copy(update={"mode": "socket", "api_url": job.api_url, **tokens})
+    return apart.model_copy(update={"slack": slack, "database": DatabaseSettings(url=job.database_url)})
 
 
 if __name__ == "__main__":
