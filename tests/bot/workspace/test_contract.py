@@ -163,7 +163,7 @@ async def test_a_stream_that_goes_far_past_what_a_message_holds_is_lost_without_
     ],
 )
 async def test_a_stream_refuses_chunks_that_are_none(town: Town, chunk: dict[str, Any]) -> None:
-    stream = await begin_stream(town, "an answer")
+    stream = await begin_stream(town, "")
     task = {"type": "task_update", "id": "1", "title": "Searching", "status": "complete"}
     await town.client().chat_appendStream(**stream, chunks=[task])
     with pytest.raises(SlackApiError) as caught:

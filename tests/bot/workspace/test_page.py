@@ -226,8 +226,8 @@ async def test_people_are_chosen_in_a_form_which_keeps_them_when_it_is_refused(p
 
 async def test_direct_messages_of_several_people_are_listed_by_their_names(page: Page, town: Town) -> None:
     town.workspace.open_group(["UADA", "UBOB", town.workspace.bot_user])
-    await page.get_by_role("button", name="Bob Berg, Apprentice").click()
-    await expect(page.get_by_label("Message Bob Berg, Apprentice")).to_be_visible()
+    await page.get_by_role("button", name="Apprentice, Bob Berg").click()
+    await expect(page.get_by_label("Message Apprentice, Bob Berg")).to_be_visible()
 
 
 async def test_the_guide_leads_from_step_to_step(page: Page, town: Town) -> None:
