@@ -76,7 +76,10 @@ def test_what_slack_takes_is_taken(block: dict[str, Any]) -> None:
         ([{"type": "divider"}] * 51, "no more than 50 items"),
         ([{"type": "nonsense"}], "unsupported type: 'nonsense'"),
         ([{"type": "divider", "block_id": "b"}] * 2, "block_id must be unique"),
-        ([actions({**choices(2), "initial_option": {"text": plain("7"), "value": "7"}})], "initial_option must be among the options"),
+        (
+            [actions({**choices(2), "initial_option": {"text": plain("7"), "value": "7"}})],
+            "initial_option must be among the options",
+        ),
         ([{"type": "section"}], "must define text or fields"),
         ([{"type": "section", "text": plain("x" * 3_001)}], "less than 3001 characters"),
         ([{"type": "section", "text": plain("")}], "more than 0 characters"),
