@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -26,6 +26,7 @@ from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
 from bot.slack.tokens import check_tokens
 from bot.slack.worker import InboxWorker
+from bot.training import Training
 from bot.web.app import create_web_app
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.people import People
@@ -37,18 +38,16 @@ from learning.embedding import Embedder
 from learning.engine import Engine
 from learning.examples import WorkedExamples
 from learning.hardware import detect
-from learning.pipeline import Pipeline, PipelineResult, RunEvent
-from learning.scheduler import new_corrections, parse_schedule, start_schedule
+from learning.scheduler import parse_schedule, start_schedule
 from learning.taught import TaughtFeedback
 from storage import inbox
-from storage.errors import AlreadyRunningError, ApprenticeError
+from storage.errors import AlreadyRunningError
 from storage.records import utc_now
 from storage.runs import list_runs
 from storage.settings import Settings, SlackSettings
 
 log = logging.getLogger(__name__)
 
-OnEvent = Callable[[RunEvent], None]
 OnProgress = Callable[[str, float], None]
 
 
@@ -68,54 +67,8 @@ class Service:
     url: str
     workspace: Workspace | None
     people: People | None
-    run_progress: RunProgress
+    training: Training
     lost: asyncio.Event
-    on_event: OnEvent = _ignore
-    _training: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _pipeline: Pipeline | None = None
-
-    async def train(self, started_by: str) -> PipelineResult:
-        """Run the pipeline in a thread; a second call waits for the first."""
-        async with self._training:
-            self._pipeline = Pipeline(
-                self.parts.settings,
-                self.parts.database,
-                self.parts.store,
-                self.parts.governance,
-                self.engine,
-                self.base,
-            )
-            try:
-                return await asyncio.to_thread(self._pipeline.run, started_by, self._tell)
-            finally:
-                self._pipeline = None
-
-    def _tell(self, event: RunEvent) -> None:
-        self.run_progress.on_event(event)
-        self.on_event(event)
-
-    async def train_if_due(self) -> None:
-        """Train when enough corrections are new; what goes wrong is logged and kept with the run."""
-        if self._training.locked():
-            return
-        fresh = await asyncio.to_thread(new_corrections, self.parts.database)
-        if fresh < self.parts.settings.training.min_new_corrections:
-            return
-        await self.train_logged("schedule")
-
-    async def train_logged(self, started_by: str) -> None:
-        """Train, with errors to the log."""
-        try:
-            await self.train(started_by)
-        except ApprenticeError as error:
-            log.warning("training: %s", error)
-        except Exception:
-            log.exception("training failed")
-
-    def interrupt_training(self) -> None:
-        """Ask a run that is under way to stop where it can be resumed."""
-        if self._pipeline is not None:
-            self._pipeline.interrupt()
 
 
 async def run_until_stopped(settings: Settings) -> None:
@@ -211,6 +164,7 @@ async def running(
         await serving.sync()
         web.state.serving = serving
         slack = _slack_settings(settings, url)
+        training = Training(parts, engine, base)
         slack_parts = SlackParts(
             settings=_with_address(settings, url),
             database=parts.database,
@@ -219,12 +173,14 @@ async def running(
             base=base,
             serving=serving,
             examples=await asyncio.to_thread(_worked_examples, parts, engine),
+            training=training,
         )
         pages = InstallPages(slack_parts, slack) if slack.mode == "http" and slack.client_id else None
         clients = pages.clients if pages else Clients(make_client(slack))
         client = clients.home
         run_progress = RunProgress(slack_parts, client)
-        service = Service(parts, base, engine, serving, client, url, workspace, people, run_progress, lost)
+        training.listeners.append(run_progress.on_event)
+        service = Service(parts, base, engine, serving, client, url, workspace, people, training, lost)
         web.state.slack = await stack.enter_async_context(
             receiving(web, slack_parts, clients, slack, pages)
             if slack.mode == "http"
@@ -233,11 +189,11 @@ async def running(
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, InboxWorker(slack_parts, clients).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())
-        schedule = start_schedule(settings.training.schedule, service.train_if_due)
+        schedule = start_schedule(settings.training.schedule, training.train_if_due)
         stack.callback(_stop_schedule, schedule)
         if interrupted:
-            await _keep_running(stack, service.train_logged("restart"))
-        stack.callback(service.interrupt_training)
+            await _keep_running(stack, training.train_logged("restart"))
+        stack.callback(training.interrupt)
         yield service
 
 

@@ -1,4 +1,4 @@
-"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads nothing, writes nothing."""
+"""Who may decide on a proposal, start or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +63,14 @@ def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
     if names(policy.approval.approvers, person_id):
         return ""
     return f"you did not start this training run, and the policy {policy.name!r} does not name you as an approver."
+
+
+def why_not_start(policy: Policy, person_id: str) -> str:
+    """Return why the policy keeps this person from starting training, pausing and resuming it, or an empty string."""
+    starters = policy.training.starters or policy.approval.approvers
+    if person_id.startswith(OPERATOR) or names(starters, person_id):
+        return ""
+    return f"the policy {policy.name!r} does not let you start, pause or resume training."
 
 
 @dataclass(frozen=True)

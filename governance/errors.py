@@ -23,5 +23,13 @@ class ProposalClosedError(ApprenticeError):
     """The proposal takes no decisions any more: decided, expired, or void."""
 
 
+class TrainingPausedError(ApprenticeError):
+    """No training begins at present, because somebody paused it."""
+
+
+class PauseLengthError(ApprenticeError):
+    """A pause of so many hours is not possible."""
+
+
 class AuditLogError(ApprenticeError):
     """The audit log, its key or its checkpoints are not as they must be."""

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import Ballot, why_not, why_not_cancel
+from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
+from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_set
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
@@ -39,6 +40,7 @@ from storage.feedback import (
 )
 from storage.installations import Installation
 from storage.interactions import Interaction
+from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
 from storage.people import get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -231,7 +233,12 @@ class Governance:
         return snapshot
 
     def queue_run(self, *, started_by: str, recipe: str, base_digest: str, parent_digest: str | None = None) -> Run:
-        """Note that somebody, or the schedule, asked for a training run."""
+        """Note that somebody, or the schedule, asked for a training run.
+
+        Raises:
+            TrainingPausedError: somebody paused training.
+
+        """
         run = Run(
             id=new_id("run"),
             state="queued",
@@ -242,6 +249,8 @@ class Governance:
             created_at=self.clock(),
         )
         with self._ledger.changes() as session:
+            if paused := why_paused(session, self.clock()):
+                raise TrainingPausedError(paused)
             session.add(run)
             self._ledger.record(session, "run.queued", run.id, digests_of(run), actor=started_by)
         return run
@@ -322,6 +331,50 @@ class Governance:
             run = get_run(session, run_id)
             self._end(session, run, state, error)
         return run
+
+    # Pauses
+
+    def may_start_training(self, person_id: str) -> str:
+        """Return why this person may not start training, or why nobody may at present; empty when they may."""
+        if refusal := why_not_start(self.policy, person_id):
+            return refusal
+        with self.database.read() as session:
+            return why_paused(session, self.clock())
+
+    def pause_training(self, actor: str, hours: float | None = None) -> Pause:
+        """Let no training begin for so many hours (None: until it is resumed); a run under way goes on.
+
+        Raises:
+            NotEntitledError: the policy does not let this person do that.
+            PauseLengthError: a pause of that length is not possible.
+
+        """
+        if refusal := why_not_start(self.policy, actor):
+            raise NotEntitledError(refusal)
+        now = self.clock()
+        ends_at = end_of_pause(now, hours)
+        with self._ledger.changes() as session:
+            pause = put_pause(session, actor, now, ends_at)
+            until = f"until {ends_at.isoformat()}" if ends_at else "until it is resumed"
+            self._ledger.record(session, "training.paused", TRAINING, {}, actor=actor, reason=until)
+        return pause
+
+    def resume_training(self, actor: str) -> None:
+        """End the pause of training.
+
+        Raises:
+            NotEntitledError: the policy does not let this person do that.
+            IllegalStateError: training is not paused.
+
+        """
+        if refusal := why_not_start(self.policy, actor):
+            raise NotEntitledError(refusal)
+        with self._ledger.changes() as session:
+            pause = current_pause(session, self.clock())
+            if pause is None:
+                raise IllegalStateError("training is not paused.")
+            lift_pause(session, pause)
+            self._ledger.record(session, "training.resumed", TRAINING, {}, actor=actor)
 
     # Adapters
 

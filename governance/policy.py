@@ -100,6 +100,12 @@ class Approval(_Section):
         return self
 
 
+class TrainingRules(_Section):
+    """Who may start a training run, and pause training or resume it; without names those who approve adapters."""
+
+    starters: People | None = None
+
+
 class FeedbackRules(_Section):
     """Which corrections somebody looks at before they may teach an adapter, and who may do so.
 
@@ -159,6 +165,7 @@ class Policy(_Section):
     gates: dict[Figure, Gate] = Field(min_length=1)
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
+    training: TrainingRules = TrainingRules()
     feedback: FeedbackRules = FeedbackRules()
     curation: CurationRules = CurationRules()
     channels: ChannelRules = ChannelRules()
@@ -221,6 +228,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
     sections: dict[str, type[BaseModel]] = {
         "evidence": Evidence,
         "approval": Approval,
+        "training": TrainingRules,
         "feedback": FeedbackRules,
         "curation": CurationRules,
         "channels": ChannelRules,

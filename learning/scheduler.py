@@ -1,7 +1,7 @@
 """When training starts by itself: a cron line in the settings, and enough that is new since the last run."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -26,6 +26,12 @@ def parse_schedule(cron: str) -> CronTrigger:
             f"training.schedule is {cron!r}, which is not a cron line ({error}). "
             "Write five fields, for example '0 2 * * *' for two o'clock each night (UTC), or '' for never."
         ) from error
+
+
+def next_time(cron: str, now: datetime) -> datetime | None:
+    """Return when `cron` is due next; None for an empty line, which means never."""
+    due: datetime | None = parse_schedule(cron).get_next_fire_time(None, now) if cron else None
+    return due
 
 
 def start_schedule(cron: str, look: Callable[[], Awaitable[None]]) -> AsyncIOScheduler:

@@ -1,6 +1,7 @@
-"""Which feedback an adapter was trained on. What the one that answers now learned needs no worked example any more."""
+"""Which feedback adapters were trained on; what the one that answers now knows needs no worked example any more."""
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -34,14 +35,38 @@ class TaughtFeedback:
     def _read(self, adapter: str) -> frozenset[str]:
         with self._database.read() as session:
             digest = find_adapter(session, adapter).snapshot_digest
-        if digest is None:
+        return feedback_in(self._store, digest) if digest else frozenset()
+
+
+class LearnedFeedback:
+    """What adapters learned, by the snapshot of each; the newest few are kept, because reading one takes a while."""
+
+    def __init__(self, store: ArtifactStore, keep: int = 4) -> None:
+        self._store = store
+        self._keep = keep
+        self._known: dict[str, frozenset[str]] = {}
+        self._turn = threading.Lock()
+
+    def ids(self, snapshot_digest: str | None) -> frozenset[str]:
+        """Return the ids of the feedback in a snapshot's rows; may be called from several threads."""
+        if snapshot_digest is None:
             return frozenset()
-        try:
-            rows = read_records(self._store.path(digest), ROWS_FILE)
-            return frozenset(feedback_id for row in rows for feedback_id in row.feedback_ids)
-        except (ApprenticeError, OSError, ValueError, TypeError) as error:
-            log.warning("what adapter %s learned from is not known, so corrections stay at work: %s", adapter, error)
-            return frozenset()
+        with self._turn:
+            known = self._known.pop(snapshot_digest, None)
+            self._known[snapshot_digest] = feedback_in(self._store, snapshot_digest) if known is None else known
+            if len(self._known) > self._keep:
+                del self._known[next(iter(self._known))]
+            return self._known[snapshot_digest]
+
+
+def feedback_in(store: ArtifactStore, snapshot_digest: str) -> frozenset[str]:
+    """Return the ids of the feedback in a snapshot's rows; none, and a line in the log, when it cannot be read."""
+    try:
+        rows = read_records(store.path(snapshot_digest), ROWS_FILE)
+        return frozenset(feedback_id for row in rows for feedback_id in row.feedback_ids)
+    except (ApprenticeError, OSError, ValueError, TypeError) as error:
+        log.warning("what was learned from snapshot %s is not known: %s", snapshot_digest[:12], error)
+        return frozenset()
 
 
 def trained_on(snapshot: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """One database, SQLite or PostgreSQL: its connections, its transactions and its schema version."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self.engine = _make_engine(self.url)
+        self._writing = threading.Lock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -64,8 +66,22 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """Give a session whose changes are committed together at the end, or not at all when an exception leaves it."""
         engine = self.engine.execution_options(apprentice_begin="BEGIN IMMEDIATE") if self.is_sqlite else self.engine
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        with self._turn(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """On SQLite, wait until the other writers of this process are done.
+
+        SQLite would wait too, but only look now and then, after up to 100 ms, whether the file is free; among many
+        writers one that looks seldom is kept waiting for long.
+        """
+        taken = self.is_sqlite and self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            if taken:
+                self._writing.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

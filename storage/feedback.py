@@ -5,12 +5,13 @@ What was said is never edited; a person's later row supersedes, and whoever said
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy
 from sqlmodel import Field, Session, SQLModel, col, func, or_, select
 
 from storage.errors import InvalidFeedbackError, NotFoundError
+from storage.interactions import Interaction
 from storage.records import JSON_TYPE, time_field
 
 FeedbackKind = Literal["up", "down", "correction"]
@@ -53,6 +54,23 @@ class Feedback(SQLModel, table=True):
     reviewed_by: str | None = None
     reviewed_at: datetime | None = time_field(index=True, optional=True)
     reviewer_reason: str | None = None
+
+
+class Votes(NamedTuple):
+    """How many votes say that an answer is good, and how many that it is bad."""
+
+    up: int
+    down: int
+
+
+class Said(NamedTuple):
+    """How much feedback of one kind and state a person gave, and when first and last."""
+
+    kind: str
+    state: str
+    number: int
+    first: datetime
+    last: datetime
 
 
 def check_correction(text: str, limit: int = MAX_CORRECTION_LENGTH) -> str:
@@ -137,6 +155,21 @@ def accepted_corrections(session: Session, batch: int = 1_000) -> Iterator[Feedb
     yield from session.exec(query.execution_options(yield_per=batch))
 
 
+def lately_corrected(session: Session, workspace_id: str, after: datetime, limit: int) -> list[str]:
+    """Return what accepted corrections of this workspace that came later than `after` are about, the newest first.
+
+    What was corrected in private is left out.
+    """
+    query = select(Feedback.question).where(
+        Feedback.kind == "correction",
+        Feedback.state == "accepted",
+        Feedback.workspace_id == workspace_id,
+        col(Feedback.private).is_(False),
+        col(Feedback.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at).desc()).limit(limit)))
+
+
 def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) -> Iterator[Feedback]:
     """Give the feedback with these ids, as far as it is still there."""
     for start in range(0, len(ids), batch):
@@ -162,3 +195,82 @@ def count_corrections(session: Session, *, after: datetime | None = None) -> int
     if after is not None:
         query = query.where(or_(col(Feedback.created_at) > after, col(Feedback.reviewed_at) > after))
     return session.exec(query).one()
+
+
+def count_votes(session: Session, workspace_id: str, since: datetime, adapter_digest: str | None = None) -> Votes:
+    """Count the newest vote of each person on each answer that came later than `since`.
+
+    `adapter_digest` counts those on the answers of one adapter only.
+    """
+    newest_first = (col(Feedback.created_at).desc(), col(Feedback.id).desc())
+    place = func.row_number().over(
+        partition_by=(col(Feedback.person_id), col(Feedback.interaction_id)), order_by=newest_first
+    )
+    votes = (
+        select(Feedback.kind, Feedback.interaction_id, place.label("place"))
+        .where(
+            col(Feedback.kind).in_(("up", "down")),
+            Feedback.state == "accepted",
+            Feedback.workspace_id == workspace_id,
+            col(Feedback.interaction_id).is_not(None),
+            col(Feedback.created_at) > since,
+        )
+        .subquery()
+    )
+    query = select(votes.c.kind, func.count()).where(votes.c.place == 1).group_by(votes.c.kind)
+    if adapter_digest is not None:
+        query = query.join(Interaction, col(Interaction.id) == votes.c.interaction_id)
+        query = query.where(Interaction.adapter_digest == adapter_digest)
+    counts = dict(session.exec(query).all())
+    return Votes(counts.get("up", 0), counts.get("down", 0))
+
+
+def count_said(session: Session, person_id: str) -> list[Said]:
+    """Count what a person said, by kind and state; what was erased is not counted."""
+    first, last = func.min(Feedback.created_at), func.max(Feedback.created_at)
+    query = sqlalchemy.select(col(Feedback.kind), col(Feedback.state), func.count(), first, last)
+    query = query.where(col(Feedback.person_id) == person_id, col(Feedback.state) != "erased")
+    return [Said(*row) for row in session.execute(query.group_by(col(Feedback.kind), col(Feedback.state)))]
+
+
+def latest_said(session: Session, person_id: str, limit: int) -> list[Feedback]:
+    """Return the newest feedback of a person, newest first; what was erased is left out."""
+    query = select(Feedback).where(Feedback.person_id == person_id, Feedback.state != "erased")
+    return list(session.exec(query.order_by(col(Feedback.created_at).desc(), col(Feedback.id)).limit(limit)))
+
+
+def corrections_of(session: Session, person_id: str) -> set[str]:
+    """Return the ids of a person's accepted corrections."""
+    query = select(Feedback.id).where(
+        Feedback.person_id == person_id, Feedback.kind == "correction", Feedback.state == "accepted"
+    )
+    return set(session.exec(query))
+
+
+def corrected_questions(
+    session: Session, ids: Sequence[str], workspace_id: str, reader_id: str, batch: int = 500
+) -> list[str]:
+    """Return the questions of these corrections that somebody of a workspace may read, newest first, each once.
+
+    What was said in private only its author may read.
+    """
+    found: list[tuple[str, datetime]] = []
+    for start in range(0, len(ids), batch):
+        query = select(Feedback.question, Feedback.created_at).where(
+            col(Feedback.id).in_(ids[start : start + batch]),
+            Feedback.kind == "correction",
+            Feedback.state == "accepted",
+            Feedback.workspace_id == workspace_id,
+            or_(col(Feedback.private).is_(False), Feedback.person_id == reader_id),
+        )
+        found += session.exec(query)
+    newest_first = sorted(found, key=lambda each: each[1], reverse=True)
+    return list(dict.fromkeys(question for question, _ in newest_first))
+
+
+def waiting_corrections(session: Session, workspace_id: str, reviewer_id: str, limit: int) -> list[Feedback]:
+    """Return corrections of others in a workspace that wait for review, oldest first."""
+    query = select(Feedback).where(
+        Feedback.state == "pending_review", Feedback.workspace_id == workspace_id, Feedback.person_id != reviewer_id
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id)).limit(limit)))

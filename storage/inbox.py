@@ -1,12 +1,13 @@
 """The inbox: every event from Slack is stored here before it is acknowledged, and handled once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from sqlalchemy import Index
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.database import Database
 from storage.records import json_field, time_field
@@ -16,9 +17,16 @@ MAX_ATTEMPTS = 3
 
 
 class InboxEvent(SQLModel, table=True):
-    """One delivery from Slack. `key` is unique: the event id, or channel and ts where two tell of one message."""
+    """One delivery from Slack. `key` is unique: the event id, or channel and ts where two tell of one message.
+
+    `person` and `place` are set where such events are counted by who sent them, or where.
+    """
 
     __tablename__ = "inbox_event"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_inbox_event_person_received_at", "person", "received_at"),
+        Index("ix_inbox_event_place_received_at", "place", "received_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
@@ -29,31 +37,38 @@ class InboxEvent(SQLModel, table=True):
     error: str = ""
     received_at: datetime = time_field()
     handled_at: datetime | None = time_field(optional=True)
+    person: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An event that is to be stored; `key` as in `InboxEvent`."""
+    """An event that is to be stored; its fields are those of `InboxEvent`."""
 
     key: str
     kind: str
     payload: dict[str, Any]
     received_at: datetime
+    person: str | None = None
+    place: str | None = None
 
 
-def receive(database: Database, arrivals: Sequence[Arrival]) -> set[str]:
-    """Store events in this order, in one transaction; return the keys of those that were not there already."""
-    statement = (sqlite if database.is_sqlite else postgresql).insert(InboxEvent)
+def receive(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
+    """Store events in this order; return the keys of those that were not there already."""
+    if not arrivals:
+        return set()
+    statement = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(InboxEvent)
     once = statement.on_conflict_do_nothing(index_elements=["key"]).returning(col(InboxEvent.key))
     rows = [{**vars(each), "state": "received", "attempts": 0, "error": "", "handled_at": None} for each in arrivals]
-    with database.transaction() as session:
-        return set(session.scalars(once, rows))
+    return set(session.scalars(once, rows))
 
 
-def claim_next(database: Database) -> InboxEvent | None:
-    """Take the oldest waiting event for handling; None when nothing waits."""
+def claim_next(database: Database, kinds: Collection[str] | None = None) -> InboxEvent | None:
+    """Take the oldest waiting event, of one of these kinds if any are named, for handling; None when nothing waits."""
     with database.transaction() as session:
         query = select(InboxEvent).where(InboxEvent.state == "received").order_by(col(InboxEvent.id)).limit(1)
+        if kinds is not None:
+            query = query.where(col(InboxEvent.kind).in_(kinds))
         waiting = session.exec(query.with_for_update(skip_locked=True)).first()
         if waiting is not None:
             waiting.state = "handling"
@@ -93,6 +108,39 @@ def find_event(session: Session, key: str) -> InboxEvent | None:
 def in_hand(session: Session, kind: str) -> list[InboxEvent]:
     """Return the events of one kind that are being handled."""
     return list(session.exec(select(InboxEvent).where(InboxEvent.state == "handling", InboxEvent.kind == kind)))
+
+
+def times_received(
+    session: Session, kind: str, after: datetime, *, person: str | None = None, place: str | None = None
+) -> list[datetime]:
+    """Return when events of this kind came later than `after`, from one person or in one place; the oldest first."""
+    query = select(InboxEvent.received_at).where(InboxEvent.kind == kind, col(InboxEvent.received_at) > after)
+    if person is not None:
+        query = query.where(InboxEvent.person == person)
+    if place is not None:
+        query = query.where(InboxEvent.place == place)
+    return list(session.exec(query.order_by(col(InboxEvent.received_at))))
+
+
+def count_unfinished(session: Session, kind: str, person: str, after: datetime) -> int:
+    """Count one person's events of this kind that came later than `after` and are not handled yet."""
+    query = (
+        select(func.count())
+        .select_from(InboxEvent)
+        .where(
+            InboxEvent.kind == kind,
+            InboxEvent.person == person,
+            col(InboxEvent.received_at) > after,
+            col(InboxEvent.state).in_(("received", "handling")),
+        )
+    )
+    return session.exec(query).one()
+
+
+def latest_of(session: Session, kind: str, person: str) -> InboxEvent | None:
+    """Return one person's newest event of this kind."""
+    query = select(InboxEvent).where(InboxEvent.kind == kind, InboxEvent.person == person)
+    return session.exec(query.order_by(col(InboxEvent.received_at).desc()).limit(1)).first()
 
 
 def requeue_unfinished(session: Session) -> int:

@@ -13,10 +13,12 @@ class Interaction(SQLModel, table=True):
     """One question of one person and the answer that was shown.
 
     `adapter_digest` is None when the base model answered. `usage` holds prompt and completion token counts, token
-    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered.
+    log-probabilities (natural logarithm), seconds to the first token and in all; it is empty when no model answered,
+    and only has `finish_reason` `stopped` when somebody stopped the answer, which is then what was said so far.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
-    one matched, `domain` what the channel's questions are about.
+    one matched, `domain` what the channel's questions are about. `thread_ts`, `question_ts` and `answer_ts` are empty
+    where only the asker saw question and answer: Slack does not give such messages back.
     """
 
     id: str = Field(primary_key=True)
@@ -115,6 +117,32 @@ def latest_answer(
     return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
 
 
+def public_questions(session: Session, workspace_id: str, after: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return what was asked in this workspace later than `after` where all can read it, and by whom, the newest first.
+
+    At most `limit` of (question, person id).
+    """
+    query = select(Interaction.question, Interaction.asker_id).where(
+        Interaction.workspace_id == workspace_id,
+        col(Interaction.private).is_(False),
+        col(Interaction.created_at) > after,
+    )
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc()).limit(limit)))
+
+
 def list_interactions(session: Session) -> list[Interaction]:
     """Return all interactions, oldest first."""
     return list(session.exec(select(Interaction).order_by(col(Interaction.created_at), col(Interaction.id))))
+
+
+def count_asked(session: Session, person_id: str) -> tuple[int, datetime | None, datetime | None]:
+    """Count what a person asked; return also when they asked first and last."""
+    times = func.count(), func.min(Interaction.created_at), func.max(Interaction.created_at)
+    count, first, last = session.exec(select(*times).where(Interaction.asker_id == person_id)).one()
+    return count, first, last
+
+
+def latest_asked(session: Session, person_id: str, limit: int) -> list[Interaction]:
+    """Return the newest questions of a person, newest first."""
+    query = select(Interaction).where(Interaction.asker_id == person_id)
+    return list(session.exec(query.order_by(col(Interaction.created_at).desc(), col(Interaction.id)).limit(limit)))

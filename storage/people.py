@@ -35,7 +35,10 @@ class Workspace(SQLModel, table=True):
 
 
 class Person(SQLModel, table=True):
-    """One person of one workspace; `id` is `<team id>/<user id>`, and `standing` one of those of `Profile`."""
+    """One person of one workspace; `id` is `<team id>/<user id>`, and `standing` one of those of `Profile`.
+
+    `no_news_since` is when they said that they do not want to be told of what went live (None: they are told).
+    """
 
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id", index=True)
@@ -44,6 +47,7 @@ class Person(SQLModel, table=True):
     time_zone: str = "UTC"
     standing: str = Field(default="member", sa_column_kwargs={"server_default": "member"})
     created_at: datetime = time_field()
+    no_news_since: datetime | None = time_field(optional=True)
 
 
 def person_id(workspace_id: str, slack_user_id: str) -> str:
@@ -113,6 +117,13 @@ def get_person(session: Session, key: str) -> Person:
     if found is None:
         raise NotFoundError(f"there is no person {key}.")
     return found
+
+
+def choose_news(session: Session, key: str, now: datetime, *, wanted: bool) -> None:
+    """Keep whether a person wants to be told when their corrections go live."""
+    person = get_person(session, key)
+    person.no_news_since = None if wanted else person.no_news_since or now
+    session.add(person)
 
 
 def find_person(session: Session, reference: str) -> Person:

@@ -73,6 +73,12 @@ def list_proposals(session: Session, *states: ProposalState) -> list[Proposal]:
     return list(session.exec(query.where(col(Proposal.state).in_(states)) if states else query))
 
 
+def approved_since(session: Session, since: datetime) -> list[Proposal]:
+    """Return the proposals that were approved later than `since`, in the order in which they were."""
+    query = select(Proposal).where(Proposal.state == "approved", col(Proposal.closed_at) > since)
+    return list(session.exec(query.order_by(col(Proposal.closed_at), col(Proposal.id))))
+
+
 def undrawn_proposals(session: Session) -> list[Proposal]:
     """Return open proposals that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(Decision.proposal_id == Proposal.id).scalar_subquery()

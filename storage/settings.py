@@ -25,10 +25,10 @@ class _Section(BaseModel):
 
 
 class SlackSettings(_Section):
-    """How Slack is reached: the built-in local workspace, or Slack itself over Socket Mode or HTTP requests.
+    """How Slack is reached, and how much may be asked: the local workspace, or Slack over Socket Mode or HTTP requests.
 
     With a `client_id`, in HTTP mode, workspaces install the app: any, or those in `allowed_teams` (ids, separated by
-    commas). `home_team` is the one of the approvers.
+    commas). `home_team` is the one of the approvers. A limit of 0 is none.
     """
 
     mode: Literal["local", "socket", "http"] = "local"
@@ -44,6 +44,19 @@ class SlackSettings(_Section):
     api_url: str = "https://slack.com/api/"
     approvers_channel: str = "adapter-approvals"
     reviewers_channel: str = ""
+    questions_per_person_per_minute: int = Field(default=20, ge=0)
+    questions_per_channel_per_minute: int = Field(default=60, ge=0)
+    waiting_questions_per_person: int = Field(default=5, ge=0)
+
+    @property
+    def limits_questions(self) -> bool:
+        """Whether there is any limit on how much may be asked."""
+        limits = (
+            self.questions_per_person_per_minute,
+            self.questions_per_channel_per_minute,
+            self.waiting_questions_per_person,
+        )
+        return any(limits)
 
     @property
     def reviews_in(self) -> str:
@@ -149,10 +162,13 @@ class Settings(BaseSettings):
     def apart(self, data_folder: Path) -> Self:
         """Return settings of an installation of its own, with this model, engine and recipe, and nothing else.
 
-        Its database is in `data_folder`, its Slack the local workspace, its policy the packaged one; whatever file and
-        variables say, for a demo or a measurement must not touch what people use.
+        Its database is in `data_folder`, its Slack the local workspace, without limits on what is asked, its policy the
+        packaged one; whatever file and variables say, for a demo or a measurement must not touch what people use.
         """
-        own = {"slack": SlackSettings(), "database": DatabaseSettings(), "examples": ExamplesSettings()}
+        unlimited = SlackSettings(
+            questions_per_person_per_minute=0, questions_per_channel_per_minute=0, waiting_questions_per_person=0
+        )
+        own = {"slack": unlimited, "database": DatabaseSettings(), "examples": ExamplesSettings()}
         more = {"web": WebSettings(port=0), "governance": GovernanceSettings()}
         training = self.training.model_copy(update={"schedule": "", "min_new_corrections": 1})
         return self.model_copy(update={"data_folder": data_folder, "training": training, **own, **more})

@@ -11,6 +11,7 @@ from storage.inbox import InboxEvent
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.leases import Lease
+from storage.pauses import Pause
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
@@ -29,6 +30,7 @@ __all__ = [
     "Installation",
     "Interaction",
     "Lease",
+    "Pause",
     "Person",
     "Proposal",
     "ReviewMessage",

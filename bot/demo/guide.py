@@ -47,7 +47,7 @@ async def follow_guide(service: Service) -> None:
     assert service.workspace is not None
     fact = read_handbook()[0]
     latest: list[RunEvent] = []
-    service.on_event = latest.append
+    service.training.listeners.append(latest.append)
     shown: dict[str, Any] = {}
     while True:
         standing = await asyncio.to_thread(read_standing, service)

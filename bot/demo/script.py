@@ -79,7 +79,7 @@ async def play(service: Service, facts: Sequence[Fact], on_step: OnStep) -> Outc
     clock.lap("before")
     await correct_all(service, facts, [message for _, message in asked], on_step)
     clock.lap("corrections")
-    result = await service.train("demo")
+    result = await service.training.train("demo")
     outcome.gates = [asdict(gate) for gate in result.gates]
     clock.lap("training_and_evaluation")
     if result.proposal is None:

@@ -52,7 +52,7 @@ async def play_script(folder: Path, *, facts: int, json_file: Path | None) -> in
     with claimed(folder), ProgressBars() as bars:
         on_progress = lambda what, share: bars.show("base model", int(share * PERCENT), PERCENT, what)  # noqa: E731
         async with running(settings, on_progress=on_progress) as service:
-            service.on_event = bars.on_event
+            service.training.listeners.append(bars.on_event)
             outcome = await play(service, handbook, bars.show)
     _print_outcome(console, handbook, outcome)
     if json_file is not None:

@@ -1,22 +1,22 @@
 """The story of a question: the thread so far, the model's answer streamed into it, and one stored interaction."""
 
 import asyncio
-import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack import blocks
+from bot.slack import blocks, tasks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Question
+from bot.slack.markdown import as_typed
 from bot.slack.parts import SlackParts
+from bot.slack.running import RunningAnswer, until
 from bot.slack.stream import AnswerStream, remove_messages
+from bot.slack.thinking import thinking
 from governance.channels import LANGUAGES
-from learning.engine import Completion, EngineError, Sampling
+from learning.engine import Completion, EngineError, Piece, Sampling
 from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
@@ -26,13 +26,12 @@ from storage.interactions import Interaction, find_by_question, thread_history
 from storage.people import names_of
 from storage.records import new_id
 
-log = logging.getLogger(__name__)
-
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
 HOW_TO_ASK = "Ask me a question, and I answer in this thread."
 NO_ANSWER = "I have no answer to that."
-
+STOPPED = "(stopped)"
+"""Marks an answer that somebody stopped; the whole answer, when it had said nothing."""
 
 CREDITS = {
     "accepted": "As corrected by {names}.",
@@ -55,6 +54,20 @@ class Plan:
     domain: str
 
 
+@dataclass(frozen=True)
+class Given:
+    """What was answered, and which adapter (None: the base model, or none) with what effort."""
+
+    text: str
+    adapter: str | None
+    usage: dict[str, Any]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped it before its end."""
+        return self.usage.get("finish_reason") == "stopped"
+
+
 class Answering:
     """Answers questions."""
 
@@ -71,25 +84,26 @@ class Answering:
         if not question.text:
             await self._client.chat_postMessage(channel=question.channel, thread_ts=question.thread_ts, text=HOW_TO_ASK)
             return
-        await self._show_status(question, "is thinking…")
-        try:
-            await self._answer(question, event)
-        finally:
-            await self._show_status(question, "")
+        running = self._parts.running
+        with running.begin(question.channel, question.thread_ts) as answer:
+            async with thinking(self._client, question, running, answer, self._parts.pace):
+                await self._answer(question, event, answer)
 
-    async def _answer(self, question: Question, event: InboxEvent) -> None:
+    async def _answer(self, question: Question, event: InboxEvent, answer: RunningAnswer) -> None:
         asker = await self._directory.person(question.team, question.user)
         private = question.direct or await self._directory.is_private(question.channel)
-        plan = await asyncio.to_thread(self._plan, question, asker)
+        plan = await asyncio.to_thread(self.plan, question, asker)
 
         async def remember(begun: list[str]) -> None:
             await asyncio.to_thread(self._note, event, begun)
 
-        stream = AnswerStream(self._client, question, remember)
+        stream = AnswerStream(self._client, question, remember, answer, self._parts.pace)
+        stream.tell(tasks.looked_up(plan.choice))
         interaction_id = new_id("qa")
         try:
-            completion = await self._give(plan, stream)
-            answer_ts = await stream.stop(blocks.answer_actions(interaction_id, plan.credit))
+            given = await self._give(plan, stream, answer)
+            actions = blocks.answer_actions(interaction_id, plan.credit)
+            answer_ts = await stream.stop(actions, f"\n\n{STOPPED}" if given.stopped else "")
             interaction = Interaction(
                 id=interaction_id,
                 workspace_id=question.team,
@@ -99,12 +113,12 @@ class Answering:
                 answer_ts=answer_ts,
                 asker_id=asker,
                 question=question.text,
-                answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
-                adapter_digest=completion.adapter if completion else None,
+                answer=given.text,
+                adapter_digest=given.adapter,
                 base_digest=self._parts.base.digest,
                 prompt_digest=prompt_digest(plan.messages),
                 private=private,
-                usage=_usage(completion) if completion else {},
+                usage=given.usage,
                 source={**plan.choice.record(), "domain": plan.domain},
                 created_at=self._parts.clock(),
             )
@@ -113,40 +127,50 @@ class Answering:
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
 
-    async def _give(self, plan: Plan, stream: AnswerStream) -> Completion | None:
-        """Answer as planned; None when the answer is an accepted correction, which no model made."""
-        if plan.choice.answer is not None:
-            await stream.append(plan.choice.answer)
-            return None
-        return await self._generate(plan.messages, stream)
+    async def _give(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
+        """Answer as planned: with an accepted correction, which no model made, or with the model."""
+        if plan.choice.answer is None:
+            return await self._generate(plan.messages, stream, answer)
+        answer.begun = True
+        stream.tell(tasks.answered(tasks.CORRECTION))
+        await stream.append(as_typed(plan.choice.answer))
+        return Given(plan.choice.answer, None, {})
 
-    async def _generate(self, messages: list[ChatMessage], stream: AnswerStream) -> Completion:
-        """Let the serving adapter answer, each piece going to Slack as it comes."""
-        rules = self._parts.settings.inference
+    async def _generate(self, messages: list[ChatMessage], stream: AnswerStream, answer: RunningAnswer) -> Given:
+        """Let the serving adapter answer, each piece going to Slack as it comes, until it ends or is stopped."""
+        rules, adapter, said = self._parts.settings.inference, self._parts.engine.serving, ""
         sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
-        async with aclosing(self._parts.engine.stream(messages, sampling=sampling)) as pieces:
-            async for piece in pieces:
-                await stream.append(piece.text)
+        stream.tell(tasks.answering(tasks.source_of(adapter)))
+        self._parts.running.line_up(answer)
+        async with (
+            aclosing(self._parts.engine.stream(messages, adapter=adapter, sampling=sampling)) as pieces,
+            aclosing(until(answer.stopped, pieces)) as heard,
+        ):
+            async for piece in heard:
+                answer.begun = True
+                said += piece.text
                 if piece.completion is not None:
-                    if not piece.completion.text:
-                        await stream.append(NO_ANSWER)
-                    return piece.completion
-        raise EngineError("the engine ended an answer without completing it.")
+                    return await self._complete(piece, stream)
+                await stream.append(piece.text)
+        if not answer.stopped.is_set():
+            raise EngineError("the engine ended an answer without completing it.")
+        stream.tell(tasks.answered(tasks.source_of(adapter), stopped=True))
+        return Given(said.strip() or STOPPED, adapter, {"finish_reason": "stopped"})
 
-    async def _show_status(self, question: Question, status: str) -> None:
-        """Say what is going on under the composer; an answer is not lost because Slack does not show a status."""
-        try:
-            await self._client.assistant_threads_setStatus(
-                channel_id=question.channel, thread_ts=question.thread_ts, status=status
-            )
-        except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
-            log.info("the status of %s/%s is not shown: %s", question.channel, question.thread_ts, error)
+    async def _complete(self, piece: Piece, stream: AnswerStream) -> Given:
+        """Take the last piece of an answer."""
+        assert piece.completion is not None
+        completion = piece.completion
+        stream.tell(tasks.answered(tasks.source_of(completion.adapter, in_scope=completion.in_scope)))
+        await stream.append(piece.text if completion.text else NO_ANSWER)
+        return Given(completion.text or NO_ANSWER, completion.adapter, usage_of(completion))
 
     def _is_answered(self, question: Question) -> bool:
         with self._parts.database.read() as session:
             return find_by_question(session, question.team, question.channel, question.ts) is not None
 
-    def _plan(self, question: Question, asker: str) -> Plan:
+    def plan(self, question: Question, asker: str) -> Plan:
+        """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
         choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
         authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
@@ -168,7 +192,8 @@ class Answering:
             session.add(interaction)
 
 
-def _usage(completion: Completion) -> dict[str, Any]:
+def usage_of(completion: Completion) -> dict[str, Any]:
+    """Return what is kept with an interaction of the model's work."""
     return {
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": len(completion.token_ids),

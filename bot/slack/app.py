@@ -14,7 +14,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
-from bot.slack import blocks, changed_answers, jobs, names, review_forms
+from bot.slack import blocks, changed_answers, jobs, names, requests, review_forms
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
@@ -61,6 +61,9 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     changed_answers.register(app, parts, clients)
     review_forms.register(app, parts, clients)
     FeedbackListeners(parts, clients).register(app)
+    app.command(names.COMMAND)(listeners.on_command)
+    app.action(names.SEND_DATA_ACTION)(listeners.on_data_request)
+    app.action(names.NEWS_ACTION)(listeners.on_news_choice)
     return app
 
 
@@ -132,6 +135,18 @@ class _Listeners:
 
     async def on_cancellation(self, ack: AsyncAck, body: Body) -> None:
         await store_job(self._parts, jobs.cancellation_of(body))
+        await ack()
+
+    async def on_command(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.command_of(body))
+        await ack()
+
+    async def on_data_request(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.data_request_of(body))
+        await ack()
+
+    async def on_news_choice(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, requests.news_choice_of(body))
         await ack()
 
     async def open_settings(self, ack: AsyncAck, body: Body) -> None:

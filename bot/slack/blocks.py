@@ -266,25 +266,6 @@ def cancel_button(run_id: str) -> dict[str, Any]:
     return {"type": "actions", "elements": elements}
 
 
-def home(serving: str, corrections: int, waiting: int) -> dict[str, Any]:
-    """Give the app's home tab; `serving` is mrkdwn."""
-    return {
-        "type": "home",
-        "blocks": [
-            header("Apprentice"),
-            section(
-                "I answer questions about your organisation, and learn from your corrections.\n"
-                "• Ask me here in *Messages*, or mention me in a channel.\n"
-                "• Under each answer, say whether it is good, or press *Correct this* and write the right one.\n"
-                "• What I learn goes live only after it was tested and a person approved it."
-            ),
-            {"type": "divider"},
-            section(f"*Answering now*\n{serving}"),
-            context(f"{corrections} corrections accepted so far. {waiting} adapters wait for approval."),
-        ],
-    }
-
-
 def _gate_line(gate: GateResult) -> str:
     return f"{MARKS.get(gate.verdict, '')} *{escape(gate.name)}*: {gate.verdict}. {escape(clip(gate.explanation, 250))}"
 

@@ -21,18 +21,24 @@ from bot.slack.jobs import (
     Opened,
     Promotion,
     Question,
+    Refusal,
     Review,
     ReviewNews,
     Saying,
     SettingsChange,
+    Stop,
     Uninstalled,
     Vote,
 )
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
+from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
+from bot.slack.personal import PersonalDesk
 from bot.slack.replies import ReplyDesk, question_of
+from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
+from bot.slack.stopping import StopDesk
 from bot.slack.whisper import whisper
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -52,10 +58,13 @@ class Desks:
         self._approvals = Approvals(parts, client, directory)
         self._reviewing = ReviewDesk(parts, client, directory)
         self._cancelling = CancelDesk(parts, client, directory)
-        self._home = Home(parts, client)
+        self._home = Home(parts, client, directory)
         self._news = NewsDesk(parts, client)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, directory)
+        self._personal = PersonalDesk(parts, client, directory, self._answering, self._home)
+        self._stopping = StopDesk(parts, client)
+        self._overload = OverloadDesk(client)
 
     async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -85,6 +94,12 @@ class Desks:
                 await self._settings.greet(job)
             case SettingsChange():
                 await self._settings.change(job)
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.do(job)
+            case Stop():
+                await self._stopping.stop(job)
+            case Refusal():
+                await self._overload.tell(job)
 
     async def _hear(self, job: Saying, event: InboxEvent) -> None:
         """Do what somebody says of an answer."""
@@ -104,9 +119,11 @@ class Desks:
         match job:
             case Question():
                 await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
                 await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Review() | Cancellation() | SettingsChange():
                 await whisper(self._client, job.channel, job.user, sentence)
-            case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled():
+            case Command() | DataRequest() | NewsChoice():
+                await self._personal.apologise(job, sentence)
+            case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
                 pass  # nobody asked for anything

@@ -8,17 +8,23 @@ import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlmodel import Session
 
-from bot.slack.jobs import Job, as_payload
+from bot.slack.jobs import Job, Question, as_payload
+from bot.slack.overload import admit, place_of
 from bot.slack.parts import Arriving, SlackParts
 from storage import inbox
-from storage.database import Database
 from storage.inbox import Arrival
+from storage.people import person_id
+from storage.settings import SlackSettings
 
 
 async def store_job(parts: SlackParts, job: Job) -> None:
-    """Write the job to the inbox unless it is there; when this returns, it will be done, whatever happens."""
-    mine = Arriving(Arrival(job.key, job.kind, as_payload(job), parts.clock()))
+    """Write the job to the inbox unless it is there; when this returns, it will be done, whatever happens.
+
+    A question over a limit is stored as its refusal.
+    """
+    mine = Arriving(job, parts.clock())
     parts.arriving.append(mine)
     async with parts.storing:
         if not mine.settled:  # else whoever held the lock before has stored it too
@@ -30,24 +36,47 @@ async def store_job(parts: SlackParts, job: Job) -> None:
 async def _store_all(parts: SlackParts) -> None:
     """Store what has arrived. Cancelled on the way, it leaves all to the next, for which storing twice is harmless."""
     batch = tuple(parts.arriving)
-    arrivals = [each.arrival for each in batch]
     loop = asyncio.get_running_loop()
-    errors = await loop.run_in_executor(parts.inbox_thread, _write, parts.database, arrivals)
+    errors = await loop.run_in_executor(parts.inbox_thread, _write, parts, batch)
     for each, error in zip(batch, errors, strict=True):
         each.settled, each.error = True, error
     del parts.arriving[: len(batch)]
     parts.arrived.set()
 
 
-def _write(database: Database, arrivals: Sequence[Arrival]) -> list[Exception | None]:
+def _write(parts: SlackParts, batch: Sequence[Arriving]) -> list[Exception | None]:
     """Store events in one transaction; return of each why it is not stored.
 
     One that the database does not take keeps no other out: then each is stored by itself.
     """
     try:
-        inbox.receive(database, arrivals)
+        with parts.database.transaction() as session:
+            _receive(session, parts.settings.slack, batch)
     except SQLAlchemyError as error:
-        if len(arrivals) == 1 or isinstance(error, OperationalError):  # the latter: the database is away, or busy
-            return [error] * len(arrivals)
-        return [result for each in arrivals for result in _write(database, [each])]
-    return [None] * len(arrivals)
+        if len(batch) == 1 or isinstance(error, OperationalError):  # the latter: the database is away, or busy
+            return [error] * len(batch)
+        return [result for each in batch for result in _write(parts, [each])]
+    return [None] * len(batch)
+
+
+def _receive(session: Session, limits: SlackSettings, batch: Sequence[Arriving]) -> None:
+    ready: list[Arrival] = []
+    for each in batch:
+        job = each.job
+        if isinstance(job, Question) and limits.limits_questions:
+            inbox.receive(session, ready)  # they count
+            ready, job = [], admit(session, job, limits, each.at)
+        ready.append(_arrival(job, each))
+    inbox.receive(session, ready)
+
+
+def _arrival(job: Job, arriving: Arriving) -> Arrival:
+    asked = arriving.job if isinstance(arriving.job, Question) else None
+    return Arrival(
+        key=job.key,
+        kind=job.kind,
+        payload=as_payload(job),
+        received_at=arriving.at,
+        person=person_id(asked.team, asked.user) if asked else None,
+        place=place_of(asked) if asked else None,
+    )

@@ -23,6 +23,7 @@ from bot.slack.feedback_jobs import (
     reads_like_a_correction,
     reply_key,
 )
+from bot.slack.requests import Command, DataRequest, NewsChoice
 from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
@@ -357,6 +358,52 @@ class SettingsChange:
         return ChannelSettings(answers, self.language, self.domain, tuple(self.trusted))
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A click on Slack's Stop button in a thread in which an answer is being given."""
+
+    kind: ClassVar[str] = "stop"
+    team: str
+    channel: str
+    user: str
+    thread_ts: str
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Each click is an event of its own."""
+        return f"event/{self.team}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """Its own: the thread's lane is busy with the answer."""
+        return f"stop/{self.channel}/{self.thread_ts}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A question over a limit. Its asker is told `sentence`; the limit holds until `until`, in seconds since 1970."""
+
+    kind: ClassVar[str] = "refusal"
+    team: str
+    channel: str
+    user: str
+    ts: str
+    thread_ts: str
+    sentence: str
+    until: float
+
+    @property
+    def key(self) -> str:
+        """That of the question, which is not asked again by a second delivery."""
+        return f"message/{self.team}/{self.channel}/{self.ts}"
+
+    @property
+    def lane(self) -> str:
+        """Its own: the thread's lane may be busy for long."""
+        return f"refusal/{self.user}"
+
+
 Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
 """What a person says of an answer."""
 Job = (
@@ -369,8 +416,13 @@ Job = (
     | Opened
     | Promotion
     | News
+    | Command
+    | DataRequest
+    | NewsChoice
     | Joined
     | SettingsChange
+    | Stop
+    | Refusal
     | Uninstalled
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
@@ -394,20 +446,28 @@ def feedback_id_of(job: Vote | Reaction | Reason | Correction) -> str:
     return "fb_" + hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def job_of_event(body: Mapping[str, Any], hearing: Hearing = Hearing()) -> Job | None:
+def job_of_event(  # noqa: PLR0911 - a line for each kind of event
+    body: Mapping[str, Any], hearing: Hearing = Hearing()
+) -> Job | None:
     """Return the work that an Events API body asks for; None when nothing follows from it."""
     event = body["event"]
     bot_user = next((entry["user_id"] for entry in body.get("authorizations", []) if entry.get("is_bot")), "")
-    if event["type"] == "app_home_opened":
-        return Opened(body["team_id"], event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
-    if event["type"] in {"reaction_added", "reaction_removed"}:
-        return reaction_of(body, bot_user)
-    if event["type"] == "member_joined_channel" and event["user"] == bot_user:
-        return Joined(body["team_id"], event["channel"], body["event_id"])
-    if event["type"] in {"message", "app_mention"}:
-        return _written(body["team_id"], event, bot_user, hearing)
-    if event["type"] == "app_uninstalled" or (event["type"] == "tokens_revoked" and event["tokens"].get("bot")):
-        return Uninstalled(body["team_id"], body["event_time"], body["event_id"])
+    team = body["team_id"]
+    match event["type"]:
+        case "app_home_opened":
+            return Opened(team, event["channel"], event["user"], event.get("tab", "home"), body["event_id"])
+        case "reaction_added" | "reaction_removed":
+            return reaction_of(body, bot_user)
+        case "member_joined_channel" if event["user"] == bot_user:
+            return Joined(team, event["channel"], body["event_id"])
+        case "message" | "app_mention":
+            return _written(team, event, bot_user, hearing)
+        case "agent_session_stopped":
+            return Stop(team, event["channel"], event["user"], event["thread_ts"], body["event_id"])
+        case "app_uninstalled":
+            return Uninstalled(team, body["event_time"], body["event_id"])
+        case "tokens_revoked" if event["tokens"].get("bot"):
+            return Uninstalled(team, body["event_time"], body["event_id"])
     return None
 
 
@@ -465,7 +525,7 @@ def vote_of(body: Mapping[str, Any]) -> Vote:
         user=body["user"]["id"],
         interaction_id=interaction_id,
         verdict="up" if verdict == "up" else "down",
-        thread_ts=_thread_of(body["message"]),
+        thread_ts=_thread_of(body),
         action_ts=action["action_ts"],
     )
 
@@ -594,5 +654,7 @@ def _typed(view: Mapping[str, Any], block_id: str) -> str:
     return str(view["state"]["values"][block_id][names.INPUT_ACTION].get("value") or "")
 
 
-def _thread_of(message: Mapping[str, Any]) -> str:
-    return str(message.get("thread_ts") or message["ts"])
+def _thread_of(body: Mapping[str, Any]) -> str:
+    """Return the thread of the message that was clicked; Slack sends none of what only one person sees."""
+    message = body.get("message")
+    return str(message.get("thread_ts") or message["ts"]) if message else str(body["container"].get("thread_ts") or "")

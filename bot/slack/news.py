@@ -56,9 +56,14 @@ class NewsDesk:
             return "(no answer just now; ask me)"
 
     def _read(self, job: News) -> tuple[str, list[str]]:
-        """Return the person's Slack user id, and the questions whose correction this adapter was the first to learn."""
+        """Return the person's Slack user id, and the questions whose correction this adapter was the first to learn.
+
+        Of who does not want to be told, no question is returned.
+        """
         with self._parts.database.read() as session:
             person = get_person(session, job.person_id)
+            if person.no_news_since is not None:
+                return person.slack_user_id, []
             proposal = get_proposal(session, job.proposal_id)
             digests = [proposal.adapter_digest]
             digests += [

@@ -3,25 +3,32 @@
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 
 from bot.serving import ServingAdapter
 from bot.slack.ears import Ears
+from bot.slack.jobs import Job
+from bot.slack.pace import Pace
+from bot.slack.running import RunningAnswers
+from bot.training import Training
 from governance.flows import Governance
 from learning.base_model import BaseModel
 from learning.engine import Engine
 from learning.examples import WorkedExamples
+from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
-from storage.inbox import Arrival
 from storage.records import Clock, utc_now
 from storage.settings import Settings
 
 
 @dataclass(eq=False)
 class Arriving:
-    """An event on its way into the inbox: whether it was settled that it is there, or why it is not."""
+    """A job on its way into the inbox: whether it was settled that it is there, or why it is not."""
 
-    arrival: Arrival
+    job: Job
+    at: datetime
     settled: bool = False
     error: Exception | None = None
 
@@ -32,7 +39,9 @@ class SlackParts:
 
     `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
     draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
-    `bot.slack.intake`, the only way into the inbox.
+    `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the message about each run that this
+    process showed, by run id. `running` are the answers that are being made, `pace` says how often their askers hear
+    of them.
     """
 
     settings: Settings
@@ -42,6 +51,7 @@ class SlackParts:
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples
+    training: Training
     clock: Clock = utc_now
     ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,8 +59,16 @@ class SlackParts:
     arriving: list[Arriving] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
     inbox_thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "inbox"))
+    run_messages: dict[str, str] = field(default_factory=dict)
+    running: RunningAnswers = field(default_factory=RunningAnswers)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def store(self) -> ArtifactStore:
         """Where the reports that approvers read are kept."""
         return ArtifactStore(self.settings.artifact_folder)
+
+    @cached_property
+    def learned(self) -> LearnedFeedback:
+        """What each adapter learned."""
+        return LearnedFeedback(self.store)

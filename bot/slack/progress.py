@@ -27,7 +27,7 @@ class RunProgress:
         self._pause_s = pause_s
         self._directory = Directory(client, parts.database, parts.clock)
         self._latest: dict[str, RunEvent] = {}
-        self._messages: dict[str, str] = {}
+        self._messages = parts.run_messages
         self._plans: dict[str, str] = {}
 
     def on_event(self, event: RunEvent) -> None:

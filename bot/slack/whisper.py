@@ -36,7 +36,9 @@ async def whisper(
 ) -> None:
     """Post an ephemeral message; a person who has left the channel is not told, which is no failure."""
     try:
-        await client.chat_postEphemeral(channel=channel, user=user, text=text, thread_ts=thread_ts, blocks=blocks)
+        await client.chat_postEphemeral(
+            channel=channel, user=user, text=text, thread_ts=thread_ts or None, blocks=blocks
+        )
     except SlackApiError as error:
         if error_code(error) not in UNREACHABLE:
             raise
@@ -61,3 +63,24 @@ async def remove_whisper(client: AsyncWebClient, response_url: str) -> None:
         await AsyncWebhookClient(response_url, proxy=client.proxy).send(delete_original=True)
     except (aiohttp.ClientError, TimeoutError) as error:
         log.info("a whisper was not removed: %s", error)
+
+
+async def confide(client: AsyncWebClient, channel: str, user: str, text: str, blocks: Blocks | None = None) -> str:
+    """Tell one person something where they are, for their eyes only; where the bot is not, in direct messages.
+
+    Returns the channel in which it was told.
+    """
+    try:
+        await client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+    except SlackApiError as error:
+        if error_code(error) not in UNREACHABLE:
+            raise
+        return await write_to(client, user, text, blocks)
+    return channel
+
+
+async def write_to(client: AsyncWebClient, user: str, text: str, blocks: Blocks | None = None) -> str:
+    """Write a person a direct message; return its channel."""
+    channel = str((await client.conversations_open(users=user))["channel"]["id"])
+    await client.chat_postMessage(channel=channel, text=text, blocks=blocks)
+    return channel

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from bot.slack import jobs
 from bot.slack.clients import Clients, NotInstalledError
 from bot.slack.desks import Desks
-from bot.slack.jobs import Job, Uninstalled
+from bot.slack.jobs import Job, Refusal, Stop, Uninstalled
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_server_error
 from storage import inbox
@@ -26,8 +26,10 @@ from storage.inbox import MAX_ATTEMPTS, InboxEvent
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 32
-"""Jobs in hand at the same time. More than the engine's batch, so that the engine never waits for Slack."""
+AT_ONCE = 128
+"""Jobs in hand at the same time: more than the engine's batch, so that whoever asks hears how long the queue is."""
+URGENT = (Stop.kind, Refusal.kind)
+"""What is done however much is in hand: it is about the very jobs that are, or short."""
 LOOK_AGAIN_S = 2.0
 """How long the worker sleeps at most; it is woken at once by what this process stores."""
 RETRY_AFTER_S = 1.0
@@ -43,14 +45,14 @@ class InboxWorker:
         self._retry_after_s = retry_after_s
         self._of_workspace: dict[AsyncWebClient, Desks] = {}
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._free = asyncio.Semaphore(AT_ONCE)
+        self._in_hand = 0
 
     async def run(self) -> None:
         """Work until cancelled. Call `storage.inbox.requeue_unfinished` first, to take up what a dead process began."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                await self._free.acquire()
                 event = await self._next_event()
+                self._in_hand += 1
                 # The lane's lock is asked for in the order in which events are claimed, and is fair: order is kept.
                 tasks.create_task(self._handle(event))
 
@@ -58,7 +60,8 @@ class InboxWorker:
         while True:
             self._parts.arrived.clear()
             try:
-                event = await asyncio.to_thread(inbox.claim_next, self._parts.database)
+                kinds = None if self._in_hand < AT_ONCE else URGENT
+                event = await asyncio.to_thread(inbox.claim_next, self._parts.database, kinds)
             except OperationalError:
                 log.exception("the inbox cannot be read; trying again")
                 event = None
@@ -77,7 +80,8 @@ class InboxWorker:
         except Exception:
             log.exception("inbox event %s could not be closed; it is taken up again at the next start", event.id)
         finally:
-            self._free.release()
+            self._in_hand -= 1
+            self._parts.arrived.set()
 
     async def _try(self, event: InboxEvent, job: Job) -> None:
         while event.attempts <= MAX_ATTEMPTS:

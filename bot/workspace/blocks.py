@@ -319,8 +319,17 @@ def _options(kind: str, element: Json) -> Problems:
         if option.get("description") is not None:
             yield from _text(option["description"], 75, "options/description", PLAIN)
         yield from _length(option["value"], 150, "options")
-    if element.get("initial_option") not in (None, *options):
-        yield "initial_option must be one of the options"
+    yield from _initial(element, options)
+
+
+def _initial(element: Json, options: Sequence[Any]) -> Problems:
+    """Check what is chosen at first: Slack wants each to be one of the options, whole, and no empty list."""
+    for name in ("initial_option", "initial_options"):
+        if name not in element:
+            continue
+        chosen = [element[name]] if name == "initial_option" else _list(element[name])
+        if not chosen or any(each not in options for each in chosen):
+            yield f"{name} must be among the options"
 
 
 def _text(text: object, limit: int, where: str, kinds: frozenset[str] = ANY_TEXT) -> Problems:

@@ -15,6 +15,7 @@ from bot.workspace.calls import (
     invalid,
 )
 from bot.workspace.model import Channel, Json, Message
+from bot.workspace.sessions import SESSION_STATES
 from bot.workspace.state import Workspace
 
 MESSAGE_TEXT = 40_000
@@ -34,6 +35,8 @@ CHUNKS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of a chunk -> what it must have."""
 TASK_STATUSES = ("pending", "in_progress", "complete", "error")
+TASK_TITLE = 256
+DISPLAY_MODES = frozenset({"timeline", "plan"})
 
 
 def post_message(workspace: Workspace, arguments: Json) -> Json:
@@ -99,15 +102,19 @@ def start_stream(workspace: Workspace, arguments: Json) -> Json:
             raise SlackError("missing_recipient_team_id")
         if recipient not in workspace.members:
             raise SlackError("missing_recipient_user_id")
+    if arguments.get("task_display_mode", "timeline") not in DISPLAY_MODES:
+        raise invalid("invalid_arguments", "[ERROR] must be timeline or plan [json-pointer:/task_display_mode]")
     message = _from_app(
         workspace,
         channel,
         thread_ts=_thread(workspace, channel, arguments),
-        text=_streamed(arguments),
+        text=_streamed(workspace, arguments),
         markdown=True,
         streaming=True,
+        tasks=_tasks([], arguments),
     )
     workspace.begin_stream(message)
+    workspace.stream_modes[channel.id, message.ts] = _mode(arguments)
     return {"channel": channel.id, "ts": message.ts}
 
 
@@ -116,16 +123,18 @@ def append_stream(workspace: Workspace, arguments: Json) -> Json:
     message = _streaming(workspace, arguments)
     if not arguments.get("markdown_text") and not arguments.get("chunks"):
         raise SlackError("no_text")
-    _grow(workspace, message, _streamed(arguments))
+    _grow(workspace, message, arguments)
     return {"channel": message.channel, "ts": message.ts}
 
 
 def stop_stream(workspace: Workspace, arguments: Json) -> Json:
     """End a message that grew; its blocks are shown below the text."""
-    message = _streaming(workspace, arguments)
-    text, blocks = _streamed(arguments), checked_blocks(arguments)
-    metadata = checked_metadata(arguments) or message.metadata
-    _grow(workspace, message, text, blocks=blocks, metadata=metadata, streaming=False)
+    message, session = _streaming(workspace, arguments), str(arguments.get("session_status") or "active")
+    if session not in SESSION_STATES:
+        raise invalid("invalid_arguments", "[ERROR] is not a status [json-pointer:/session_status]")
+    blocks, metadata = checked_blocks(arguments), checked_metadata(arguments) or message.metadata
+    _grow(workspace, message, arguments, blocks=blocks, metadata=metadata, streaming=False)
+    workspace.set_session(message.channel, str(message.thread_ts), session)
     return {"channel": message.channel, "ts": message.ts, "message": message.public()}
 
 
@@ -165,16 +174,36 @@ def _thread(workspace: Workspace, channel: Channel, arguments: Json) -> str | No
 
 def _streaming(workspace: Workspace, arguments: Json) -> Message:
     message = find_own_message(workspace, arguments, "message_not_owned_by_app")
+    if workspace.was_stopped(message):
+        raise SlackError("stopped_by_user")
     if not workspace.stream_is_open(message):
         raise SlackError("message_not_in_streaming_state")
     return message
 
 
-def _streamed(arguments: Json) -> str:
+def _mode(arguments: Json) -> str:
+    """Return in which of the two ways a call gives content: a stream takes all of it in the same way."""
+    return "chunks" if arguments.get("chunks") else "markdown_text" if arguments.get("markdown_text") else ""
+
+
+def _tasks(shown: list[Json], arguments: Json) -> list[Json]:
+    """Return a message's task lines after a call: one with a known id changes in place."""
+    tasks = {task["id"]: task for task in shown}
+    for chunk in arguments.get("chunks") or []:
+        if chunk["type"] == "task_update":
+            tasks[chunk["id"]] = tasks.get(chunk["id"], {}) | {
+                name: value for name, value in chunk.items() if name != "type"
+            }
+    return list(tasks.values())
+
+
+def _streamed(workspace: Workspace, arguments: Json) -> str:
     """Return the text that a call adds to a stream."""
     chunks = arguments.get("chunks") or []
     if not isinstance(chunks, list) or not all(_is_chunk(each) for each in chunks):
         raise invalid("invalid_chunks", "[ERROR] chunks must be a list of chunks [json-pointer:/chunks]")
+    if workspace.faults.no_tasks and any(each["type"] == "task_update" for each in chunks):
+        raise invalid("invalid_arguments", "[ERROR] is not known [json-pointer:/chunks]")
     written = [str(each.get("text") or "") for each in chunks if each["type"] == "markdown_text"]
     texts = [str(arguments.get("markdown_text") or ""), *written]
     if any(len(text) > MARKDOWN_TEXT for text in texts):
@@ -189,15 +218,18 @@ def _is_chunk(chunk: object) -> bool:
         return False
     if kind == "blocks":
         return not block_problems(chunk["blocks"])
-    return kind != "task_update" or chunk["status"] in TASK_STATUSES
+    return kind != "task_update" or (len(chunk["title"]) <= TASK_TITLE and chunk["status"] in TASK_STATUSES)
 
 
-def _grow(workspace: Workspace, message: Message, text: str, **changes: Any) -> None:
-    """Add text to a streamed message, which has it, refuses it, or is gone."""
-    whole = message.text + text
+def _grow(workspace: Workspace, message: Message, arguments: Json, **changes: Any) -> None:
+    """Add text and task lines to a streamed message, which has them, refuses them, or is gone."""
+    mode = workspace.stream_modes.setdefault((message.channel, message.ts), _mode(arguments))
+    if _mode(arguments) not in ("", mode or _mode(arguments)):
+        raise SlackError("streaming_mode_mismatch")
+    whole = message.text + _streamed(workspace, arguments)
     if STREAMED_MESSAGE < len(whole) <= LOST_MESSAGE:
         raise SlackError("msg_too_long")
     if len(whole) > LOST_MESSAGE:
         workspace.lose(message)
     else:
-        workspace.change(message, text=whole, **changes)
+        workspace.change(message, text=whole, tasks=_tasks(message.tasks, arguments), **changes)

@@ -62,6 +62,11 @@ class _Command(_Body):
     text: str = ""
 
 
+class _Stop(_Body):
+    channel: str
+    thread_ts: str
+
+
 class _Opened(_Body):
     channel: str = ""
     tab: str = "home"
@@ -99,6 +104,8 @@ class _Faults(BaseModel):
     refuse_ack_next: int | None = Field(default=None, ge=0, le=1_000)
     delay_ms: int | None = Field(default=None, ge=0, le=60_000)
     rate_limits: bool | None = None
+    no_tasks: bool | None = None
+    end_streams: bool = False
     drop_sockets: bool = False
     refresh_sockets: bool = False
     mute_sockets: bool = False
@@ -123,7 +130,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         if user not in workspace.channels.get(channel, Channel("", "", ())).members:
             raise ActionRefusedError("You are not in that channel.")
         seen = [each for each in workspace.messages(channel) if each.seen_by in (None, user)]
-        return {"ok": True, "messages": [message.shown(user) for message in seen]}
+        stoppable = [ts for place, ts in workspace.sessions if place == channel and workspace.is_stoppable(place, ts)]
+        return {"ok": True, "messages": [message.shown(user) for message in seen], "stoppable": stoppable}
 
     @router.get("/home")
     def home(user: str) -> Json:
@@ -167,6 +175,11 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         await people.command(body.user, body.channel, body.command, body.text)
         return {"ok": True}
 
+    @router.post("/stop")
+    async def stop(body: _Stop) -> Json:
+        people.stop(body.user, body.channel, body.thread_ts)
+        return {"ok": True}
+
     @router.post("/opened")
     async def opened(body: _Opened) -> Json:
         _member(workspace, body.user)
@@ -200,6 +213,8 @@ def make_router(workspace: Workspace, people: People, sockets: SocketMode) -> AP
         workspace.set_faults(**body.model_dump(include=set(vars(workspace.faults)), exclude_none=True))
         if body.drop_sockets:
             await sockets.drop()
+        if body.end_streams:
+            workspace.end_streams()
         if body.refresh_sockets:
             await sockets.refresh()
         if body.mute_sockets:

@@ -79,6 +79,7 @@ class Message:
     """One message. `seen_by` is set for one that only this person sees; `markdown`: the text is standard markdown.
 
     `pressed` says which feedback button each person has pressed: user id -> action id -> value.
+    `tasks` are the task lines that a stream showed, as Slack's chunks have them.
     """
 
     ts: str
@@ -95,6 +96,7 @@ class Message:
     reactions: dict[str, list[str]] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
     pressed: dict[str, dict[str, str]] = field(default_factory=dict)
+    tasks: list[Json] = field(default_factory=list)
 
     def public(self, *, metadata: bool = True) -> Json:
         """Return the message as Slack's API gives it; with its metadata only where that is asked for."""
@@ -118,6 +120,7 @@ class Message:
             "streaming": self.streaming,
             "markdown": self.markdown,
             "ephemeral": self.seen_by is not None,
+            "tasks": self.tasks,
             "pressed": self.pressed.get(user, {}),
         }
 
@@ -130,7 +133,7 @@ class Faults:
     `drop_next` are done, but the connection is cut before the answer. `refuse_sockets_next` calls for the address of a
     socket get the HTTP status `refuse_status`. `redeliver_next` events come twice; `refuse_ack_next` acknowledgements
     get lost on their way. `rate_limits` keeps the app to Slack's published limits, `delay_ms` holds every call and
-    event up.
+    event up; with `no_tasks` streams take no task lines, as in a workspace that does not have them.
     """
 
     rate_limit_next: int = 0
@@ -143,6 +146,7 @@ class Faults:
     refuse_ack_next: int = 0
     delay_ms: int = 0
     rate_limits: bool = False
+    no_tasks: bool = False
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

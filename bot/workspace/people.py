@@ -37,6 +37,8 @@ class People:
             raise ActionRefusedError("The message is empty.")
         command, _, rest = text.partition(" ")
         if command in self._workspace.app.commands:
+            if thread_ts is not None:
+                raise ActionRefusedError(f"{command} is not supported in threads. Sorry!")
             await self.command(user, channel, command, rest)
             return ""
         if thread_ts is not None and self._workspace.find_message(channel, thread_ts) is None:
@@ -70,7 +72,7 @@ class People:
         await self.act(user, _action(block, element, value), channel=channel, ts=ts)
 
     async def click_in_view(self, user: str, view_id: str, action_id: str, value: str | None = None) -> None:
-        """Use the element with this action id in a modal."""
+        """Use the element with this action id in a modal, or on the home tab."""
         block, element = _element(self._view(user, view_id)["blocks"], action_id)
         await self.act(user, _action(block, element, value), view_id=view_id)
 
@@ -108,6 +110,13 @@ class People:
             raise ActionRefusedError("The app has no such shortcut.")
         payload = self._payload("message_action", user) | self._of_message(user, channel, ts)
         await self._ask("interactive", payload | {"callback_id": callback_id, "message_ts": ts})
+
+    def stop(self, user: str, channel: str, thread_ts: str) -> None:
+        """Press Slack's Stop button in a thread in which the app works."""
+        self._place(user, channel)
+        if not self._workspace.is_stoppable(channel, thread_ts):
+            raise ActionRefusedError("There is nothing to stop.")
+        self._workspace.stop_session(user, channel, thread_ts)
 
     async def submit(self, user: str, view_id: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Submit a modal. `values`: block id -> action id -> text or Slack's value object.
@@ -210,13 +219,12 @@ class People:
         if message.seen_by not in (None, user):
             raise ActionRefusedError("That message is gone.")
         thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
-        content = {} if message.seen_by else {"message": message.public()}  # Slack keeps no ephemeral message
+        only_here = message.seen_by is not None  # Slack keeps no such message, so it sends none
         return {
             "channel": {"id": channel, "name": place.name},
-            **content,
+            **({} if only_here else {"message": message.public()}),
             "container": {
-                "type": "message", "message_ts": ts, "channel_id": channel,
-                "is_ephemeral": message.seen_by is not None, **thread,
+                "type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": only_here, **thread,
             },
             "response_url": self._workspace.new_response_url(channel, user, ts),
         }  # fmt: skip
@@ -239,7 +247,8 @@ class People:
         return message
 
     def _view(self, user: str, view_id: str) -> Json:
-        owner, view = self._workspace.views.get(view_id, ("", {}))
+        home = self._workspace.homes.get(user, {})
+        owner, view = (user, home) if home.get("id") == view_id else self._workspace.views.get(view_id, ("", {}))
         if owner != user:
             raise ActionRefusedError("That form is closed.")
         return view
@@ -274,12 +283,22 @@ def _action(block: Json, element: Json, value: str | None) -> Json:
         if chosen is None:
             raise ActionRefusedError("There is no such feedback button.")
         return action | {"value": chosen["value"], "text": chosen["text"]}
+    if element["type"] == "checkboxes":
+        return action | {"selected_options": _toggled(element, value)}
     if element.get("options"):
         chosen = next((option for option in element["options"] if option["value"] == value), None)
         if chosen is None:
             raise ActionRefusedError("There is no such option.")
         return action | {"selected_option": chosen}
     return action | {"value": element.get("value", ""), "text": element.get("text")}
+
+
+def _toggled(element: Json, value: str | None) -> list[Json]:
+    """Return the options that are ticked once the one with this value was clicked."""
+    if value not in {option["value"] for option in element["options"]}:
+        raise ActionRefusedError("There is no such box.")
+    ticked = {option["value"] for option in element.get("initial_options", [])} ^ {value}
+    return [option for option in element["options"] if option["value"] in ticked]
 
 
 def _fields(blocks: list[Json]) -> Iterator[tuple[str, Json, bool]]:

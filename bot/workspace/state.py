@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 
 TRIGGER_SECONDS = 3.0
 STREAM_SECONDS = 300.0
+STATUS_SECONDS = 120.0
 SAVE_SECONDS = 0.5
 RESPONSE_SECONDS = 1_800.0
 RESPONSE_USES = 5
-STATUS_SECONDS = 120.0
+STOPPED = "agent_session_stopped"
 
 Deliver = Callable[[str, Json, bool], None]
 """Takes an envelope's type, its payload, and whether a payload is expected in the acknowledgement."""
@@ -71,6 +72,8 @@ class Workspace:
         self.views: dict[str, tuple[str, Json]] = {}
         self.homes: dict[str, Json] = {}
         self._statuses: dict[tuple[str, str], tuple[str, float]] = {}
+        self.sessions: dict[tuple[str, str], str] = {}
+        self.stream_modes: dict[tuple[str, str], str] = {}
         self.guide: Json | None = None
         self.faults = Faults()
         self.rate_limits = RateLimits(self._now)
@@ -85,6 +88,7 @@ class Workspace:
         self.revoked: set[str] = set()
         self._watchers: set[asyncio.Future[None]] = set()
         self._stream_ends: dict[tuple[str, str], float] = {}
+        self._stopped: set[tuple[str, str]] = set()
         self._pages: dict[str, set[asyncio.Queue[Json]]] = defaultdict(set)
         self._last_ts = 0
         self._numbers = itertools.count(1)
@@ -279,18 +283,53 @@ class Workspace:
         """Whether the message still takes text."""
         return message.streaming and self._now() < self._stream_ends.get((message.channel, message.ts), 0.0)
 
-    # Status and prompts of assistant threads
+    def was_stopped(self, message: Message) -> bool:
+        """Whether a person stopped the message while it grew."""
+        return (message.channel, message.ts) in self._stopped
 
-    def set_status(self, channel: str, thread_ts: str, status: str) -> None:
+    def end_streams(self) -> None:
+        """Give up all streams, as Slack does after about five minutes: their messages take no more text."""
+        for key in self._stream_ends:
+            self._stream_ends[key] = 0.0
+
+    # Status, sessions and prompts of assistant threads
+
+    def set_status(self, channel: str, thread_ts: str, status: str, loading: Iterable[str] = ()) -> None:
         """Show what the app is doing in a thread, for two minutes at most; an empty status, or a reply, clears it."""
         self._statuses[channel, thread_ts] = (status, self._now() + STATUS_SECONDS)
         told = {"type": "status", "channel": channel, "thread_ts": thread_ts, "status": status}
-        self._show({**told, "seconds": STATUS_SECONDS}, channel, None)
+        self._show({**told, "loading_messages": list(loading), "seconds": STATUS_SECONDS}, channel, None)
 
     def status_of(self, channel: str, thread_ts: str) -> str:
         """Return what the app says that it is doing in a thread; empty when that is nothing, or too long ago."""
         status, ends = self._statuses.get((channel, thread_ts), ("", 0.0))
         return status if self._now() < ends else ""
+
+    def set_session(self, channel: str, thread_ts: str, status: str) -> None:
+        """Note whether the app works in a thread; who sees it then has a Stop button, if the app hears of it."""
+        self.sessions[channel, thread_ts] = status
+        told = {"type": "session", "channel": channel, "thread_ts": thread_ts, "status": status}
+        self._show(told | {"stoppable": self.is_stoppable(channel, thread_ts)}, channel, None)
+
+    def is_stoppable(self, channel: str, thread_ts: str) -> bool:
+        """Whether there is a Stop button in a thread."""
+        return self.sessions.get((channel, thread_ts)) == "processing" and STOPPED in self.app.events
+
+    def stop_session(self, user: str, channel: str, thread_ts: str) -> None:
+        """End the app's streams in a thread, and tell the app that a person wants it to stop; the rest is up to it."""
+        streams = [each for each in self.messages(channel, thread_ts) if self.stream_is_open(each)]
+        for message in streams:
+            self._stopped.add((channel, message.ts))
+            self.change(message, streaming=False)
+        content: Json = {
+            "type": STOPPED,
+            "channel": channel,
+            "thread_ts": thread_ts,
+            "user": user,
+            "streaming_message_ts": [message.ts for message in streams],
+            "event_ts": self.next_ts(),
+        }
+        self._tell_app(Event(STOPPED, content), channel)
 
     def set_prompts(self, channel: str, thread_ts: str, title: str, prompts: list[Json]) -> None:
         """Show suggested prompts."""
@@ -370,7 +409,7 @@ class Workspace:
             self.set_faults(**{name: left - 1})
         return left > 0
 
-    def set_faults(self, **values: int | bool) -> None:
+    def set_faults(self, **values: Any) -> None:
         """Set faults; every page shows what is left of each."""
         self.faults = replace(self.faults, **values)
         for user in self.members:

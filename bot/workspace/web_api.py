@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.workspace import chat, lookups
+from bot.workspace import chat, lookups, sessions
 from bot.workspace.blocks import view_problems, with_ids
 from bot.workspace.calls import SlackError, find_channel, find_message, find_user, invalid, require_scope
 from bot.workspace.model import Json
@@ -212,12 +212,12 @@ def _react(workspace: Workspace, arguments: Json, *, add: bool) -> bool:
 
 def _set_status(workspace: Workspace, arguments: Json) -> Json:
     channel = find_channel(workspace, arguments, "channel_id")
-    messages = arguments.get("loading_messages") or []
-    if not isinstance(messages, list) or len(messages) > LOADING_MESSAGES:
+    loading = arguments.get("loading_messages") or []
+    if not isinstance(loading, list) or len(loading) > LOADING_MESSAGES:
         raise invalid("invalid_arguments", f"[ERROR] must be a list of at most {LOADING_MESSAGES} items")
-    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in messages):
+    if not all(isinstance(each, str) and 0 < len(each) <= LOADING_MESSAGE for each in loading):
         raise invalid("invalid_arguments", f"[ERROR] each must be a text of at most {LOADING_MESSAGE} characters")
-    workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""))
+    workspace.set_status(channel.id, str(arguments["thread_ts"]), str(arguments.get("status") or ""), loading)
     return {}
 
 
@@ -275,6 +275,7 @@ METHODS: Mapping[str, Method] = {
     "users.list": Method(lookups.users_list, ("users:read",)),
     "users.info": Method(lookups.users_info, ("users:read",), ("user",)),
     "users.conversations": Method(lookups.users_conversations, READ),
+    "agents.sessions.setStatus": Method(sessions.set_status, CHAT, ("channel_id", "status", "thread_ts")),
     "assistant.threads.setStatus": Method(_set_status, ASSISTANT + CHAT, ("channel_id", "thread_ts")),
     "assistant.threads.setSuggestedPrompts": Method(_set_prompts, ASSISTANT, ("channel_id", "prompts")),
     "assistant.threads.setTitle": Method(_set_title, ASSISTANT, ("channel_id", "thread_ts", "title")),

@@ -1,7 +1,7 @@
 """Workspaces that install the app and remove it: what is kept, what is closed, what the audit log says."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from storage import inbox
 from storage.database import Database
-from storage.inbox import InboxEvent
+from storage.inbox import Arrival, InboxEvent
 from storage.installations import Installation, list_installations
 from storage.records import utc_now
 from tests.governance.installation import Installation as House
@@ -45,6 +45,11 @@ def waiting(database: Database) -> dict[str, tuple[str, str]]:
         return {row.key: (row.state, row.error) for row in session.exec(select(InboxEvent))}
 
 
+def asked(database: Database, key: str, workspace: str, at: datetime) -> None:
+    with database.transaction() as session:
+        inbox.receive(session, [Arrival(key, "question", {"team": workspace}, at)])
+
+
 def test_a_second_installation_takes_the_place_of_the_first(house: House, database: Database) -> None:
     house.governance.install_workspace(of("T1", "first"))
     house.governance.install_workspace(of("T2"))
@@ -57,8 +62,8 @@ def test_a_removal_forgets_the_token_and_closes_what_waits_for_that_workspace_on
 ) -> None:
     for workspace in ("T1", "T2"):
         house.governance.install_workspace(of(workspace))
-        inbox.receive(database, f"before/{workspace}", "question", {"team": workspace}, NOW)
-    inbox.receive(database, "after/T1", "question", {"team": "T1"}, NOW + timedelta(hours=2))
+        asked(database, f"before/{workspace}", workspace, NOW)
+    asked(database, "after/T1", "T1", NOW + timedelta(hours=2))
 
     house.governance.uninstall_workspace("T1", NOW + timedelta(hours=1))
 

@@ -19,6 +19,11 @@ def keys(database: Database) -> list[str]:
         return [event.key for event in list_events(session)]
 
 
+def keep(database: Database, key: str) -> None:
+    with database.transaction() as session:
+        inbox.receive(session, [Arrival(key, "message", {}, utc_now())])
+
+
 def test_without_a_url_it_is_a_file_in_the_folder(tmp_path: Path) -> None:
     with scratch_database("", tmp_path) as url:
         database = Database(url)
@@ -33,11 +38,11 @@ def test_in_a_postgresql_database_it_touches_nothing_and_leaves_nothing(
 ) -> None:
     server, template = postgres
     with copied(server, template) as given:
-        inbox.receive(given, [Arrival("of the product", "message", {}, utc_now())])
+        keep(given, "of the product")
         schemas = inspect(given.engine).get_schema_names()
         with scratch_database(given.url.render_as_string(hide_password=False), tmp_path) as url:
             own = Database(url)
-            inbox.receive(own, [Arrival("of the measurement", "message", {}, utc_now())])
+            keep(own, "of the measurement")
             assert keys(own) == ["of the measurement"]
             own.close()
         assert keys(given) == ["of the product"]

@@ -125,6 +125,7 @@ def test_settings_apart_share_the_model_and_nothing_that_people_use(
     assert apart.database_url == f"sqlite:///{tmp_path / 'apprentice.db'}"
     assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "")
     assert (apart.training.schedule, apart.web.port) == ("", 0)
+    assert apart.slack.questions_per_person_per_minute == apart.slack.waiting_questions_per_person == 0
     assert (apart.model.base, apart.training.recipe, apart.inference.threads) == ("/srv/model", "/srv/own.toml", 3)
 
 

@@ -1,6 +1,6 @@
 // Renders Block Kit. `act(action)` is called when somebody uses an element; inputs are read with `values`.
 
-import { el, thumb } from "./dom.js";
+import { bin, el, thumb } from "./dom.js";
 import { emoji, markdown, object } from "./text.js";
 
 export function renderBlocks(blocks, context) {
@@ -18,7 +18,7 @@ function renderBlock(block, context) {
     case "actions": case "context_actions": return el("div", { class: "actions" }, block.elements.map((element) => interactive(element, block, context)));
     case "input": return input(block, context);
     case "image": return image(block);
-    case "table": return el("table", {}, block.rows.map((row, index) => el("tr", {}, row.map((cell) => el(index ? "td" : "th", {}, plain(cell))))));
+    case "table": return el("table", {}, block.rows.map((row, index) => el("tr", {}, row.map((cell) => el(index ? "td" : "th", { scope: index ? null : "col" }, plain(cell))))));
     case "rich_text": return el("div", { class: "text" }, block.elements.map((part) => el("p", {}, plain(part))));
     default: return el("div", { class: "note" }, `(${block.type})`);
   }
@@ -39,16 +39,23 @@ function interactive(element, block, { act, names, isPressed }) {
   const send = (more) => act({ ...base, ...more });
   switch (element.type) {
     case "button": return button(element, send);
-    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessibility_label ?? element.text.text, title: element.text.text, onclick: () => send({ value: element.value }) }, "🗑");
+    case "icon_button": return el("button", { class: "button icon", "aria-label": element.accessibility_label ?? element.text.text, title: element.text.text, onclick: () => send({ value: element.value }) }, bin());
     case "feedback_buttons": return feedback(element, send, isPressed);
     case "static_select": case "overflow": {
       const options = element.options ?? (element.option_groups ?? []).flatMap((group) => group.options);
       const choose = (event) => send({ selected_option: options[event.target.selectedIndex - 1] });
       return el("select", { onchange: choose, "aria-label": element.placeholder?.text ?? "Choose" }, el("option", { disabled: true, selected: true }, element.placeholder?.text ?? "…"), options.map((option) => el("option", {}, option.text.text)));
     }
+    case "checkboxes": return checkboxes(element, send);
     case "image": return image(element);
     default: return el("span", { class: "note" }, object(element.text, names));
   }
+}
+
+function checkboxes(element, send) {
+  const initial = new Set((element.initial_options ?? []).map((option) => option.value));
+  const boxes = element.options.map((option) => el("input", { type: "checkbox", checked: initial.has(option.value), onchange: () => send({ selected_options: element.options.filter((_, index) => boxes[index].checked) }) }));
+  return el("span", { class: "boxes" }, element.options.map((option, index) => el("label", {}, boxes[index], " ", option.text.text)));
 }
 
 function button(element, send) {

@@ -28,12 +28,16 @@ export function avatar(user, small = false) {
 }
 
 // Drawn, not written: not every machine has a font with the emoji.
-export function thumb(turned) {
+function drawn(path, classes) {
   const space = "http://www.w3.org/2000/svg";
   const drawing = document.createElementNS(space, "svg");
-  const path = document.createElementNS(space, "path");
-  path.setAttribute("d", "M6 9h3l3.2-6.2c1.4 0 2.2 1 1.9 2.4L13.4 8H17c1 0 1.7.9 1.5 1.9l-1.2 5.7c-.2.8-.9 1.4-1.7 1.4H6ZM2.5 9H6v8H2.5Z");
-  drawing.append(path);
-  for (const [name, value] of [["viewBox", "0 0 20 20"], ["class", turned ? "thumb turned" : "thumb"], ["aria-hidden", "true"]]) drawing.setAttribute(name, value);
+  const line = document.createElementNS(space, "path");
+  line.setAttribute("d", path);
+  drawing.append(line);
+  for (const [name, value] of [["viewBox", "0 0 20 20"], ["class", classes], ["aria-hidden", "true"]]) drawing.setAttribute(name, value);
   return drawing;
 }
+
+export const thumb = (turned) =>
+  drawn("M6 9h3l3.2-6.2c1.4 0 2.2 1 1.9 2.4L13.4 8H17c1 0 1.7.9 1.5 1.9l-1.2 5.7c-.2.8-.9 1.4-1.7 1.4H6ZM2.5 9H6v8H2.5Z", turned ? "drawn turned" : "drawn");
+export const bin = () => drawn("M3.5 5.5h13M8 5.5v-2h4v2M5.5 5.5l.8 11.5h7.4l.8-11.5M8.5 8.5v5.5M11.5 8.5v5.5", "drawn");

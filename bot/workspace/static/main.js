@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(),
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(), stoppable: new Set(),
   prompts: null, unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null,
 };
 let stopListening = () => {};
@@ -49,7 +49,8 @@ async function openChannel(id) {
   state.unread.delete(`${state.me} ${id}`);
   if (moved) Object.assign(state, { thread: null, prompts: null, tab: "messages" });
   history.replaceState(null, "", `?${new URLSearchParams({ user: state.me, channel: id })}`);
-  state.messages = (await get("history", { user: state.me, channel: id })).messages;
+  const { messages, stoppable } = await get("history", { user: state.me, channel: id });
+  Object.assign(state, { messages, stoppable: new Set(stoppable) });
   document.body.classList.remove("show-menu");
   if (isApp(channel)) {
     state.home = (await get("home", { user: state.me })).view;
@@ -80,6 +81,9 @@ function onEvent(event) {
       return drawConversation();
     case "status":
       if (channel === state.channel) keepStatus(event);
+      return drawConversation();
+    case "session":
+      if (channel === state.channel) state.stoppable[event.stoppable ? "add" : "delete"](event.thread_ts);
       return drawConversation();
     case "prompts":
       if (channel === state.channel) { state.prompts = event; drawPrompts(); }
@@ -231,7 +235,9 @@ function drawThread(jump) {
 
 function statusLine(thread) {
   const shown = [...state.statuses].filter(([ts, status]) => status && (!thread || ts === thread));
-  return shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const line = shown.length ? [el("div", { class: "status", role: "status" }, `${state.app.name} ${shown[0][1]}`)] : [];
+  const stops = [...state.stoppable].filter((ts) => !thread || ts === thread);
+  return [...line, ...stops.map((ts) => el("div", { class: "status" }, el("button", { class: "button", "aria-label": "Stop the answer", onclick: () => attempt("stop", { user: state.me, channel: state.channel, thread_ts: ts }) }, "■ Stop")))];
 }
 
 // Draws, and stays at the end when the end was in view; else where the reader was. What had the focus has it again.

@@ -38,7 +38,18 @@ function content(message, app) {
   const isPressed = (action, value) => message.pressed?.[action] === value;
   const context = { names: app.names, isPressed, act: (action) => act(message, action, app) };
   const blocks = message.blocks?.length ? renderBlocks(message.blocks, context) : null;
-  return el("div", {}, blocks && !message.markdown ? null : el("div", { class: caret }, text), blocks);
+  return el("div", {}, taskLines(message), blocks && !message.markdown ? null : el("div", { class: caret }, text), blocks);
+}
+
+// What the app says it does for an answer, one line each; the mark is read out as a word.
+const TASK_STATES = { pending: ["○", "to do"], in_progress: ["◐", "under way"], complete: ["✓", "done"], error: ["✕", "failed"] };
+
+function taskLines(message) {
+  if (!message.tasks?.length) return null;
+  return el("ul", { class: "tasks", "aria-label": "What was done for this answer" }, message.tasks.map(({ title, status, output }) => {
+    const [mark, word] = TASK_STATES[status];
+    return el("li", { "data-status": status }, el("span", { role: "img", "aria-label": word }, mark), title, output ? el("span", { class: "note" }, output) : null);
+  }));
 }
 
 async function act(message, action, app) {

@@ -30,7 +30,7 @@ const SHARED = [
   [/:([a-z0-9_+-]+):/, (m) => EMOJI[m[1]] ?? m[0]],
   [/<@([A-Z0-9]+)(?:\|[^>]*)?>/, (m, names) => el("span", { class: "mention" }, `@${names.user(m[1])}`)],
   [/<#([A-Z0-9]+)(?:\|([^>]*))?>/, (m, names) => el("span", { class: "mention" }, `#${m[2] || names.channel(m[1])}`)],
-  [/<!date\^(\d+)\^([^|>^]+)(?:\^[^|>]*)?\|[^>]*>/, (m, names) => moment(Number(m[1]), m[2], names.zone?.())],
+  [/<!date\^(\d+)\^([^|>^]+)(?:\^[^|>]*)?\|([^>]*)>/, (m, names) => el("time", { datetime: new Date(m[1] * 1000).toISOString(), title: unescape(m[3]) }, moment(Number(m[1]), m[2], names.zone?.()))],
   [/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/, (m) => link(m[1], unescape(m[2] || m[1]))],
 ];
 const MRKDWN = [
@@ -40,9 +40,11 @@ const MRKDWN = [
   [/(?<!\w)~([^~\n]+)~(?!\w)/, (m, names) => el("s", {}, inline(m[1], MRKDWN, names))],
 ];
 const MARKDOWN = [
+  [/\\([!-/:-@[-`{-~])/, (m) => m[1]],
   ...SHARED,
   [/\[([^\]\n]+)\]\(([^)\s]+)\)/, (m) => link(m[2], m[1])],
-  [/\*\*([^*\n]+)\*\*/, (m, names) => el("strong", {}, inline(m[1], MARKDOWN, names))],
+  [/\*\*\*([^*\n]+)\*\*\*/, (m, names) => el("strong", {}, el("em", {}, inline(m[1], MARKDOWN, names)))],
+  [/\*\*(?=\S)(.+?)(?<=\S)\*\*|(?<!\w)__(?=\S)(.+?)(?<=\S)__(?!\w)/, (m, names) => el("strong", {}, inline(m[1] ?? m[2], MARKDOWN, names))],
   [/(?<!\w)[*_]([^*_\n]+)[*_](?!\w)/, (m, names) => el("em", {}, inline(m[1], MARKDOWN, names))],
   [/~~([^~\n]+)~~/, (m, names) => el("s", {}, inline(m[1], MARKDOWN, names))],
 ];
@@ -62,16 +64,42 @@ function inline(text, rules, names) {
   return [...nodes, unescape(text)];
 }
 
+// A table of standard markdown: a row, a line of dashes, and rows until a line has no bar.
+const RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+const cells = (row) => row.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
+const row = (tag, line, names) => el("tr", {}, cells(line).map((cell) => el(tag, {}, inline(cell, MARKDOWN, names))));
+
+function table(rows, names) {
+  const [head, , ...body] = rows;
+  return el("table", {}, el("thead", {}, row("th", head, names)), el("tbody", {}, body.map((line) => row("td", line, names))));
+}
+
+// Gives the number of lines of the table that begins at `at`; 0 when none does.
+function tableLength(all, at) {
+  if (!all[at].includes("|") || !all[at + 1]?.includes("|") || !RULE.test(all[at + 1])) return 0;
+  const end = all.findIndex((line, index) => index > at && !line.includes("|"));
+  return (end < 0 ? all.length : end) - at;
+}
+
 function lines(text, rules, names) {
   const nodes = [];
   let list = null;
   let quote = null;
-  for (const line of text.split("\n")) {
+  const all = text.split("\n");
+  for (let at = 0; at < all.length; at++) {
+    const length = rules === MARKDOWN ? tableLength(all, at) : 0;
+    if (length) {
+      nodes.push(table(all.slice(at, at + length), names));
+      at += length - 1;
+      list = quote = null;
+      continue;
+    }
+    const line = all[at];
     const item = /^\s*([-*•]|\d+[.)])\s+(.*)/.exec(line);
     const quoted = /^(?:&gt;|>)\s?(.*)/.exec(line);
     const heading = rules === MARKDOWN && /^(#{1,4})\s+(.*)/.exec(line);
     if (item) {
-      if (!list) nodes.push((list = el(/\d/.test(item[1]) ? "ol" : "ul")));
+      if (!list) nodes.push((list = /\d/.test(item[1]) ? el("ol", { start: Number.parseInt(item[1], 10) }) : el("ul")));
       list.append(el("li", {}, inline(item[2], rules, names)));
     } else if (quoted) {
       if (!quote) nodes.push((quote = el("blockquote")));
@@ -89,6 +117,16 @@ function render(text, rules, names) {
     index % 2 ? el("pre", {}, el("code", {}, unescape(part.replace(/^\w*\n/, "")))) : lines(part.trim(), rules, names));
 }
 
+// Code blocks of standard markdown begin and end with a line of their own; one that is still growing has no end.
+function renderMarkdown(text, names) {
+  const nodes = [];
+  const fence = /^ {0,3}(```|~~~)[^\n`]*\n?([\s\S]*?)(?:^ {0,3}\1[`~]*[ \t]*$|$(?![\s\S]))/m;
+  for (let match; (match = fence.exec(text)); text = text.slice(match.index + match[0].length)) {
+    nodes.push(...lines(text.slice(0, match.index).trim(), MARKDOWN, names), el("pre", {}, el("code", {}, unescape(match[2].replace(/\n$/, "")))));
+  }
+  return [...nodes, ...lines(text.trim(), MARKDOWN, names)];
+}
+
 export const mrkdwn = (text, names) => render(text, MRKDWN, names);
-export const markdown = (text, names) => render(text, MARKDOWN, names);
+export const markdown = renderMarkdown;
 export const object = (value, names) => (value?.type === "mrkdwn" ? mrkdwn(value.text, names) : [value?.text ?? ""]);

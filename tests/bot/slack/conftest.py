@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import col, select
 
+from bot.assembly import Parts
 from bot.serving import ServingAdapter
 from bot.slack import names
 from bot.slack.app import SlackParts
@@ -24,8 +26,10 @@ from bot.slack.clients import Clients
 from bot.slack.health import Link
 from bot.slack.http import receiving
 from bot.slack.manifest import read_manifest
+from bot.slack.pace import Pace
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
+from bot.training import Training
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
@@ -70,6 +74,8 @@ class Town:
     bot: str
     views: dict[str, list[Message]] = field(default_factory=dict)
     prompts: dict[str, list[Message]] = field(default_factory=dict)
+    statuses: list[tuple[str, str]] = field(default_factory=list)
+    sessions: list[tuple[str, str]] = field(default_factory=list)
 
     async def send(self, user: str, text: str, channel: str = ASK, thread_ts: str | None = None) -> str:
         """Write a message; return its ts."""
@@ -121,6 +127,19 @@ class Town:
         values = {block_id: {"text": {"type": "plain_text_input", "value": text}}}
         return await self.post("submit", user=user, view_id=view["id"], values=values, check=False)
 
+    async def command(self, user: str, text: str, channel: str = ASK) -> None:
+        """Use the app's slash command, with this text behind it."""
+        await self.post("command", user=user, channel=channel, command="/apprentice", text=text)
+
+    async def told(self, user: str, channel: str = ASK, count: int = 1) -> Message:
+        """Wait until this person alone was told `count` things in a channel; return the last of them."""
+
+        async def ephemeral() -> list[Message]:
+            seen = [message for message in await self.history(user, channel) if message["ephemeral"]]
+            return seen if len(seen) >= count else []
+
+        return (await eventually(ephemeral))[-1]
+
     async def history(self, user: str, channel: str = ASK) -> list[Message]:
         """Return what this person sees in a channel, replies and ephemeral messages included."""
         answer = await self.http.get("client/history", params={"user": user, "channel": channel})
@@ -146,6 +165,12 @@ class Town:
         """Return what only this person was told in a channel."""
         return [message["text"] for message in await self.history(user, channel) if message["ephemeral"]]
 
+    async def stoppable(self, user: str = ADA, channel: str = ASK) -> list[str]:
+        """Return the threads of a channel in which there is a Stop button."""
+        answer = await self.http.get("client/history", params={"user": user, "channel": channel})
+        threads: list[str] = answer.json()["stoppable"]
+        return threads
+
     async def view(self, user: str, count: int = 1) -> Message:
         """Wait until `count` modals were opened for this person since `watch`, and have content; return the last."""
 
@@ -165,7 +190,7 @@ class Town:
 
     @asynccontextmanager
     async def watch(self, user: str) -> AsyncIterator[None]:
-        """Look at the page as this person: modals and prompts shown meanwhile are kept."""
+        """Look at the page as this person: modals, prompts, and what threads say of the app's work are kept."""
         self.views[user] = []
         address = str(httpx.URL(self.url).join("client/events")).replace("http", "ws", 1)
 
@@ -179,6 +204,10 @@ class Town:
                     self.views[user] = [event["view"] if each["id"] == event["view"]["id"] else each for each in shown]
                 elif event["type"] == "prompts":
                     self.prompts[user] = event["prompts"]
+                elif event["type"] == "status":
+                    self.statuses.append((event["thread_ts"], event["status"]))
+                elif event["type"] == "session":
+                    self.sessions.append((event["thread_ts"], event["status"]))
 
         async with websockets.connect(f"{address}?user={user}") as socket:
             listener = asyncio.create_task(listen(socket))
@@ -313,8 +342,19 @@ def slack_settings(town: Town, transport: Literal["socket", "http"]) -> SlackSet
 
 
 @pytest.fixture
+def pace() -> Pace:
+    """How soon people who wait hear of it."""
+    return Pace()
+
+
+@pytest.fixture
 def parts(
-    slack_settings: SlackSettings, sqlite_database: Database, engine: Engine, tiny_base: BaseModel, tmp_path: Path
+    slack_settings: SlackSettings,
+    sqlite_database: Database,
+    engine: Engine,
+    tiny_base: BaseModel,
+    tmp_path: Path,
+    pace: Pace,
 ) -> SlackParts:
     settings = Settings(
         data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
@@ -323,14 +363,17 @@ def parts(
     audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
     taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
+    governance = Governance(sqlite_database, load_policy(), audit)
     return SlackParts(
         settings=settings,
         database=sqlite_database,
-        governance=Governance(sqlite_database, load_policy(), audit),
+        governance=governance,
         engine=engine,
         base=tiny_base,
         serving=ServingAdapter(sqlite_database, store, engine),
         examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
+        training=Training(Parts(settings, sqlite_database, store, audit, governance), engine, tiny_base),
+        pace=pace,
     )
 
 
@@ -351,6 +394,25 @@ async def bot(connected_bot: Bot) -> Bot:
     """The bot at work."""
     connected_bot.start_worker()
     return connected_bot
+
+
+@contextmanager
+def busy(engine: Engine) -> Iterator[None]:
+    """Keep the engine from answering for as long as the block runs."""
+    taken, free = threading.Event(), threading.Event()
+
+    def work(*_: Any) -> None:
+        taken.set()
+        free.wait(PATIENCE_S)
+
+    thread = threading.Thread(target=engine.borrow, args=(work,))
+    thread.start()
+    taken.wait(PATIENCE_S)
+    try:
+        yield
+    finally:
+        free.set()
+        thread.join()
 
 
 def find_element(message: Message, action_id: str) -> tuple[dict[str, Any], dict[str, Any]]:

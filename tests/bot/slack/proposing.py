@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from governance.gates import Metric
+from learning.dataset import build_dataset
 from learning.evaluation import Change, Report, write_report
+from storage.feedback import Feedback
 from storage.people import ensure_person, ensure_workspace, person_id
 from storage.proposals import Proposal, get_proposal
 from storage.records import utc_now
@@ -43,6 +45,21 @@ async def known_members(bot: Bot) -> str:
     return team
 
 
+async def corrected(
+    bot: Bot, user: str = PRIYA, *, question: str = "When is payday?", text: str = "On the 26th.", private: bool = False
+) -> Feedback:
+    """Have a correction of this person recorded."""
+    team = await known_members(bot)
+    return await asyncio.to_thread(_correct, bot, team, user, question, text, private=private)
+
+
+def _correct(bot: Bot, team: str, user: str, question: str, text: str, *, private: bool) -> Feedback:
+    return bot.parts.governance.record_feedback(
+        workspace_id=team, person_id=person_id(team, user), kind="correction", question=question,
+        answer="On Mondays.", text=text, source="slack", private=private,
+    )  # fmt: skip
+
+
 async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64) -> tuple[str, str]:
     """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
     team = await known_members(bot)
@@ -51,10 +68,7 @@ async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: 
 
 def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) -> str:
     parts, rules = bot.parts, bot.parts.governance
-    rules.record_feedback(
-        workspace_id=team, person_id=person_id(team, PRIYA), kind="correction", question="When is payday?",
-        answer="On Mondays.", text="On the 26th.", source="slack",
-    )  # fmt: skip
+    _correct(bot, team, PRIYA, "When is payday?", "On the 26th.", private=False)
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
     report = parts.store.publish(partial(_write_report, changes))
     run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
@@ -62,6 +76,28 @@ def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) ->
     rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
+
+
+async def taught(bot: Bot, shares: dict[str, float] | None = None) -> str:
+    """Let an adapter that learned all accepted corrections go live; return its digest."""
+    team = await known_members(bot)
+    digest = await asyncio.to_thread(_teach, bot, team, shares or {})
+    await bot.parts.serving.sync()
+    return digest
+
+
+def _teach(bot: Bot, team: str, shares: dict[str, float]) -> str:
+    parts, rules = bot.parts, bot.parts.governance
+    dataset = build_dataset(parts.database, parts.store, rules, "schedule")
+    digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
+    report = parts.store.publish(partial(_write_report, (CHANGE,)))
+    run = rules.queue_run(started_by="schedule", recipe="tiny", base_digest=parts.base.digest)
+    rules.start_run(run.id, dataset.digest, dataset.rows, dataset.manifest)
+    rules.register_adapter(run.id, digest, parts.base.digest, None, dataset.digest)
+    rules.finish_run(run.id, "succeeded")
+    rules.record_evaluation(digest, report, METRICS)
+    rules.decide(rules.propose(digest, shares).id, person_id(team, MARCUS), "approve")
+    return digest
 
 
 def _write_report(changes: tuple[Change, ...], folder: Path) -> None:

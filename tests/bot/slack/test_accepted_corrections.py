@@ -10,21 +10,21 @@ from tests.bot.slack.conftest import ADA, PRIYA, Bot, Message, Town, all_done, e
 ASKED, TOLD = "What fabric does the Osprey kite use?", "The Osprey kite uses Icarex fabric."
 
 
-async def asked_and_corrected(bot: Bot, town: Town, channel: str | None = None) -> None:
+async def asked_and_corrected(bot: Bot, town: Town, channel: str | None = None, told: str = TOLD) -> None:
     """Ada asks, and Priya (in a channel; Ada herself in private) writes the right answer."""
     if channel is None:
         answer = await town.answer(await town.mention(ADA, ASKED))
-        await correct(bot, town, PRIYA, answer)
+        await correct(bot, town, PRIYA, answer, told)
     else:
         answer = await town.answer(await town.send(ADA, ASKED, channel), channel)
-        await correct(bot, town, ADA, answer)
+        await correct(bot, town, ADA, answer, told)
 
 
-async def correct(bot: Bot, town: Town, user: str, answer: Message) -> None:
+async def correct(bot: Bot, town: Town, user: str, answer: Message, told: str) -> None:
     await eventually(lambda: kept(bot, 1))
     async with town.watch(user):
         await town.press(user, answer, names.CORRECT_ACTION)
-        assert (await town.submit(user, await town.view(user), names.CORRECTION_BLOCK, TOLD))["ok"]
+        assert (await town.submit(user, await town.view(user), names.CORRECTION_BLOCK, told))["ok"]
     await all_done(bot, 2)
 
 
@@ -71,6 +71,16 @@ async def test_the_next_one_who_asks_gets_the_correction_and_sees_whose_it_is(bo
     assert len(second.source["feedback"]) == 1
     assert (first.source["how"], first.source["feedback"]) == ("model", [])
     assert first.prompt_digest != second.prompt_digest
+
+
+async def test_a_correction_is_given_as_it_was_typed_and_mentions_nobody(bot: Bot, town: Town) -> None:
+    await asked_and_corrected(bot, town, told="It uses 2*3*4 Icarex, says <!channel>.")
+
+    answer = await town.answer(await town.mention(ADA, ASKED))
+
+    assert answer["text"].strip() == r"It uses 2\*3\*4 Icarex, says &lt;!channel>."
+    _, second = await eventually(lambda: kept(bot, 2))
+    assert second.answer == "It uses 2*3*4 Icarex, says <!channel>."
 
 
 async def test_a_question_like_it_is_told_whose_answer_to_which_question_it_gets(bot: Bot, town: Town) -> None:

@@ -1,9 +1,7 @@
 import asyncio
 
 from bot.slack import names
-from bot.slack.jobs import Question
-from bot.slack.stream import MESSAGE_LIMIT, AnswerStream
-from tests.bot.slack.conftest import ADA, ASK, PRIYA, Bot, Town, eventually, find_element, interactions
+from tests.bot.slack.conftest import ADA, PRIYA, Bot, Town, eventually, find_element, interactions
 
 
 async def test_a_mention_is_answered_in_its_thread_and_kept_with_what_made_the_answer(bot: Bot, town: Town) -> None:
@@ -57,24 +55,3 @@ async def test_a_mention_of_nothing_is_told_how_to_ask(bot: Bot, town: Town) -> 
 
     assert "Ask me a question" in answer["text"]
     assert interactions(bot) == []
-
-
-async def test_an_answer_that_no_message_can_hold_goes_on_in_the_next(connected_bot: Bot, town: Town) -> None:
-    asked = await town.mention(ADA, "tell me everything")
-    team = str((await connected_bot.client.auth_test())["team_id"])
-    begun: list[list[str]] = []
-
-    async def remember(timestamps: list[str]) -> None:
-        begun.append(list(timestamps))
-
-    question = Question(team, ASK, ADA, "tell me everything", asked, asked, direct=False)
-    stream = AnswerStream(connected_bot.client, question, remember)
-    for _ in range(25):
-        await stream.append("word " * 200)
-    last = await stream.stop([])
-
-    answers = await town.answers(asked)
-    assert len(answers) == len(begun) == 3
-    assert all(len(answer["text"]) <= MESSAGE_LIMIT for answer in answers)
-    assert "".join(answer["text"] for answer in answers).split() == ["word"] * 5_000
-    assert answers[-1]["ts"] == last

@@ -27,7 +27,15 @@ SCOPES = frozenset(
     }
 )  # fmt: skip
 EVENTS = frozenset(
-    {"app_mention", "message.channels", "message.im", "reaction_added", "app_home_opened", "member_joined_channel"}
+    {
+        "agent_session_stopped",
+        "app_mention",
+        "message.channels",
+        "message.im",
+        "reaction_added",
+        "app_home_opened",
+        "member_joined_channel",
+    }
 )
 
 

@@ -22,6 +22,10 @@ def choices(count: int) -> dict[str, Any]:
     return {"type": "static_select", "action_id": "a", "options": options}
 
 
+def boxes(**changes: Any) -> dict[str, Any]:
+    return {**choices(2), "type": "checkboxes", **changes}
+
+
 def vote(**changes: Any) -> dict[str, Any]:
     side = {"text": plain("Good"), "value": "up"}
     return {"type": "feedback_buttons", "action_id": "a", "positive_button": side, "negative_button": side, **changes}
@@ -49,6 +53,7 @@ def actions(*elements: Any) -> dict[str, Any]:
     [
         {"type": "divider"},
         {"type": "header", "text": plain("x" * 150)},
+        actions(boxes(initial_options=choices(1)["options"])),
         {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3_000}, "accessory": button()},
         {"type": "section", "fields": [plain("x")] * 10},
         {"type": "context", "elements": [{"type": "mrkdwn", "text": "*x*"}]},
@@ -87,6 +92,9 @@ def test_what_slack_takes_is_taken(block: dict[str, Any]) -> None:
         ([actions(button(style="loud"))], "style must be"),
         ([actions(vote())], "unsupported element in actions"),
         ([actions(choices(0))], "between 1 and 100 options"),
+        ([actions({**choices(11), "type": "checkboxes"})], "between 1 and 10 options"),
+        ([actions(boxes(initial_options=[]))], "initial_options must be among the options"),
+        ([actions(boxes(initial_options=[{"text": plain("x"), "value": "0"}]))], "must be among the options"),
         ([{"type": "context_actions", "elements": [vote(negative_button=None)]}], "missing required field: negative"),
         ([{"type": "section", "text": plain("x"), "accessory": vote()}], "unsupported element in section"),
         ([{"type": "table", "rows": [["x"]]}], "unsupported cell in table"),

@@ -30,6 +30,13 @@ FORM: dict[str, Any] = {
         }
     ],
 }
+OPTION = {"text": {"type": "plain_text", "text": "Tell me"}, "value": "yes"}
+BOX = {"type": "checkboxes", "action_id": "news", "options": [OPTION]}
+SINCE = {"type": "mrkdwn", "text": "since <!date^1767225600^{date_short_pretty} at {time}|2026-01-01 00:00 UTC>"}
+HOME: dict[str, Any] = {
+    "type": "home",
+    "blocks": [{"type": "section", "text": SINCE}, {"type": "actions", "elements": [BOX]}],
+}
 BUTTON = {"type": "button", "action_id": "open", "text": {"type": "plain_text", "text": "Open"}, "value": "v"}
 POST = {"channel": "C1", "text": "x"}
 STATUS = {"channel_id": "C1", "thread_ts": "1.1", "status": "is thinking"}
@@ -349,6 +356,47 @@ async def test_a_feedback_button_is_a_toggle_and_letting_it_go_tells_the_app_not
     assert votes == ["down", "down", "up", "up"]
     (message,) = town.workspace.messages("C1")
     assert message.pressed == {"UADA": {"vote": "up"}, "UBOB": {"vote": "up"}}
+
+
+async def test_a_ticked_box_on_the_home_tab_reaches_bolt_with_its_view_and_no_channel(town: Town) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("news")
+    async def choose(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        chosen.append((body["view"]["type"], "channel" in body, body["actions"][0]["selected_options"]))
+
+    await town.client().views_publish(user_id="UADA", view=HOME)
+    home = town.workspace.homes["UADA"]["id"]
+    async with town.running(app):
+        await town.people.click_in_view("UADA", home, "news", "yes")
+        with pytest.raises(ActionRefusedError, match="no such box"):
+            await town.people.click_in_view("UADA", home, "news", "no")
+        with pytest.raises(ActionRefusedError, match="closed"):
+            await town.people.click_in_view("UBOB", home, "news", "yes")
+    assert chosen == [("home", False, [OPTION])]
+
+
+async def test_a_click_on_what_only_one_person_sees_reaches_bolt_without_the_message(town: Town) -> None:
+    app, clicked = AsyncApp(client=town.client()), []
+
+    @app.action("open")
+    async def click(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        clicked.append(("message" in body, body["container"]["is_ephemeral"]))
+
+    told = await town.client().chat_postEphemeral(
+        channel="C1", user="UADA", text="x", blocks=[{"type": "actions", "elements": [BUTTON]}]
+    )
+    async with town.running(app):
+        await town.people.click("UADA", "C1", told["message_ts"], "open")
+    assert clicked == [(False, True)]
+
+
+async def test_a_command_is_not_run_in_a_thread(town: Town) -> None:
+    ts = await town.people.send("UADA", "C1", "a question")
+    with pytest.raises(ActionRefusedError, match="not supported in threads"):
+        await town.people.send("UADA", "C1", "/apprentice help", ts)
 
 
 async def test_a_form_shows_its_errors_and_then_closes(town: Town) -> None:

@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.workspace.model import Faults
 from tests.bot.workspace.conftest import Town
-from tests.bot.workspace.test_contract import BUTTON, FEEDBACK, FORM
+from tests.bot.workspace.test_contract import BOX, BUTTON, FEEDBACK, FORM, HOME
 from tests.browser import open_browser
 
 USED = re.compile(r"- (button|textbox|combobox|checkbox|spinbutton|link|img|tab)\b")
@@ -150,6 +150,31 @@ async def test_a_choice_in_what_only_one_person_sees_reaches_the_app_which_puts_
     assert chosen == [("outdated", False)]
 
 
+async def test_boxes_and_moments_on_the_home_tab(page: Page, town: Town) -> None:
+    app, chosen = AsyncApp(client=town.client()), []
+
+    @app.action("news")
+    async def choose(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        ticked = body["actions"][0]["selected_options"]
+        chosen.append([option["value"] for option in ticked])
+        box = {**BOX, "initial_options": ticked} if ticked else BOX
+        await app.client.views_publish(
+            user_id="UADA", view={**HOME, "blocks": [HOME["blocks"][0], {"type": "actions", "elements": [box]}]}
+        )
+
+    await town.client().views_publish(user_id="UADA", view=HOME)
+    async with town.running(app):
+        await page.get_by_role("button", name="Apprentice").click()
+        await page.get_by_role("tab", name="Home").click()
+        await expect(page.get_by_title("2026-01-01 00:00 UTC")).to_contain_text("2026")
+        await page.get_by_label("Tell me").check()
+        await expect(page.get_by_label("Tell me")).to_be_checked()
+        await page.get_by_label("Tell me").uncheck()
+        await expect(page.get_by_label("Tell me")).not_to_be_checked()
+    assert chosen == [["yes"], []]
+
+
 async def test_what_people_write_is_never_run(page: Page, town: Town) -> None:
     nasty = "<img src=x onerror=document.title='owned'> [x](javascript:document.title='owned') <script>1</script>"
     await town.people.send("UBOB", "C1", nasty)
@@ -247,19 +272,23 @@ async def test_faults_are_set_in_a_panel_which_shows_what_is_left_of_each(page: 
     await expect(panel).to_be_hidden()
     await toggle.press("Enter")
     await expect(toggle).to_have_attribute("aria-expanded", "true")
-    await panel.get_by_label("Calls that fail with 500").fill("2")
-    await panel.get_by_label("Slack's own rate limits").check()
+    await panel.get_by_label("Calls failed, 500").fill("2")
+    await panel.get_by_label("Slack's rate limits").check()
     await panel.get_by_role("button", name="Set").click()
     await expect(panel.get_by_role("status").filter(has_text="2 left")).to_be_visible()
 
     with pytest.raises(SlackApiError):
         await town.client(retry_handlers=[]).auth_test()
 
-    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("1")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("1")
     await expect(panel.get_by_role("status").filter(has_text="1 left")).to_be_visible()
     assert (town.workspace.faults.fail_next, town.workspace.faults.rate_limits) == (1, True)
+    await panel.get_by_label("Answers cut off").fill("3")
+    town.workspace.take_fault("fail_next")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("0")
+    await expect(panel.get_by_label("Answers cut off")).to_have_value("3")
     await panel.get_by_role("button", name="All off").click()
-    await expect(panel.get_by_label("Calls that fail with 500")).to_have_value("0")
+    await expect(panel.get_by_label("Calls failed, 500")).to_have_value("0")
     assert town.workspace.faults == Faults()
 
 

@@ -1,0 +1,90 @@
+"""The slash command `/apprentice`: each use of it is answered for the eyes of whoever wrote it."""
+
+import asyncio
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks, names
+from bot.slack.answering import Answering
+from bot.slack.asking import PrivateAnswers
+from bot.slack.directory import Directory
+from bot.slack.jobs import plain_text
+from bot.slack.links import permalink, whereabouts
+from bot.slack.my_data import MyData
+from bot.slack.overview import proposal_line, read_overview, serving_text, training_text
+from bot.slack.parts import SlackParts
+from bot.slack.requests import Command
+from bot.slack.steering import Steering
+from bot.slack.whisper import confide
+from bot.slack.wording import Wish, help_text, meant, read_wish
+
+HOW_TO_ASK = f"Write your question behind it, for example `{names.COMMAND} ask how much annual leave do we get?`"
+SHOWN_PROPOSALS = 10
+
+
+class CommandDesk:
+    """Does what people write behind the slash command."""
+
+    def __init__(
+        self, parts: SlackParts, client: AsyncWebClient, directory: Directory, answering: Answering, data: MyData
+    ) -> None:
+        self._parts = parts
+        self._client = client
+        self._directory = directory
+        self._answers = PrivateAnswers(parts, client, answering)
+        self._data = data
+        self._steering = Steering(parts, client, directory)
+
+    async def obey(self, job: Command) -> None:
+        """Do what was asked for, and say so to whoever asked."""
+        wish = read_wish(plain_text(job.text, ""))
+        person = await self._directory.person(job.team, job.user)
+        if wish.command == "ask" and wish.rest:
+            await self._answers.answer(job, wish.rest, person)
+            return
+        shown = await self._reply(wish, person)
+        await confide(self._client, job.channel, job.user, _first_text(shown), shown)
+
+    async def _reply(self, wish: Wish, person: str) -> blocks.Blocks:
+        match wish.command:
+            case "ask":
+                return [blocks.section(HOW_TO_ASK)]
+            case "status":
+                return await self._status()
+            case "my-data":
+                return await self._data.summary(person)
+            case "train" | "pause" | "resume":
+                return [blocks.section(await self._steering.do(wish, person))]
+            case _:
+                return [*_unknown(wish), blocks.section(help_text())]
+
+    async def _status(self) -> blocks.Blocks:
+        overview = await asyncio.to_thread(read_overview, self._parts)
+        training = training_text(overview)
+        for run in overview.runs[:1]:
+            training += f"\nSee {await whereabouts(self._client, self._parts, self._directory, run.id)}."
+        waiting = [
+            proposal_line(proposal, await permalink(self._client, proposal.channel, proposal.message_ts))
+            for proposal in overview.open[:SHOWN_PROPOSALS]
+        ]
+        return [
+            blocks.section(f"*Answering now*\n{serving_text(overview)}"),
+            blocks.section(f"*Training*\n{training}"),
+            blocks.section("*Waiting for approval*\n" + ("\n".join(waiting) or "Nothing.")),
+        ]
+
+
+def _unknown(wish: Wish) -> blocks.Blocks:
+    """Say which word is no command, and what may have been meant."""
+    if not wish.unknown:
+        return []
+    near = meant(wish.unknown)
+    advice = (
+        f"Did you mean `{names.COMMAND} {near}`?" if near else f"To ask me something: `{names.COMMAND} ask QUESTION`."
+    )
+    return [blocks.section(f"There is no command “{blocks.escape(blocks.clip(wish.unknown, 50))}”. {advice}")]
+
+
+def _first_text(shown: blocks.Blocks) -> str:
+    """Return what a notification shows of a reply."""
+    return str(shown[0]["text"]["text"])

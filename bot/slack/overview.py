@@ -1,0 +1,111 @@
+"""What Apprentice does at this moment, for `/apprentice status` and the home tab: what answers, trains and waits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from bot.serving import Refusal
+from bot.slack import blocks
+from bot.slack.parts import SlackParts
+from bot.slack.run_message import event_of, progress_line
+from learning.scheduler import new_corrections, next_time
+from storage.adapters import Adapter
+from storage.pauses import Pause, current_pause
+from storage.people import names_of
+from storage.proposals import Proposal, list_proposals
+from storage.runs import ACTIVE, Run, list_runs
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What is so. `adapter` is None where the base model answers; `fresh` counts the corrections since the last run."""
+
+    adapter: Adapter | None
+    refused: Refusal | None
+    runs: list[Run]
+    pause: Pause | None
+    paused_by: str
+    next_training: datetime | None
+    fresh: int
+    needed: int
+    open: list[Proposal]
+
+
+def read_overview(parts: SlackParts) -> Overview:
+    """Read what is so; blocks."""
+    now, fresh = parts.clock(), new_corrections(parts.database)
+    with parts.database.read() as session:
+        pause = current_pause(session, now)
+        return Overview(
+            adapter=parts.serving.answering(session),
+            refused=parts.serving.refused,
+            runs=list_runs(session, *ACTIVE),
+            pause=pause,
+            paused_by=_name(session, pause.paused_by) if pause else "",
+            next_training=next_time(parts.settings.training.schedule, now),
+            fresh=fresh,
+            needed=parts.settings.training.min_new_corrections,
+            open=list_proposals(session, "open"),
+        )
+
+
+def serving_text(overview: Overview) -> str:
+    """Say what answers, and since when."""
+    text, adapter = "The base model.", overview.adapter
+    if adapter is not None:
+        since = f", since {blocks.moment(adapter.serving_since)}" if adapter.serving_since else ""
+        text = f"Adapter `{adapter.digest[:12]}`{since}."
+    if overview.refused:
+        text += f" Adapter `{overview.refused.digest[:12]}` was approved since, but cannot be loaded."
+    return text
+
+
+def training_text(overview: Overview) -> str:
+    """Say what trains, whether training is paused, when the next one is due, and what waits for it."""
+    lines = [run_line(run) for run in overview.runs] or ["No training is under way."]
+    if overview.pause:
+        lines.append(pause_line(overview.pause, overview.paused_by))
+    if overview.next_training:
+        lines.append(
+            f"The next one is due {blocks.moment(overview.next_training)}, if {_at_least(overview.needed)} new by then."
+        )
+    else:
+        lines.append("None is scheduled: `/apprentice train` starts one.")
+    return "\n".join([*lines, f"{counted(overview.fresh, 'new correction')} so far."])
+
+
+def run_line(run: Run) -> str:
+    """Say what a run does, or that it stands still."""
+    event = event_of(run.id, run.progress)
+    if run.state == "running" and event.phase:
+        return progress_line(event)
+    words = "interrupted; it goes on when training starts again" if run.state == "interrupted" else run.state
+    return f"*Training run* `{run.id}`: {words}."
+
+
+def pause_line(pause: Pause, paused_by: str) -> str:
+    """Say who paused training, and until when."""
+    until = f"until {blocks.moment(pause.ends_at)}" if pause.ends_at else "until somebody resumes it"
+    return (
+        f"*Training is paused* by {blocks.escape(paused_by)}, {until}: no run begins. `/apprentice resume` ends that."
+    )
+
+
+def proposal_line(proposal: Proposal, link: str | None) -> str:
+    """Name a proposal that waits for decisions, with a link to its message where there is one."""
+    name = f"<{link}|The proposal>" if link else "The proposal"
+    return f"• {name} of adapter `{proposal.adapter_digest[:12]}`, open until {blocks.moment(proposal.expires_at)}"
+
+
+def counted(count: int, what: str) -> str:
+    """Write a number of things, as in "1 vote" and "2 votes"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _at_least(needed: int) -> str:
+    return "a correction is" if needed == 1 else f"{needed:,} corrections are"
+
+
+def _name(session: Session, person_id: str) -> str:
+    return names_of(session, [person_id]).get(person_id, person_id)
