@@ -90,7 +90,7 @@ async def test_who_undoes_what_an_adapter_learned_is_told_which_and_that_the_nex
     message = await told(town, ADA, "Recorded, thank you.")
     parts = bot.parts
     built = await asyncio.to_thread(build_dataset, parts.database, parts.store, parts.governance, "operator")
-    proposal, _ = await proposed(bot, built.digest)
+    proposal, _ = await proposed(bot, snapshot=built.digest)
     await show_proposal(bot.client, parts, proposal)
     await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
     adapter = (await decided(bot, proposal)).adapter_digest
