@@ -42,7 +42,7 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     listeners = _Listeners(parts, clients)
     app = AsyncApp(
         client=clients.home,
-        authorize=authorize,
+        authorize=authorize,  # type: ignore[arg-type]  # Bolt takes None from it, too
         name="apprentice",
         request_verification_enabled=False,  # bot.slack.http does it, before it reads a whole body
         logger=logging.getLogger("bot.slack.bolt"),

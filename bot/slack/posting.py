@@ -7,6 +7,7 @@ looked for before it is posted, where the app may read the channel.
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -100,7 +101,7 @@ async def _find_posted(client: AsyncWebClient, channel: str, subject: Subject, t
     if subject.since is None:
         return None
     oldest = (subject.since - CLOCKS_DIFFER).timestamp()
-    read = {"channel": channel, "oldest": f"{oldest:.6f}", "include_all_metadata": True}
+    read: dict[str, Any] = {"channel": channel, "oldest": f"{oldest:.6f}", "include_all_metadata": True}
     try:
         pages = await (
             client.conversations_history(**read)

@@ -122,7 +122,7 @@ class WatchedSocket:
                 # Asked for here, because `connect` would go on for ever after a refusal.
                 opened = await client.web_client.apps_connections_open(app_token=client.app_token)
                 client.wss_uri = opened["url"]
-                await client.connect()
+                await client.connect()  # type: ignore[no-untyped-call]
                 connected = True
         except (SlackClientError, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             log.warning("%s cannot be opened: %s", self._name, _reason(error))
@@ -139,8 +139,8 @@ class WatchedSocket:
         client.closed = True
         with suppress(OSError, aiohttp.ClientError):
             async with asyncio.timeout(self._patience.close):
-                await client.disconnect()
-        await client.close()
+                await client.disconnect()  # type: ignore[no-untyped-call]
+        await client.close()  # type: ignore[no-untyped-call]
 
 
 class Sockets:
