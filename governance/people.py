@@ -11,6 +11,11 @@ def is_answered(rules: PeopleRules, person: Person) -> bool:
     return _welcome(rules, person) != "ignore"
 
 
+def why_no_answer(rules: PeopleRules, person: Person) -> str:
+    """Return why this person is not answered, or an empty string."""
+    return "" if is_answered(rules, person) else f"The policy does not let me answer {KINDS[person.standing]}."
+
+
 def why_no_feedback(rules: PeopleRules, person: Person) -> str:
     """Return why this person's feedback does not count, or an empty string."""
     if person.standing == "member" or (person.standing != "bot" and _welcome(rules, person) == "answer"):

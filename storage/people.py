@@ -87,12 +87,6 @@ def keep_profile(session: Session, workspace_id: str, slack_user_id: str, profil
     return person
 
 
-def time_zone_of(session: Session, key: str) -> str:
-    """Return the time zone of a person; UTC for somebody who is not known yet."""
-    person = session.get(Person, key)
-    return person.time_zone if person else "UTC"
-
-
 def _insert(session: Session, row: Known) -> Known:
     """Add a row; when somebody else does so at the same moment, return theirs."""
     try:

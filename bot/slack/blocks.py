@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bot.slack import names
 from governance.gates import GateResult, worst_first
@@ -83,12 +82,9 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def moment(when: datetime, zone: str = "UTC") -> str:
-    """Give a point in time in mrkdwn, which each reader sees in their own time zone.
-
-    `zone` is the IANA time zone of the text that stands where Slack shows no dates, as in a notification.
-    """
-    fallback = f"{when.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+def moment(when: datetime) -> str:
+    """Give a point in time in mrkdwn, which each reader sees in their own time zone; elsewhere UTC."""
+    fallback = f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 

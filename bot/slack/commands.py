@@ -17,6 +17,8 @@ from bot.slack.requests import Command
 from bot.slack.steering import Steering
 from bot.slack.whisper import confide
 from bot.slack.wording import Wish, help_text, meant, read_wish
+from governance.people import why_no_answer
+from storage.people import get_person
 
 HOW_TO_ASK = f"Write your question behind it, for example `{names.COMMAND} ask how much annual leave do we get?`"
 SHOWN_PROPOSALS = 10
@@ -39,11 +41,17 @@ class CommandDesk:
         """Do what was asked for, and say so to whoever asked."""
         wish = read_wish(plain_text(job.text, ""))
         person = await self._directory.person(job.team, job.user)
-        if wish.command == "ask" and wish.rest:
+        refusal = "" if wish.command == "my-data" else await asyncio.to_thread(self._why_not, person)
+        if wish.command == "ask" and wish.rest and not refusal:
             await self._answers.answer(job, wish.rest, person)
             return
-        shown = await self._reply(wish, person)
+        shown = [blocks.section(refusal)] if refusal else await self._reply(wish, person)
         await confide(self._client, job.channel, job.user, _first_text(shown), shown)
+
+    def _why_not(self, person: str) -> str:
+        """Say why somebody whom the policy ignores is told nothing but what is kept about them."""
+        with self._parts.database.read() as session:
+            return why_no_answer(self._parts.governance.policy.people, get_person(session, person))
 
     async def _reply(self, wish: Wish, person: str) -> blocks.Blocks:
         match wish.command:

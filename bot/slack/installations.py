@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 STATE_SECONDS = 600
 
 
-class Installations(AsyncInstallationStore):  # type: ignore[misc]  # untyped in the SDK
+class Installations(AsyncInstallationStore):
     """What the app's OAuth flow saves, in our own table; every token is encrypted on its way there."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Installations(AsyncInstallationStore):  # type: ignore[misc]  # untyped in
                 save_installation(session, installation)
 
 
-class InstalledAuthorize(AsyncAuthorize):  # type: ignore[misc]  # untyped in Bolt
+class InstalledAuthorize(AsyncAuthorize):
     """Tells Bolt as whom the app acts in a workspace; unlike Bolt's own, it does not ask Slack before each answer."""
 
     def __init__(self, installations: Installations) -> None:
@@ -120,7 +120,7 @@ class InstalledAuthorize(AsyncAuthorize):  # type: ignore[misc]  # untyped in Bo
         )
 
 
-class States(AsyncOAuthStateStore):  # type: ignore[misc]  # untyped in the SDK
+class States(AsyncOAuthStateStore):
     """What a browser brings back from Slack's page: sealed with the key and good for ten minutes, so it needs no table.
 
     That it can be shown twice does no harm: the browser must have it as a cookie, and Slack's code works once.

@@ -8,7 +8,7 @@ from itertools import pairwise
 MENTION = re.compile(r"<(?=[!@#])")
 """Begins what Slack would turn into a mention, also in markdown: `<!channel>`, `<@U1>`, `<#C1>`."""
 BROADCAST = re.compile(r"@(?=(?:here|channel|everyone)\b)", re.IGNORECASE)
-UNDECIDED = re.compile(r"(?:<|@\w{0,8})\Z")
+UNDECIDED = re.compile(r"(?:<|<?@\w{0,8})\Z")
 """An end of a text that could become one of the two with what follows."""
 WORD_JOINER = "\u2060"
 """Nobody sees it, and no name has it: `@here` with it behind the `@` is a word like others."""

@@ -15,7 +15,6 @@ from storage.people import (
     get_person,
     keep_profile,
     names_of,
-    time_zone_of,
 )
 from storage.records import utc_now
 
@@ -41,8 +40,6 @@ def test_the_latest_profile_of_a_person_is_kept(database: Database) -> None:
     with database.read() as session:
         ada = get_person(session, "T1/U1")
         assert (ada.name, ada.time_zone, ada.standing) == ("Ada Berg", "Europe/Stockholm", "member")
-        assert time_zone_of(session, "T1/U1") == "Europe/Stockholm"
-        assert time_zone_of(session, "T1/U2") == "UTC"
 
 
 def test_meeting_somebody_in_many_threads_at_once_keeps_them_once(database: Database) -> None:

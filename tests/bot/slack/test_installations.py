@@ -26,7 +26,7 @@ from storage.installations import list_installations
 from storage.settings import SlackSettings
 from tests.bot.slack.conftest import ADA, MARCUS, PRIYA, Bot, Town, Web, all_done, eventually, jobs_in
 
-CLIENT_ID, CLIENT_SECRET = "17.42", "not for everybody"
+CLIENT_ID, CLIENT_SECRET = "17.42", "not-for-everybody"
 COOKIE = "slack-app-oauth-state"
 
 

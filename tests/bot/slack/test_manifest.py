@@ -21,8 +21,8 @@ CODE = [path for path in SOURCES.rglob("*.py") if path.relative_to(SOURCES).part
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in CODE}
 SLACK = {path: tree for path, tree in TREES.items() if path.is_relative_to(SOURCES / "slack")}
 
-UNSCOPED = {"app_home_opened", "app_uninstalled", "tokens_revoked"}
-"""Events that an app may subscribe to without a scope."""
+UNSCOPED = {"agent_session_stopped", "app_home_opened", "app_uninstalled", "member_joined_channel", "tokens_revoked"}
+"""Events that an app may subscribe to without a scope; what one tells of may need one."""
 BUILT_OF = {"chat_stream": ("chat.startStream", "chat.appendStream", "chat.stopStream")}
 """What the SDK offers beside one function for each method."""
 KINDS = {

@@ -19,13 +19,16 @@ def test_a_model_can_mention_nobody_and_nothing_else_of_its_markdown_changes(wri
     assert harmless(written) == sent
 
 
-@pytest.mark.parametrize("text", ["<!channel> now", "x <@U1>", "ask @here <", "@everyone", "@channels @ here"])
+@pytest.mark.parametrize(
+    "text", ["<!channel> now", "x <@U1>", "ask @here <", "@everyone", "@channels @ here", "<@U12345678>"]
+)
 def test_a_text_that_comes_in_pieces_is_as_harmless_as_in_one(text: str) -> None:
     for size in (1, 2, 3, 5):
         incoming = Incoming()
         pieces = [incoming.feed(text[at : at + size]) for at in range(0, len(text), size)]
         assert "".join(pieces) + incoming.end() == harmless(text)
         assert "<!" not in "".join(pieces)
+        assert "<@" not in "".join(pieces)
 
 
 @pytest.mark.parametrize(

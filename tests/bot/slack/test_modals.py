@@ -9,6 +9,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, names
+from bot.slack.clients import Clients
 from bot.slack.modals import View, open_modal
 from bot.workspace.app import create_app
 from bot.workspace.model import Json
@@ -35,7 +36,11 @@ class Slow:
 @dataclass
 class Place:
     workspace: Workspace
-    client: AsyncWebClient
+    clients: Clients
+
+    def click(self) -> Json:
+        """Return what a click brings, as far as a modal needs it."""
+        return {"team": {"id": self.workspace.team_id}, "trigger_id": self.workspace.new_trigger(ADA)}
 
     async def open_view(self) -> Json:
         async def opened() -> Json | None:
@@ -48,7 +53,7 @@ class Place:
 async def place(app_definition: AppDefinition) -> AsyncIterator[Place]:
     workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=(), app=app_definition)
     async with serve(create_app(workspace)) as url:
-        yield Place(workspace, AsyncWebClient(BOT_TOKEN, base_url=f"{url}/api/"))
+        yield Place(workspace, Clients(AsyncWebClient(BOT_TOKEN, base_url=f"{url}/api/")))
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def slow() -> Slow:
 
 
 async def test_a_loading_view_stands_until_the_content_is_there(place: Place, slow: Slow) -> None:
-    opening = asyncio.create_task(open_modal(place.client, place.workspace.new_trigger(ADA), slow.make))
+    opening = asyncio.create_task(open_modal(place.clients, place.click(), slow.make))
     loading = await place.open_view()
     slow.ready.set()
     await opening
@@ -67,7 +72,7 @@ async def test_a_loading_view_stands_until_the_content_is_there(place: Place, sl
 
 
 async def test_a_modal_that_was_closed_meanwhile_stays_closed(place: Place, slow: Slow) -> None:
-    opening = asyncio.create_task(open_modal(place.client, place.workspace.new_trigger(ADA), slow.make))
+    opening = asyncio.create_task(open_modal(place.clients, place.click(), slow.make))
     place.workspace.close_view((await place.open_view())["id"])
     slow.ready.set()
     await opening
@@ -83,7 +88,7 @@ async def test_what_goes_wrong_is_said_in_the_modal(place: Place, error: Excepti
     def fail() -> View:
         raise error
 
-    await open_modal(place.client, place.workspace.new_trigger(ADA), fail)
+    await open_modal(place.clients, place.click(), fail)
 
     shown = str((await place.open_view())["blocks"])
     assert said in shown

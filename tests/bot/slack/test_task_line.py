@@ -1,14 +1,12 @@
 """The lines above an answer that say what was done for it."""
 
-from pathlib import Path
-
 import pytest
 
 from bot.slack import tasks
 from learning.examples import Choice
 from tests.bot.slack.conftest import ADA, Bot, Message, Town
+from tests.bot.slack.proposing import corrected, taught
 from tests.bot.slack.test_accepted_corrections import ASKED, TOLD, asked_and_corrected
-from tests.bot.slack.tiny import write_tiny_adapter
 
 LOOKED = "Looked for accepted corrections"
 
@@ -25,15 +23,13 @@ async def test_an_answer_says_that_corrections_were_looked_for_and_that_the_base
     assert answer["tasks"][0]["output"] == "None is about this."
 
 
-async def test_an_answer_names_the_adapter_that_gave_it(bot: Bot, town: Town, tmp_path: Path) -> None:
-    digest = "1234abcd" * 8
-    write_tiny_adapter(tmp_path / "adapter", bot.parts.base)
-    bot.parts.engine.load_adapter(digest, tmp_path / "adapter")
-    bot.parts.engine.serve(digest)
+async def test_an_answer_names_the_adapter_that_gave_it(bot: Bot, town: Town) -> None:
+    await corrected(bot)
+    digest = await taught(bot)
 
     answer = await town.answer(await town.mention(ADA, "kite wind"))
 
-    assert lines(answer)[-1] == ("Answered with adapter 1234abcd", "complete")
+    assert lines(answer)[-1] == (f"Answered with adapter {digest[:8]}", "complete")
 
 
 async def test_an_answer_that_is_an_accepted_correction_says_so(bot: Bot, town: Town) -> None:

@@ -68,6 +68,22 @@ def votes(bot: Bot) -> list[str]:
         return [row.person_id for row in list_feedback(session)]
 
 
+@pytest.mark.parametrize("text", ["ask kite", "status", "train"])
+async def test_whom_the_policy_ignores_gets_nothing_from_the_command_either(bot: Bot, town: Town, text: str) -> None:
+    await town.command(STRANGER, text)
+
+    told = await town.told(STRANGER)
+
+    assert told["text"] == "The policy does not let me answer people of other organisations."
+    assert interactions(bot) == []
+
+
+async def test_whom_the_policy_ignores_may_still_see_what_is_kept_about_them(bot: Bot, town: Town) -> None:
+    await town.command(STRANGER, "my-data")
+
+    assert "policy" not in (await town.told(STRANGER))["text"]
+
+
 async def test_a_guest_is_answered_but_does_not_teach(bot: Bot, town: Town) -> None:
     answer = await town.answer(await town.mention(GUEST, "kite"))
     await all_done(bot, 1)

@@ -67,7 +67,7 @@ async def test_a_task_line_that_slack_would_not_take_is_refused(town: Town, chun
     _, stream = await start(town)
     with pytest.raises(SlackApiError) as caught:
         await stream.append(chunks=[chunk])
-    assert error_of(caught) == "invalid_arguments"
+    assert error_of(caught) == "invalid_chunks"
 
 
 async def test_a_stream_takes_its_content_in_one_way_only(town: Town) -> None:
