@@ -45,7 +45,7 @@ def test_a_variable_overrides_the_file_which_overrides_the_default(
         ('[slack]\nbot_tokn = "x"\n', ["unknown key 'slack.bot_tokn'", "slack.bot_token", "slack.app_token"]),
         ("[web]\nport = 70000\n", ["'web.port' is 70000", "less than or equal to 65535"]),
         ('[web]\npublic_url = "apprentice.example"\n', ["'web.public_url' is 'apprentice.example'", "match pattern"]),
-        ('[slack]\nmode = "telepathy"\n', ["'slack.mode' is 'telepathy'", "'local' or 'socket'"]),
+        ('[slack]\nmode = "telepathy"\n', ["'slack.mode' is 'telepathy'", "'local', 'socket' or 'http'"]),
         ('[inference]\nmax_new_tokens = "many"\n', ["'inference.max_new_tokens' is 'many'", "valid integer"]),
         ("[web\nport = 1\n", ["not valid TOML", "line 1"]),
     ],
