@@ -17,7 +17,7 @@ from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClo
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
-from governance.people import why_no_feedback, why_not_set
+from governance.people import why_no_feedback, why_not_meant, why_not_set
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
 from governance.reasons import check_reason
@@ -41,7 +41,7 @@ from storage.feedback import (
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
-from storage.people import get_person
+from storage.people import Person, get_person
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
 from storage.runs import ACTIVE, Run, get_run
@@ -163,7 +163,8 @@ class Governance:
         with self.database.read() as session:
             feedback = get_feedback(session, feedback_id)
             others = list(feedback_with_ids(session, feedback.contradicts or []))
-        return why_not_review(self.policy, feedback, others, person_id) or why_not_waiting(feedback)
+            refusal = self._why_not_review(session, feedback, others, person_id)
+        return refusal or why_not_waiting(feedback)
 
     def review_feedback(self, feedback_id: str, reviewer_id: str, accept: bool, reason: str = "") -> Feedback:  # noqa: FBT001
         """Accept or decline a correction that waits for review.
@@ -180,7 +181,7 @@ class Governance:
         with self._ledger.changes() as session:
             feedback = get_feedback(session, feedback_id)
             others = list(feedback_with_ids(session, feedback.contradicts or []))
-            if refusal := why_not_review(self.policy, feedback, others, reviewer_id):
+            if refusal := self._why_not_review(session, feedback, others, reviewer_id):
                 raise NotEntitledError(refusal)
             if too_late := why_not_waiting(feedback):
                 raise IllegalStateError(too_late)
@@ -308,7 +309,10 @@ class Governance:
         reason = check_reason(reason, "cancel a run", required=False)
         with self._ledger.changes() as session:
             run = get_run(session, run_id)
-            if refusal := why_not_cancel(self.policy, run, actor):
+            refusal = why_not_cancel(self.policy, run, actor)
+            if actor != run.started_by:
+                refusal = refusal or self._why_not_meant(session, self.policy.approval.approvers, actor)
+            if refusal:
                 raise NotEntitledError(refusal)
             if run.state not in ACTIVE:
                 raise IllegalStateError(f"run {run_id} is '{run.state}' already, so it cannot be cancelled.")
@@ -336,10 +340,15 @@ class Governance:
 
     def may_start_training(self, person_id: str) -> str:
         """Return why this person may not start training, or why nobody may at present; empty when they may."""
-        if refusal := why_not_start(self.policy, person_id):
+        if refusal := self._why_not_start(person_id):
             return refusal
         with self.database.read() as session:
             return why_paused(session, self.clock())
+
+    def _why_not_start(self, person_id: str) -> str:
+        starters = self.policy.training.starters or self.policy.approval.approvers
+        with self.database.read() as session:
+            return why_not_start(self.policy, person_id) or self._why_not_meant(session, starters, person_id)
 
     def pause_training(self, actor: str, hours: float | None = None) -> Pause:
         """Let no training begin for so many hours (None: until it is resumed); a run under way goes on.
@@ -349,7 +358,7 @@ class Governance:
             PauseLengthError: a pause of that length is not possible.
 
         """
-        if refusal := why_not_start(self.policy, actor):
+        if refusal := self._why_not_start(actor):
             raise NotEntitledError(refusal)
         now = self.clock()
         ends_at = end_of_pause(now, hours)
@@ -367,7 +376,7 @@ class Governance:
             IllegalStateError: training is not paused.
 
         """
-        if refusal := why_not_start(self.policy, actor):
+        if refusal := self._why_not_start(actor):
             raise NotEntitledError(refusal)
         with self._ledger.changes() as session:
             pause = current_pause(session, self.clock())
@@ -464,7 +473,7 @@ class Governance:
                 return closed
             if any(decision.person_id == person_id for decision in decisions_on(session, proposal_id)):
                 return "you have decided on this proposal already."
-            return why_not(self.policy, proposal, person_id)
+            return self._why_not(session, proposal, person_id)
 
     def decide(self, proposal_id: str, person_id: str, verdict: Verdict, reason: str = "") -> Outcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -545,12 +554,24 @@ class Governance:
         self._ledger.record(session, "adapter.adopted", adapter.digest, bound_to, actor=SYSTEM)
         return True
 
+    def _why_not(self, session: Session, proposal: Proposal, person_id: str) -> str:
+        approvers = self.policy.approval.approvers
+        return why_not(self.policy, proposal, person_id) or self._why_not_meant(session, approvers, person_id)
+
+    def _why_not_review(self, session: Session, feedback: Feedback, others: Sequence[Feedback], person_id: str) -> str:
+        reviewers = self.policy.feedback.reviewers
+        refusal = why_not_review(self.policy, feedback, others, person_id)
+        return refusal or self._why_not_meant(session, reviewers, person_id)
+
+    def _why_not_meant(self, session: Session, people: list[str], person_id: str) -> str:
+        return why_not_meant(people, session.get(Person, person_id))
+
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
         get_person(session, person_id)
         decisions = decisions_on(session, proposal.id)
         if any(decision.person_id == person_id for decision in decisions):
             raise AlreadyDecidedError("you have decided on this proposal already; a decision stands.")
-        if refusal := why_not(self.policy, proposal, person_id):
+        if refusal := self._why_not(session, proposal, person_id):
             raise NotEntitledError(refusal)
         decision = Decision(
             id=new_id("dec"),

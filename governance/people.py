@@ -34,5 +34,15 @@ def why_not_set(policy: Policy, person: Person) -> str:
     return ""
 
 
+def why_not_meant(people: list[str], person: Person | None) -> str:
+    """Return why a list of the policy that says "*" does not mean this person, or an empty string.
+
+    "*" means the members of the workspace; guests and others can be named, by their ids.
+    """
+    if person is None or person.standing == "member" or names([each for each in people if each != "*"], person.id):
+        return ""
+    return f"{KINDS[person.standing]} cannot do this unless the policy names them."
+
+
 def _welcome(rules: PeopleRules, person: Person) -> str:
     return {"guest": rules.guests, "external": rules.external, "bot": rules.bots}.get(person.standing, "answer")

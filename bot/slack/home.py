@@ -14,7 +14,6 @@ from bot.slack.overview import read_overview
 from bot.slack.parts import SlackParts
 from bot.slack.prompts import suggested_prompts
 from bot.slack.requests import NewsChoice
-from governance.review import why_not_review
 from storage.adapters import Adapter
 from storage.feedback import (
     Feedback,
@@ -22,7 +21,6 @@ from storage.feedback import (
     corrections_of,
     count_said,
     count_votes,
-    feedback_with_ids,
     waiting_corrections,
 )
 from storage.interactions import Interaction
@@ -110,11 +108,7 @@ class Home:
     def _reviews(self, session: Session, team: str, person: str) -> list[Review]:
         """Return the corrections that wait for a review which this person may give."""
         waiting = waiting_corrections(session, team, person, REVIEWS_LOOKED_AT)
-        return [_review(session, each) for each in waiting if not self._why_not(session, each, person)]
-
-    def _why_not(self, session: Session, feedback: Feedback, person: str) -> str:
-        others = list(feedback_with_ids(session, feedback.contradicts or []))
-        return why_not_review(self._parts.governance.policy, feedback, others, person)
+        return [_review(session, each) for each in waiting if not self._parts.governance.may_review(each.id, person)]
 
     def _contributions(self, session: Session, person: str, adapter: Adapter | None) -> Contributions:
         live = corrections_of(session, person) & self._parts.learned.ids(adapter.snapshot_digest if adapter else None)

@@ -170,6 +170,7 @@ def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_w
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
 
 
+@pytest.mark.slow
 def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from governance.errors import NotEntitledError
 from governance.people import is_answered
 from storage.feedback import list_feedback
 from storage.people import Standing, get_person
-from tests.governance.installation import Installation
+from tests.governance.installation import APPROVER, EXPERT, Installation
 
 SOMEBODY = "T1/U_SOMEBODY"
 
@@ -52,3 +52,28 @@ def vote(house: Installation) -> str:
         workspace_id="T1", person_id=SOMEBODY, kind="up", question="Why?", answer="So.", source="slack"
     )
     return said.state
+
+
+@pytest.mark.parametrize("standing", ["guest", "external", "bot"])
+def test_who_is_no_member_decides_on_nothing_unless_the_policy_names_them(
+    sqlite_house: Installation, standing: Standing
+) -> None:
+    sqlite_house.meet(SOMEBODY, standing)
+    sqlite_house.use_policy(feedback={"corrections_need_review": True})
+    waiting = sqlite_house.governance.record_feedback(
+        workspace_id="T1", person_id=EXPERT, kind="correction", question="q", answer="a", text="b", source="slack"
+    )
+    proposal = sqlite_house.proposed().id
+    rules = sqlite_house.governance
+
+    for refusal in (
+        rules.may_decide(proposal, SOMEBODY),
+        rules.may_review(waiting.id, SOMEBODY),
+        rules.may_start_training(SOMEBODY),
+    ):
+        assert "unless the policy names them" in refusal
+    with pytest.raises(NotEntitledError, match="unless the policy names them"):
+        rules.decide(proposal, SOMEBODY, "approve")
+
+    sqlite_house.use_policy(approval={"approvers": [SOMEBODY, APPROVER]})
+    assert sqlite_house.governance.may_start_training(SOMEBODY) == ""
