@@ -9,6 +9,7 @@ from storage.feedback import Feedback
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction
 from storage.leases import Lease
+from storage.outbox import OutboxCall
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
@@ -24,6 +25,7 @@ __all__ = [
     "InboxEvent",
     "Interaction",
     "Lease",
+    "OutboxCall",
     "Person",
     "Proposal",
     "Run",

@@ -13,14 +13,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Question
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.stream import AnswerStream, remove_messages
+from bot.slack.stream import AnswerStream, find_strays, remove_messages
 from learning.engine import Completion, EngineError, Sampling
 from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, prompt_digest
 from storage import inbox
 from storage.inbox import InboxEvent
-from storage.interactions import Interaction, find_by_question, thread_history
+from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
 from storage.records import new_id
 
@@ -52,24 +53,33 @@ class Plan:
 class Answering:
     """Answers questions."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def answer(self, question: Question, event: InboxEvent) -> None:
-        """Answer a question, unless it was answered; what a dead process had begun to write is taken back first."""
+        """Answer a question, unless it was answered; what an earlier try had begun to write is taken back first."""
         if await asyncio.to_thread(self._is_answered, question):
             return
-        await remove_messages(self._client, question.channel, question.begun)
         if not question.text:
-            await self._client.chat_postMessage(channel=question.channel, thread_ts=question.thread_ts, text=HOW_TO_ASK)
+            await self._outbox.post(f"{question.key}/how-to-ask", question.channel, HOW_TO_ASK, question.thread_ts)
             return
+        await remove_messages(self._client, question.channel, question.begun)
+        if event.attempts > 1:
+            await self._remove_strays(question)
         await self._show_status(question, "is thinking…")
         try:
             await self._answer(question, event)
         finally:
             await self._show_status(question, "")
+
+    async def _remove_strays(self, question: Question) -> None:
+        """Take back what an earlier try began and died, or was cut off, before it knew what it had begun."""
+        for ts in await find_strays(self._client, question):
+            if not await asyncio.to_thread(self._is_an_answer, question, ts):
+                await remove_messages(self._client, question.channel, [ts])
 
     async def _answer(self, question: Question, event: InboxEvent) -> None:
         asker = await self._directory.person(question.team, question.user)
@@ -139,6 +149,10 @@ class Answering:
     def _is_answered(self, question: Question) -> bool:
         with self._parts.database.read() as session:
             return find_by_question(session, question.team, question.channel, question.ts) is not None
+
+    def _is_an_answer(self, question: Question, ts: str) -> bool:
+        with self._parts.database.read() as session:
+            return find_by_answer(session, question.team, question.channel, ts) is not None
 
     def _plan(self, question: Question, asker: str) -> Plan:
         choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)

@@ -10,23 +10,24 @@ from bot.slack.feedback import FeedbackDesk
 from bot.slack.home import Home
 from bot.slack.jobs import Cancellation, Correction, Decision, Job, News, Opened, Promotion, Question, Vote
 from bot.slack.news import NewsDesk
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.whisper import whisper
 from storage.inbox import InboxEvent
+from storage.outbox import OutboxCall
 
 
 class Desks:
-    """Does jobs with the client of one workspace."""
+    """Does jobs with the client of one workspace, `team` (empty: the one that has the approvers)."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, team: str) -> None:
         directory = Directory(client, parts.database, parts.clock)
-        self._client = client
-        self._answering = Answering(parts, client, directory)
-        self._feedback = FeedbackDesk(parts, client, directory)
-        self._approvals = Approvals(parts, client, directory)
-        self._cancelling = CancelDesk(parts, client, directory)
+        self._outbox = Outbox(parts, team)
+        self._answering = Answering(parts, client, self._outbox, directory)
+        self._feedback = FeedbackDesk(parts, self._outbox, directory)
+        self._approvals = Approvals(parts, client, self._outbox, directory)
+        self._cancelling = CancelDesk(parts, client, self._outbox, directory)
         self._home = Home(parts, client)
-        self._news = NewsDesk(parts, client)
+        self._news = NewsDesk(parts, client, self._outbox)
 
     async def do(self, job: Job, event: InboxEvent) -> None:
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -48,14 +49,15 @@ class Desks:
             case News():
                 await self._news.tell(job)
 
-    async def apologise(self, job: Job, sentence: str) -> None:
-        """Say to whoever asked for the job that it was given up."""
+    def apology(self, job: Job, sentence: str) -> OutboxCall | None:
+        """Make what is owed to whoever asked for a job that was given up; None when nobody did."""
+        key = f"{job.key}/apology"
         match job:
             case Question():
-                await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
+                return self._outbox.posting(key, job.channel, sentence, job.thread_ts)
             case Vote() | Correction():
-                await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
+                return self._outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
             case Decision() | Cancellation():
-                await whisper(self._client, job.channel, job.user, sentence)
+                return self._outbox.whispering(key, job.channel, job.user, sentence)
             case Opened() | Promotion() | News():
-                pass  # nobody asked for anything
+                return None

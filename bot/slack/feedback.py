@@ -3,12 +3,10 @@
 import asyncio
 import hashlib
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.slack.directory import Directory
 from bot.slack.jobs import Correction, Vote
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.whisper import whisper
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind
 from storage.interactions import Interaction, get_interaction
@@ -30,9 +28,9 @@ KEPT = "Recorded, thank you."
 class FeedbackDesk:
     """Records what people said of answers."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
-        self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def record_vote(self, job: Vote) -> None:
@@ -50,7 +48,7 @@ class FeedbackDesk:
             reply = VOTES.get(kind) or CORRECTIONS.get(feedback.state, KEPT)
         except (NotFoundError, InvalidFeedbackError) as error:
             reply = str(error)
-        await whisper(self._client, job.channel, job.user, reply, job.thread_ts)
+        await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, reply, job.thread_ts)
 
     def _store(self, job: Vote | Correction, person: str, kind: FeedbackKind, text: str) -> Feedback:
         feedback_id = "fb_" + hashlib.sha256(job.key.encode()).hexdigest()[:16]

@@ -18,8 +18,9 @@ from storage.settings import Settings
 class SlackParts:
     """What listeners and worker use.
 
-    `arrived` wakes the worker when a listener has stored something; whoever draws a proposal's message holds `drawing`,
-    whoever writes to the inbox `storing`: listeners run side by side, and events keep the order in which they came.
+    `arrived` wakes the worker when a listener has stored something, `owed` the deliverer when a message is owed.
+    Whoever draws a proposal's message holds `drawing`, whoever writes to the inbox `storing`: listeners run side by
+    side, and events keep the order in which they came.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class SlackParts:
     examples: WorkedExamples
     clock: Clock = utc_now
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    owed: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -1,8 +1,8 @@
 """An answer on its way into Slack: one stream, or several when it grows past what a message holds."""
 
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_chat_stream import AsyncChatStream
@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.blocks import Blocks
 from bot.slack.jobs import Question
-from bot.slack.refusals import error_code
+from bot.slack.refusals import error_code, is_passing
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +18,8 @@ FLUSH = 48
 """Characters sent at a time: at 15 tokens a second about one call a second, well under Slack's limit for appends."""
 MESSAGE_LIMIT = 11_000
 """Characters in one message; Slack takes 12,000 in a text, and loses messages past about 13,000."""
+METADATA = "apprentice_answer"
+"""The type of the metadata that each message of an answer has once it is finished."""
 
 OnBegun = Callable[[list[str]], Awaitable[None]]
 
@@ -41,7 +43,7 @@ class AnswerStream:
     async def stop(self, blocks: Blocks) -> str:
         """End the answer with these blocks; return the ts of the message that carries them."""
         stream = await self._open()
-        stopped = await stream.stop(blocks=blocks)
+        stopped = await stream.stop(blocks=blocks, metadata=self._metadata())
         return str(stream.ts or stopped["ts"])
 
     async def withdraw(self) -> None:
@@ -50,7 +52,7 @@ class AnswerStream:
 
     async def _append(self, text: str) -> None:
         if self._length + len(text) > MESSAGE_LIMIT and self._stream is not None:
-            await self._stream.stop()
+            await self._stream.stop(metadata=self._metadata())
             self._stream, self._length = None, 0
         stream = await self._open()
         # The first piece is sent at once (`chunks` forces that): it shows soonest, and the message's ts is known.
@@ -59,6 +61,9 @@ class AnswerStream:
         if stream.ts and stream.ts not in self._begun:
             self._begun.append(stream.ts)
             await self._on_begun(self._begun)
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"event_type": METADATA, "event_payload": {"question_ts": self._question.ts}}
 
     async def _open(self) -> AsyncChatStream:
         if self._stream is None:
@@ -73,11 +78,40 @@ class AnswerStream:
 
 
 async def remove_messages(client: AsyncWebClient, channel: str, timestamps: list[str]) -> None:
-    """Delete half-written answers; one that Slack does not give back stays, and is logged."""
+    """Delete half-written answers; one that Slack does not give back stays, and is logged.
+
+    Raises:
+        SlackApiError: Slack has trouble, which passes.
+
+    """
     for ts in timestamps:
-        with contextlib.suppress(SlackApiError):  # a stream that has ended already
-            await client.chat_stopStream(channel=channel, ts=ts)
-        try:
-            await client.chat_delete(channel=channel, ts=ts)
-        except SlackApiError as error:
-            log.warning("the half-written answer %s in %s stays: %s", ts, channel, error_code(error))
+        for call in (client.chat_stopStream, client.chat_delete):
+            try:
+                await call(channel=channel, ts=ts)
+            except SlackApiError as error:
+                if is_passing(error):
+                    raise
+                if error_code(error) not in {"message_not_in_streaming_state", "message_not_found"}:
+                    log.warning("the half-written answer %s in %s stays: %s", ts, channel, error_code(error))
+
+
+async def find_strays(client: AsyncWebClient, question: Question) -> list[str]:
+    """Return the bot's messages in the thread, later than the question, that say by no metadata what they are.
+
+    One is left when a stream's beginning was lost: by a kill, or an answer of Slack that never came. Without the scope
+    to read the channel nobody finds it.
+    """
+    found: list[str] = []
+    try:
+        me = (await client.auth_test())["user_id"]
+        pages = await client.conversations_replies(
+            channel=question.channel, ts=question.thread_ts, oldest=question.ts, include_all_metadata=True
+        )
+        async for page in pages:
+            mine = (message for message in page["messages"] if message.get("user") == me)
+            found += [message["ts"] for message in mine if not message.get("metadata") and message["ts"] > question.ts]
+    except SlackApiError as error:
+        if is_passing(error):
+            raise
+        log.warning("what was begun in %s is not looked for: %s", question.channel, error_code(error))
+    return found

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from bot.workspace import client_api, web_api
 from bot.workspace.calls import SlackError
@@ -18,6 +19,13 @@ from bot.workspace.state import Workspace
 
 STATIC = Path(__file__).parent / "static"
 BEARER = "Bearer "
+
+
+class _BrokenResponse(Response):
+    """An answer that begins and never comes; the server then closes the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
 def create_app(workspace: Workspace) -> FastAPI:
@@ -39,11 +47,15 @@ def create_app(workspace: Workspace) -> FastAPI:
         faults = workspace.faults
         if faults.delay_ms:
             await asyncio.sleep(faults.delay_ms / 1000)
-        if faults.rate_limit_next > 0:
-            faults.rate_limit_next -= 1
+        if faults.use_up("rate_limit_next"):
             refusal = {"ok": False, "error": "ratelimited"}
             return JSONResponse(refusal, status_code=429, headers={"Retry-After": str(faults.retry_after)})
-        return JSONResponse(await _answer(workspace, method, request), headers={"X-OAuth-Scopes": scopes})
+        if faults.use_up("fail_next"):
+            return PlainTextResponse("Internal Server Error", status_code=500)
+        answer = await _answer(workspace, method, request)
+        if faults.use_up("drop_next"):
+            return _BrokenResponse()
+        return JSONResponse(answer, headers={"X-OAuth-Scopes": scopes})
 
     @app.post("/response/{key}")
     async def answer_to_interaction(key: str, request: Request) -> Response:

@@ -77,8 +77,11 @@ class _Faults(BaseModel):
 
     rate_limit_next: int | None = Field(default=None, ge=0, le=1_000)
     retry_after: int | None = Field(default=None, ge=0, le=60)
+    fail_next: int | None = Field(default=None, ge=0, le=1_000)
+    drop_next: int | None = Field(default=None, ge=0, le=1_000)
     delay_ms: int | None = Field(default=None, ge=0, le=60_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
+    lose_acks_next: int | None = Field(default=None, ge=0, le=1_000)
     drop_sockets: bool = False
 
 

@@ -151,4 +151,6 @@ def _messages(messages: list[Message], arguments: Json) -> Json:
     limit = whole_number(arguments, "limit", MESSAGES, MOST_MESSAGES)
     found, following = page(messages, {**arguments, "limit": limit})
     more = bool(following["next_cursor"])
-    return {"messages": [each.public() for each in found], "has_more": more, "response_metadata": following}
+    hidden = set() if str(arguments.get("include_all_metadata") or "").lower() in {"1", "true"} else {"metadata"}
+    shown = [{key: value for key, value in each.public().items() if key not in hidden} for each in found]
+    return {"messages": shown, "has_more": more, "response_metadata": following}

@@ -100,12 +100,26 @@ class Message:
 
 @dataclass
 class Faults:
-    """What goes wrong on purpose, for tests: counts are used up, one a call or event."""
+    """What goes wrong on purpose, for tests: counts are used up, one a call, event or acknowledgement.
+
+    Of the next calls some are refused (`rate_limit_next`), some fail with HTTP 500 and are not done (`fail_next`), some
+    are done, and the connection breaks before the answer (`drop_next`). An acknowledgement that is lost
+    (`lose_acks_next`) counts as one that never came.
+    """
 
     rate_limit_next: int = 0
     retry_after: int = 1
+    fail_next: int = 0
+    drop_next: int = 0
     delay_ms: int = 0
     redeliver_next: int = 0
+    lose_acks_next: int = 0
+
+    def use_up(self, name: str) -> bool:
+        """Whether this goes wrong now; if so, it does once less."""
+        left: int = getattr(self, name)
+        setattr(self, name, max(left - 1, 0))
+        return left > 0
 
 
 def new_view(content: Mapping[str, Any], view_id: str, app: AppDefinition, team: str, view_hash: str) -> Json:

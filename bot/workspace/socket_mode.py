@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 ACK_SECONDS = 3.0
 MAX_RETRIES = 3
-RETRY_PAUSE = 1.0
-"""Seconds before a delivery is tried again; Slack waits longer, which would only slow tests down."""
+RETRY_PAUSE_S = 1.0
+"""Before a delivery is tried again; Slack waits longer, which would only slow tests down."""
 
 
 class AppDidNotAnswerError(Exception):
@@ -28,6 +28,7 @@ class SocketMode:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self.retry_pause_s = RETRY_PAUSE_S
         self._connections: list[WebSocket] = []
         self._turns = itertools.count()
         self._acks: dict[str, asyncio.Future[Json]] = {}
@@ -66,8 +67,7 @@ class SocketMode:
         self._waiting[envelope["envelope_id"]] = envelope
         self._workspace.save_soon()
         self._start(envelope)
-        if self._workspace.faults.redeliver_next > 0:
-            self._workspace.faults.redeliver_next -= 1
+        if self._workspace.faults.use_up("redeliver_next"):
             self._start(
                 {**envelope, "envelope_id": secrets.token_hex(16), "retry_attempt": 1, "retry_reason": "timeout"}
             )
@@ -135,7 +135,7 @@ class SocketMode:
                 )
                 break
             except (TimeoutError, ConnectionError):
-                await asyncio.sleep(RETRY_PAUSE)
+                await asyncio.sleep(self.retry_pause_s)
         else:
             log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
         self._waiting.pop(envelope["envelope_id"], None)
@@ -160,6 +160,9 @@ class SocketMode:
             return
         ack = self._acks.get(str(message.get("envelope_id")))
         if ack is not None and not ack.done():
+            if self._workspace.faults.use_up("lose_acks_next"):
+                ack.set_exception(TimeoutError("the acknowledgement was lost"))
+                return
             payload = message.get("payload")
             ack.set_result(payload if isinstance(payload, dict) else {})
 

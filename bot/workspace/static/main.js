@@ -234,7 +234,8 @@ function keepingPlace(root, jump, draw) {
 function drawFaults() {
   const field = (name, label) => el("label", {}, label, el("input", { name, type: "number", min: 0, value: state.faults[name] ?? 0 }));
   const form = $("faults");
-  form.replaceChildren(field("rate_limit_next", "Calls refused (429)"), field("retry_after", "Retry after, s"), field("delay_ms", "Delay, ms"), field("redeliver_next", "Events sent twice"),
+  form.replaceChildren(field("rate_limit_next", "Calls refused (429)"), field("retry_after", "Retry after, s"), field("fail_next", "Calls failed (500)"), field("drop_next", "Answers lost"), field("delay_ms", "Delay, ms"),
+    field("redeliver_next", "Events sent twice"), field("lose_acks_next", "Acknowledgements lost"),
     el("button", { class: "button" }, "Set"), el("button", { class: "button", type: "button", onclick: () => attempt("faults", { drop_sockets: true }) }, "Drop the app's sockets"));
   form.onsubmit = async (event) => {
     event.preventDefault();

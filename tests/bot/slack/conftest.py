@@ -19,6 +19,7 @@ from sqlmodel import col, select
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.delivery import Deliverer
 from bot.slack.manifest import read_manifest
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
@@ -38,6 +39,7 @@ from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction
+from storage.outbox import OutboxCall
 from storage.settings import InferenceSettings, Settings, SlackSettings
 from tests.bot.slack.tiny import make_tiny_model
 
@@ -159,23 +161,30 @@ class Town:
 
 @dataclass
 class Bot:
-    """The bot's side; the worker can be stopped in the middle of its work and started again."""
+    """The bot's side; worker and deliverer can be stopped in the middle of their work and started again."""
 
     parts: SlackParts
     client: AsyncWebClient
-    worker: asyncio.Task[None] | None = None
+    at_work: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start_worker(self) -> None:
-        """Begin to work on the inbox."""
-        self.worker = asyncio.create_task(InboxWorker(self.parts, Clients(self.client), retry_after_s=0.01).run())
+        """Begin to work on the inbox and on the outbox."""
+        clients = Clients(self.client)
+        self.at_work.append(asyncio.create_task(InboxWorker(self.parts, clients, retry_after_s=0.01).run()))
+        self.start_deliverer()
+
+    def start_deliverer(self) -> None:
+        """Begin to work on the outbox."""
+        deliverer = Deliverer(self.parts, Clients(self.client), first_pause_s=0.01, look_again_s=0.05)
+        self.at_work.append(asyncio.create_task(deliverer.run()))
 
     async def stop_worker(self) -> None:
         """Stop at once, whatever is in hand."""
-        if self.worker is not None:
-            self.worker.cancel()
+        while self.at_work:
+            task = self.at_work.pop()
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self.worker
-            self.worker = None
+                await task
 
 
 @pytest.fixture(scope="session")
@@ -299,11 +308,31 @@ def jobs_in(bot: Bot, *states: str) -> list[InboxEvent]:
         return list(session.exec(query.where(col(InboxEvent.state).in_(states)) if states else query))
 
 
+def owed(bot: Bot) -> list[OutboxCall]:
+    """Return what is in the outbox, in the order in which it was owed."""
+    with bot.parts.database.read() as session:
+        return list(session.exec(select(OutboxCall).order_by(col(OutboxCall.id))))
+
+
+async def all_sent(bot: Bot, count: int) -> list[OutboxCall]:
+    """Wait until `count` messages were owed and none of them waits any more."""
+
+    async def sent() -> list[OutboxCall]:
+        calls = await asyncio.to_thread(owed, bot)
+        return calls if len(calls) >= count and all(call.state in {"sent", "failed"} for call in calls) else []
+
+    return await eventually(sent)
+
+
 async def all_done(bot: Bot, count: int) -> list[InboxEvent]:
-    """Wait until `count` jobs came in and none of them is in hand any more."""
+    """Wait until `count` jobs came in, none of them is in hand any more, and everybody was told what was owed."""
 
     async def done() -> list[InboxEvent]:
-        jobs = await asyncio.to_thread(jobs_in, bot)
-        return jobs if len(jobs) >= count and all(job.state in {"done", "failed"} for job in jobs) else []
+        jobs, calls = await asyncio.to_thread(jobs_in, bot), await asyncio.to_thread(owed, bot)
+        settled = [
+            *(job.state in {"done", "failed"} for job in jobs),
+            *(call.state in {"sent", "failed"} for call in calls),
+        ]
+        return jobs if len(jobs) >= count and all(settled) else []
 
     return await eventually(done)
