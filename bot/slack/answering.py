@@ -1,6 +1,7 @@
 """The story of a question: the thread so far, the model's answer streamed into it, and one stored interaction."""
 
 import asyncio
+import hashlib
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from storage import inbox
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
-from storage.records import new_id
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Answering:
             await asyncio.to_thread(self._note, event, begun)
 
         stream = AnswerStream(self._client, question, remember)
-        interaction_id = new_id("qa")
+        interaction_id = _interaction_id(question)
         try:
             completion = await self._give(plan, stream)
             answer_ts = await stream.stop(blocks.answer_actions(interaction_id, plan.credit))
@@ -174,6 +174,11 @@ class Answering:
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
+
+
+def _interaction_id(question: Question) -> str:
+    """Return the same id at each try, so that a click on an answer that was taken back and given again counts."""
+    return f"qa_{hashlib.sha256(question.key.encode()).hexdigest()[:16]}"
 
 
 def _usage(completion: Completion) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class SocketMode:
         self.retry_pause_s = RETRY_PAUSE_S
         self._connections: list[WebSocket] = []
         self._turns = itertools.count()
-        self._acks: dict[str, asyncio.Future[Json]] = {}
+        self._acks: dict[str, tuple[WebSocket, asyncio.Future[Json]]] = {}
         self._waiting: dict[str, Json] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
@@ -145,8 +145,8 @@ class SocketMode:
         if not self._connections:
             raise ConnectionError("the app is not connected")
         ack: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._acks[envelope["envelope_id"]] = ack
         socket = self._connections[next(self._turns) % len(self._connections)]
+        self._acks[envelope["envelope_id"]] = (socket, ack)
         try:
             await socket.send_json(envelope)
             return await asyncio.wait_for(ack, ACK_SECONDS)
@@ -158,7 +158,7 @@ class SocketMode:
     def _acknowledge(self, message: Any) -> None:
         if not isinstance(message, dict):
             return
-        ack = self._acks.get(str(message.get("envelope_id")))
+        _, ack = self._acks.get(str(message.get("envelope_id")), (None, None))
         if ack is not None and not ack.done():
             if self._workspace.faults.use_up("lose_acks_next"):
                 ack.set_exception(TimeoutError("the acknowledgement was lost"))
@@ -171,3 +171,6 @@ class SocketMode:
             self._connections.remove(socket)
         if not self._connections:
             self._connected.clear()
+        for waiting_for, ack in self._acks.values():
+            if waiting_for is socket and not ack.done():
+                ack.set_exception(ConnectionError("the connection broke"))

@@ -26,6 +26,7 @@ from bot.slack.worker import InboxWorker
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.seed import AppDefinition, Channel, Member, make_workspace
 from bot.workspace.serving import serve
+from bot.workspace.state import Workspace
 from governance.audit import AuditLog
 from governance.flows import Governance
 from governance.policy import load_policy
@@ -202,6 +203,11 @@ def engine(tiny_base: BaseModel) -> Any:
 
 @pytest.fixture
 def app_definition() -> AppDefinition:
+    return define_app()
+
+
+def define_app() -> AppDefinition:
+    """Return the app as its manifest describes it."""
     manifest = read_manifest()
     return AppDefinition(
         name=manifest.name,
@@ -214,13 +220,17 @@ def app_definition() -> AppDefinition:
     )
 
 
-@pytest.fixture
-async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
+def new_workspace(app: AppDefinition) -> Workspace:
+    """Make the workspace, in which nobody has said anything yet."""
     everybody = tuple(member.id for member in MEMBERS)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
-    workspace = make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app_definition)
+    return make_workspace(team_name="Northwind Kites", members=MEMBERS, channels=channels, app=app)
+
+
+@pytest.fixture
+async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
     async with (
-        serve(create_workspace_app(workspace), host="127.0.0.1", port=0) as url,
+        serve(create_workspace_app(new_workspace(app_definition)), host="127.0.0.1", port=0) as url,
         httpx.AsyncClient(base_url=f"{url}/", timeout=PATIENCE_S) as http,
     ):
         boot = (await http.get("client/boot", params={"user": ADA})).json()
@@ -229,8 +239,13 @@ async def town(app_definition: AppDefinition) -> AsyncIterator[Town]:
 
 @pytest.fixture
 def slack_settings(town: Town) -> SlackSettings:
+    return settings_for(town.url)
+
+
+def settings_for(url: str) -> SlackSettings:
+    """Return the settings with which the bot reaches the workspace served at an address."""
     return SlackSettings(
-        mode="socket", bot_token=SecretStr(BOT_TOKEN), app_token=SecretStr(APP_TOKEN), api_url=f"{town.url}api/"
+        mode="socket", bot_token=SecretStr(BOT_TOKEN), app_token=SecretStr(APP_TOKEN), api_url=f"{url}api/"
     )
 
 
@@ -238,21 +253,28 @@ def slack_settings(town: Town) -> SlackSettings:
 def parts(
     slack_settings: SlackSettings, sqlite_database: Database, engine: Engine, tiny_base: BaseModel, tmp_path: Path
 ) -> SlackParts:
+    return make_parts(slack_settings, sqlite_database, engine, tiny_base, tmp_path)
+
+
+def make_parts(
+    slack_settings: SlackSettings, database: Database, engine: Engine, base: BaseModel, folder: Path, tokens: int = 24
+) -> SlackParts:
+    """Put the bot together; `tokens` is how long its answers may be."""
     settings = Settings(
-        data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
+        data_folder=folder / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=tokens)
     )
-    embedder = Embedder(engine, settings.model.system_prompt, tiny_base.path.parent / "cache")
-    audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
+    embedder = Embedder(engine, settings.model.system_prompt, base.path.parent / "cache")
+    audit = AuditLog(key_folder=folder / "keys", checkpoint_folder=folder / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
-    taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
+    taught = TaughtFeedback(database, store, lambda: engine.serving)
     return SlackParts(
         settings=settings,
-        database=sqlite_database,
-        governance=Governance(sqlite_database, load_policy(), audit),
+        database=database,
+        governance=Governance(database, load_policy(), audit),
         engine=engine,
-        base=tiny_base,
-        serving=ServingAdapter(sqlite_database, store, engine),
-        examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
+        base=base,
+        serving=ServingAdapter(database, store, engine),
+        examples=WorkedExamples(database, embedder.embed, settings.examples, taught),
     )
 
 
@@ -329,10 +351,7 @@ async def all_done(bot: Bot, count: int) -> list[InboxEvent]:
 
     async def done() -> list[InboxEvent]:
         jobs, calls = await asyncio.to_thread(jobs_in, bot), await asyncio.to_thread(owed, bot)
-        settled = [
-            *(job.state in {"done", "failed"} for job in jobs),
-            *(call.state in {"sent", "failed"} for call in calls),
-        ]
-        return jobs if len(jobs) >= count and all(settled) else []
+        in_hand = [row for row in (*jobs, *calls) if row.state not in {"done", "sent", "failed"}]
+        return jobs if len(jobs) >= count and not in_hand else []
 
     return await eventually(done)
