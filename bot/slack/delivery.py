@@ -105,19 +105,15 @@ class Deliverer:
 
     async def _attempt(self, claim: Claim) -> str | Trouble:
         """Make a call, unless it turns out to be made; return the ts of what was posted, or what went wrong."""
-        call = claim.call
-        client = _without_retries(self._clients.of(call.team))
-        if claim.in_doubt and call.method == POST:
-            try:
-                posted = await _find_posted(client, call)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the call stays in doubt
-                return replace(trouble_of(error), in_doubt=True)
-            if posted is not None:
-                return posted
+        call, in_doubt = claim.call, claim.in_doubt and claim.call.method == POST
         try:
+            client = _without_retries(self._clients.of(call.team))
+            if in_doubt and (posted := await _find_posted(client, call)):
+                return posted
+            in_doubt = False
             answer = await client.api_call(call.method, json=_marked(call))
         except Exception as error:  # noqa: BLE001 - a call that cannot be made must not hold up the others
-            return self._judge(call, error)
+            return replace(trouble_of(error), in_doubt=True) if in_doubt else self._judge(call, error)
         return str(answer.get("ts") or answer.get("message_ts") or "")
 
     def _judge(self, call: OutboxCall, error: Exception) -> str | Trouble:
