@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,13 @@ from governance.policy import load_policy
 from learning.scheduler import parse_schedule
 from storage.database import Database
 from storage.errors import ApprenticeError
+from storage.outbox import count_unsent
+from storage.records import utc_now
 from storage.settings import Settings, SlackSettings, WebSettings, load_settings
 
 SLACK_PATIENCE_S = 10
+LONG_WAIT = timedelta(minutes=10)
+"""For a message to Slack: longer than a rate limit takes, or a restart."""
 MIN_FREE_DISK = 2 * 1024**3
 MIN_MEMORY = 3 * 1024**3
 """Bytes; training the built-in model peaks near 2.5 GB."""
@@ -50,6 +55,7 @@ def examine(config: Path | None) -> Iterator[Check]:
     yield from _slack(settings)
     for check in checks:
         yield check(settings)
+    yield from _outbox(settings)
 
 
 def _slack(settings: Settings) -> Iterator[Check]:
@@ -124,6 +130,27 @@ def _database(settings: Settings) -> Check:
     if current == head:
         return Check("database", "ok", detail)
     return Check("database", "warning", detail, "Run `apprentice db upgrade`.")
+
+
+def _outbox(settings: Settings) -> Iterator[Check]:
+    """Say how many messages wait for Slack; a database that cannot be read has a finding of its own."""
+    try:
+        database = Database(settings.database_url)
+        database.check_connection()
+        database.check_schema()
+    except ApprenticeError:
+        return
+    with database.read() as session:
+        count, oldest = count_unsent(session)
+    if oldest is None:
+        yield Check("outbox", "ok", "no message waits for Slack")
+        return
+    waits = utc_now() - oldest
+    detail = f"messages that wait for Slack: {count}, the oldest for {waits.total_seconds() / 60:.0f} minutes"
+    if waits < LONG_WAIT:
+        yield Check("outbox", "ok", detail)
+    else:
+        yield Check("outbox", "warning", detail, "Start `apprentice up`, or look in its log for what Slack answers.")
 
 
 def _policy(settings: Settings) -> Check:

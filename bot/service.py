@@ -20,10 +20,12 @@ from bot.reconcile import Reconciler
 from bot.serving import ServingAdapter
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.delivery import Deliverer
 from bot.slack.http import receiving
 from bot.slack.oauth import InstallPages
 from bot.slack.progress import RunProgress
 from bot.slack.socket import connected, make_client
+from bot.slack.sweep import keep_small
 from bot.slack.tokens import check_tokens
 from bot.slack.worker import InboxWorker
 from bot.training import Training
@@ -187,8 +189,10 @@ async def running(
             else connected(slack_parts, client, slack)
         )
         await _keep_running(stack, run_progress.run())
+        await _keep_running(stack, Deliverer(slack_parts, clients).run())
         await _keep_running(stack, InboxWorker(slack_parts, clients).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())
+        await _keep_running(stack, keep_small(slack_parts))
         schedule = start_schedule(settings.training.schedule, training.train_if_due)
         stack.callback(_stop_schedule, schedule)
         if interrupted:

@@ -4,6 +4,7 @@
 prompts and the same random adapters, decode greedily in float32, and stop at the model's end token.
 """
 
+import atexit
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -139,6 +140,7 @@ def _time(ask: Ask, places: Sequence[int], rounds: int, tokenizer: Any) -> Timed
 def _ours(job: ServingJob, hardware: Hardware, _tokenizer: Any) -> Ask:
     base = base_model.BaseModel("", Path(job.base_path), job.base_digest, "")
     engine = Engine.start(base, hardware, max_batch=max(job.at_once))
+    atexit.register(engine.close)  # a thread that computes while the interpreter ends would bring it down
     digests = [folder_digest(Path(folder)) for folder in job.adapter_folders]
     for digest, folder in zip(digests, job.adapter_folders, strict=True):
         engine.load_adapter(digest, Path(folder))

@@ -5,25 +5,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+import sqlalchemy
 from sqlalchemy import Index
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, Session, SQLModel, col, func, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Field, Session, SQLModel, col, func, or_, select
 
 from storage.database import Database
 from storage.records import json_field, time_field
 
 InboxState = Literal["received", "handling", "done", "failed"]
+OPEN = ("received", "handling")
 MAX_ATTEMPTS = 3
+"""How many processes may die of an event; it may be what kills them."""
 
 
 class InboxEvent(SQLModel, table=True):
     """One delivery from Slack. `key` is unique: the event id, or channel and ts where two tell of one message.
 
-    `person` and `place` are set where such events are counted by who sent them, or where.
+    Events of a `lane` are handled one after the other, in the order of their ids. `attempts` counts how often a process
+    took it up. `person` and `place` are set where such events are counted by who sent them, or where.
     """
 
     __tablename__ = "inbox_event"
     __table_args__: ClassVar[Any] = (
+        Index("ix_inbox_event_state_id", "state", "id"),
+        Index("ix_inbox_event_lane_state_id", "lane", "state", "id"),
         Index("ix_inbox_event_person_received_at", "person", "received_at"),
         Index("ix_inbox_event_place_received_at", "place", "received_at"),
     )
@@ -31,8 +38,9 @@ class InboxEvent(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
     kind: str
+    lane: str = Field(default="", sa_column_kwargs={"server_default": ""})
     payload: dict[str, Any] = json_field()
-    state: str = Field(index=True)
+    state: str
     attempts: int = 0
     error: str = ""
     received_at: datetime = time_field()
@@ -47,6 +55,7 @@ class Arrival:
 
     key: str
     kind: str
+    lane: str
     payload: dict[str, Any]
     received_at: datetime
     person: str | None = None
@@ -64,12 +73,17 @@ def receive(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
 
 
 def claim_next(database: Database, kinds: Collection[str] | None = None) -> InboxEvent | None:
-    """Take the oldest waiting event, of one of these kinds if any are named, for handling; None when nothing waits."""
+    """Take the oldest event for handling whose lane is free, of one of these kinds if any are named; None without."""
+    earlier = aliased(InboxEvent)
+    in_lane = select(earlier.id).where(
+        earlier.lane == InboxEvent.lane, col(earlier.state).in_(OPEN), col(earlier.id) < col(InboxEvent.id)
+    )
+    query = select(InboxEvent).where(InboxEvent.state == "received", ~in_lane.exists())
+    if kinds is not None:
+        query = query.where(col(InboxEvent.kind).in_(kinds))
     with database.transaction() as session:
-        query = select(InboxEvent).where(InboxEvent.state == "received").order_by(col(InboxEvent.id)).limit(1)
-        if kinds is not None:
-            query = query.where(col(InboxEvent.kind).in_(kinds))
-        waiting = session.exec(query.with_for_update(skip_locked=True)).first()
+        ordered = query.order_by(col(InboxEvent.id)).limit(1)
+        waiting = session.exec(ordered.with_for_update(skip_locked=True)).first()
         if waiting is not None:
             waiting.state = "handling"
             waiting.attempts += 1
@@ -88,8 +102,8 @@ def finish(session: Session, event: InboxEvent, now: datetime) -> None:
 
 
 def fail(session: Session, event: InboxEvent, error: str, now: datetime) -> None:
-    """Put an event back for another try, or give it up as `failed` after `MAX_ATTEMPTS`."""
-    _close(session, event, "received" if event.attempts < MAX_ATTEMPTS else "failed", error, now)
+    """Give an event up, in the transaction that stores who is told."""
+    _close(session, event, "failed", error, now)
 
 
 def note(session: Session, event: InboxEvent, **facts: Any) -> None:
@@ -97,6 +111,7 @@ def note(session: Session, event: InboxEvent, **facts: Any) -> None:
     stored = session.get(InboxEvent, event.id, with_for_update=True)
     assert stored is not None
     stored.payload = {**stored.payload, **facts}
+    event.payload = stored.payload
     session.add(stored)
 
 
@@ -131,7 +146,7 @@ def count_unfinished(session: Session, kind: str, person: str, after: datetime) 
             InboxEvent.kind == kind,
             InboxEvent.person == person,
             col(InboxEvent.received_at) > after,
-            col(InboxEvent.state).in_(("received", "handling")),
+            col(InboxEvent.state).in_(OPEN),
         )
     )
     return session.exec(query).one()
@@ -147,8 +162,7 @@ def requeue_unfinished(session: Session) -> int:
     """After a start: put back what a process that died had begun. Return how many; only the lease's holder may call."""
     begun = session.exec(select(InboxEvent).where(InboxEvent.state == "handling")).all()
     for event in begun:
-        # An event that was begun this often may be what kills the process.
-        event.state = "received" if event.attempts < MAX_ATTEMPTS else "failed"
+        event.state = "received"
         session.add(event)
     return len(begun)
 
@@ -160,6 +174,18 @@ def close_waiting(session: Session, team: str, error: str, before: datetime, now
     for event in waiting:
         _close(session, event, "failed", error, now)
     return len(waiting)
+
+
+def remove_settled(
+    session: Session, done_before: datetime, failed_before: datetime, lasting: Collection[str] = ()
+) -> None:
+    """Delete what was done, and what was given up, before these times, but for the `lasting` kinds.
+
+    A key is remembered as long as its row.
+    """
+    done = sqlalchemy.and_(col(InboxEvent.state) == "done", col(InboxEvent.handled_at) < done_before)
+    failed = sqlalchemy.and_(col(InboxEvent.state) == "failed", col(InboxEvent.handled_at) < failed_before)
+    session.execute(sqlalchemy.delete(InboxEvent).where(or_(done, failed), col(InboxEvent.kind).not_in(lasting)))
 
 
 def _close(session: Session, event: InboxEvent, state: InboxState, error: str, now: datetime) -> None:

@@ -11,6 +11,7 @@ from storage.inbox import InboxEvent
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.leases import Lease
+from storage.outbox import OutboxCall
 from storage.pauses import Pause
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
@@ -30,6 +31,7 @@ __all__ = [
     "Installation",
     "Interaction",
     "Lease",
+    "OutboxCall",
     "Pause",
     "Person",
     "Proposal",

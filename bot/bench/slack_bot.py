@@ -18,6 +18,7 @@ from slack_bolt.async_app import AsyncApp
 from bot.assembly import open_parts
 from bot.serving import ServingAdapter
 from bot.slack.clients import Clients
+from bot.slack.delivery import Deliverer
 from bot.slack.parts import SlackParts
 from bot.slack.socket import connected, make_client
 from bot.slack.worker import InboxWorker
@@ -71,8 +72,9 @@ async def _run_ours(job: BotJob) -> None:
     settings = _settings(job)
     parts = _slack_parts(settings)
     client = make_client(settings.slack)
-    async with connected(parts, client, settings.slack):
-        await InboxWorker(parts, Clients(client)).run()
+    async with connected(parts, client, settings.slack), asyncio.TaskGroup() as tasks:
+        tasks.create_task(Deliverer(parts, Clients(client)).run())
+        tasks.create_task(InboxWorker(parts, Clients(client)).run())
 
 
 async def _run_plain(job: BotJob) -> None:

@@ -8,9 +8,9 @@ from sqlmodel import Session
 
 from bot.slack.directory import Directory
 from bot.slack.jobs import Question
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.settings_form import off_notice
-from bot.slack.whisper import whisper
 from governance.people import is_answered
 from storage.channels import channel_settings
 from storage.interactions import count_answers_to, is_in_thread
@@ -22,9 +22,10 @@ Verdict = Literal["answer", "ignore", "say_off"]
 class Admission:
     """Lets questions in. Who is ignored is not told; who mentions the bot where it is off is."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def admits(self, question: Question) -> bool:
@@ -64,7 +65,8 @@ class Admission:
     async def _say_off(self, question: Question) -> None:
         text, content = off_notice(self._parts.governance.policy.channels.settings_by)
         thread_ts = question.thread_ts if question.thread_ts != question.ts else None
-        await whisper(self._client, question.channel, question.user, text, thread_ts, content)
+        key = f"{question.key}/off"
+        await self._outbox.whisper(key, question.channel, question.user, text, thread_ts, content)
 
 
 def _is_for_all(session: Session, question: Question) -> bool:

@@ -1,6 +1,7 @@
 """The story of a question: the thread so far, the model's answer streamed into it, and one stored interaction."""
 
 import asyncio
+import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from bot.slack import blocks, tasks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Question
 from bot.slack.markdown import as_typed
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.running import RunningAnswer, until
-from bot.slack.stream import AnswerStream, remove_messages
+from bot.slack.stream import AnswerStream, find_strays, remove_messages
 from bot.slack.thinking import thinking
 from governance.channels import LANGUAGES
 from learning.engine import Completion, EngineError, Piece, Sampling
@@ -22,9 +24,8 @@ from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
 from storage.channels import channel_settings
 from storage.inbox import InboxEvent
-from storage.interactions import Interaction, find_by_question, thread_history
+from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
-from storage.records import new_id
 
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
@@ -71,23 +72,32 @@ class Given:
 class Answering:
     """Answers questions."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def answer(self, question: Question, event: InboxEvent) -> None:
-        """Answer a question, unless it was answered; what a dead process had begun to write is taken back first."""
+        """Answer a question, unless it was answered; what an earlier try had begun to write is taken back first."""
         if await asyncio.to_thread(self._is_answered, question):
             return
-        await remove_messages(self._client, question.channel, question.begun)
         if not question.text:
-            await self._client.chat_postMessage(channel=question.channel, thread_ts=question.thread_ts, text=HOW_TO_ASK)
+            await self._outbox.post(f"{question.key}/how-to-ask", question.channel, HOW_TO_ASK, question.thread_ts)
             return
+        await remove_messages(self._client, question.channel, question.begun)
+        if event.attempts > 1:
+            await self._remove_strays(question)
         running = self._parts.running
         with running.begin(question.channel, question.thread_ts) as answer:
             async with thinking(self._client, question, running, answer, self._parts.pace):
                 await self._answer(question, event, answer)
+
+    async def _remove_strays(self, question: Question) -> None:
+        """Take back what an earlier try began and died, or was cut off, before it knew what it had begun."""
+        for ts in await find_strays(self._client, question):
+            if not await asyncio.to_thread(self._is_an_answer, question, ts):
+                await remove_messages(self._client, question.channel, [ts])
 
     async def _answer(self, question: Question, event: InboxEvent, answer: RunningAnswer) -> None:
         asker = await self._directory.person(question.team, question.user)
@@ -99,7 +109,7 @@ class Answering:
 
         stream = AnswerStream(self._client, question, remember, answer, self._parts.pace)
         stream.tell(tasks.looked_up(plan.choice))
-        interaction_id = new_id("qa")
+        interaction_id = _interaction_id(question)
         try:
             given = await self._give(plan, stream, answer)
             actions = blocks.answer_actions(interaction_id, plan.credit)
@@ -169,6 +179,10 @@ class Answering:
         with self._parts.database.read() as session:
             return find_by_question(session, question.team, question.channel, question.ts) is not None
 
+    def _is_an_answer(self, question: Question, ts: str) -> bool:
+        with self._parts.database.read() as session:
+            return find_by_answer(session, question.team, question.channel, ts) is not None
+
     def plan(self, question: Question, asker: str) -> Plan:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
         choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
@@ -190,6 +204,11 @@ class Answering:
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
+
+
+def _interaction_id(question: Question) -> str:
+    """Return the same id at each try, so that a click on an answer that was taken back and given again counts."""
+    return f"qa_{hashlib.sha256(question.key.encode()).hexdigest()[:16]}"
 
 
 def usage_of(completion: Completion) -> dict[str, Any]:

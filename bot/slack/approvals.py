@@ -9,9 +9,9 @@ from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import keep_one_message, show_proposal
-from bot.slack.whisper import whisper
 from storage.errors import ApprenticeError
 from storage.proposals import Proposal, get_proposal
 
@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 class Approvals:
     """Takes the decisions that people make on a proposal's message."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def decide(self, job: Decision) -> None:
@@ -33,7 +34,7 @@ class Approvals:
         await keep_one_message(self._client, self._parts, job.proposal_id, job.channel, job.message_ts)
         await show_proposal(self._client, self._parts, job.proposal_id)
         if reply:
-            await whisper(self._client, job.channel, job.user, blocks.escape(reply))
+            await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, blocks.escape(reply))
 
     def _read(self, proposal_id: str) -> Proposal:
         with self._parts.database.read() as session:
@@ -63,19 +64,20 @@ class Approvals:
         if answers == proposal.adapter_digest:
             for contributor in proposal.shares:
                 await store_job(self._parts, News(job.proposal_id, contributor))
-            await self._tell_approvers(proposal, f"Adapter `{answers[:12]}` answers from now on.")
+            await self._tell_approvers(job, proposal, f"Adapter `{answers[:12]}` answers from now on.")
         elif refused is not None and refused.digest == proposal.adapter_digest:
             instead = f"adapter `{answers[:12]}`" if answers else "the base model"
             await self._tell_approvers(
+                job,
                 proposal,
                 f"Adapter `{refused.digest[:12]}` was approved but cannot be loaded, so {instead} goes on answering. "
                 f"{blocks.escape(refused.why)}",
             )
 
-    async def _tell_approvers(self, proposal: Proposal, text: str) -> None:
+    async def _tell_approvers(self, job: Promotion, proposal: Proposal, text: str) -> None:
         if proposal.message_ts:
-            await self._client.chat_postMessage(
-                channel=proposal.channel, thread_ts=proposal.message_ts, reply_broadcast=True, text=text
+            await self._outbox.post(
+                f"{job.key}/announcement", proposal.channel, text, proposal.message_ts, reply_broadcast=True
             )
 
 

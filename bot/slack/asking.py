@@ -8,9 +8,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.answering import NO_ANSWER, Answering, Plan, usage_of
 from bot.slack.jobs import Question
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
-from bot.slack.whisper import confide
+from bot.slack.whisper import Notice, confide
 from learning.engine import Completion, Sampling
 from learning.prompts import prompt_digest
 from storage.interactions import Interaction
@@ -24,9 +25,10 @@ QUESTION_LIMIT = 500
 class PrivateAnswers:
     """Answers privately. The interaction's id follows from the job, so that one that was answered is not again."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, answering: Answering) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, answering: Answering) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._answering = answering
 
     async def answer(self, job: Command, text: str, asker: str) -> None:
@@ -40,9 +42,9 @@ class PrivateAnswers:
             completion = None if plan.choice.answer else await asyncio.to_thread(self._generate, plan)
             kept = self._interaction(interaction_id, question, asker, plan, completion)
             await asyncio.to_thread(self._store, kept)
-        shown = private_answer(kept, plan.credit)
         fallback = blocks.escape(blocks.clip(kept.answer, FALLBACK_LIMIT))
-        channel = await confide(self._client, job.channel, job.user, fallback, shown)
+        notice = Notice(fallback, private_answer(kept, plan.credit))
+        channel = await confide(self._client, self._outbox, f"{job.key}/answer", job.channel, job.user, notice)
         if channel != kept.channel:  # where a correction of it is acknowledged
             kept.channel = channel
             await asyncio.to_thread(self._store, kept)

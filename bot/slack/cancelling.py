@@ -9,10 +9,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Cancellation
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import NOT_CHANGEABLE, error_code
 from bot.slack.run_message import event_of, plan_of, read_standing, run_message
-from bot.slack.whisper import whisper
 from learning.cancelling import cancel
 from storage.errors import ApprenticeError
 
@@ -22,9 +22,10 @@ log = logging.getLogger(__name__)
 class CancelDesk:
     """Takes the button of a run's message."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def cancel(self, job: Cancellation) -> None:
@@ -33,7 +34,7 @@ class CancelDesk:
         reply = await self._cancel(job, person)
         await self._draw(job)
         if reply:
-            await whisper(self._client, job.channel, job.user, blocks.escape(reply))
+            await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, blocks.escape(reply))
 
     async def _cancel(self, job: Cancellation, person: str) -> str:
         """Return what only this person is told; empty when the message says it all."""

@@ -8,9 +8,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Joined, SettingsChange
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.settings_form import greeting, saved, settings_modal
-from bot.slack.whisper import whisper
 from storage.channels import channel_settings
 from storage.errors import ApprenticeError
 
@@ -35,20 +35,21 @@ async def open_settings(
 class SettingsDesk:
     """Greets channels and changes their settings."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def greet(self, job: Joined) -> None:
         """Say hello in a channel, with the button that opens its settings."""
         text, content = greeting()
-        await self._client.chat_postMessage(channel=job.channel, text=text, blocks=content)
+        await self._outbox.post(f"{job.key}/greeting", job.channel, text, blocks=content)
 
     async def change(self, job: SettingsChange) -> None:
         """Change settings through governance; whoever sent them is told what is in force, or why they may not."""
         reply = await self._change(job)
-        await whisper(self._client, job.channel, job.user, reply)
+        await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, reply)
 
     async def _change(self, job: SettingsChange) -> str:
         if refusal := await _why_not(self._parts, self._directory, job.team, job.channel, job.user):

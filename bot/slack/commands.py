@@ -11,11 +11,12 @@ from bot.slack.directory import Directory
 from bot.slack.jobs import plain_text
 from bot.slack.links import permalink, whereabouts
 from bot.slack.my_data import MyData
+from bot.slack.outbox import Outbox
 from bot.slack.overview import proposal_line, read_overview, serving_text, training_text
 from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
 from bot.slack.steering import Steering
-from bot.slack.whisper import confide
+from bot.slack.whisper import Notice, confide
 from bot.slack.wording import Wish, help_text, meant, read_wish
 from governance.people import why_no_answer
 from storage.people import get_person
@@ -28,12 +29,19 @@ class CommandDesk:
     """Does what people write behind the slash command."""
 
     def __init__(
-        self, parts: SlackParts, client: AsyncWebClient, directory: Directory, answering: Answering, data: MyData
+        self,
+        parts: SlackParts,
+        client: AsyncWebClient,
+        outbox: Outbox,
+        directory: Directory,
+        answering: Answering,
+        data: MyData,
     ) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
-        self._answers = PrivateAnswers(parts, client, answering)
+        self._answers = PrivateAnswers(parts, client, outbox, answering)
         self._data = data
         self._steering = Steering(parts, client, directory)
 
@@ -46,7 +54,8 @@ class CommandDesk:
             await self._answers.answer(job, wish.rest, person)
             return
         shown = [blocks.section(refusal)] if refusal else await self._reply(wish, person)
-        await confide(self._client, job.channel, job.user, _first_text(shown), shown)
+        notice = Notice(_first_text(shown), shown)
+        await confide(self._client, self._outbox, f"{job.key}/reply", job.channel, job.user, notice)
 
     def _why_not(self, person: str) -> str:
         """Say why somebody whom the policy ignores is told nothing but what is kept about them."""

@@ -32,6 +32,7 @@ from bot.slack.jobs import (
 )
 from bot.slack.leaving import LeavingDesk
 from bot.slack.news import NewsDesk
+from bot.slack.outbox import Outbox
 from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
 from bot.slack.personal import PersonalDesk
@@ -39,32 +40,32 @@ from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.stopping import StopDesk
-from bot.slack.whisper import whisper
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
+from storage.outbox import OutboxCall
 
 
 class Desks:
-    """Does jobs with the client of one workspace."""
+    """Does jobs with the client of one workspace, `team` (empty: the one that has the approvers)."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, team: str) -> None:
         directory = Directory(client, parts.database, parts.clock)
-        self._client = client
-        self._admission = Admission(parts, client, directory)
-        self._answering = Answering(parts, client, directory)
-        self._feedback = FeedbackDesk(parts, client, directory)
-        self._withdrawing = WithdrawalDesk(parts, client, directory)
-        self._replies = ReplyDesk(parts, client)
-        self._approvals = Approvals(parts, client, directory)
-        self._reviewing = ReviewDesk(parts, client, directory)
-        self._cancelling = CancelDesk(parts, client, directory)
+        outbox = Outbox(parts, team)
+        self._admission = Admission(parts, client, outbox, directory)
+        self._answering = Answering(parts, client, outbox, directory)
+        self._feedback = FeedbackDesk(parts, client, outbox, directory)
+        self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
+        self._replies = ReplyDesk(parts, outbox)
+        self._approvals = Approvals(parts, client, outbox, directory)
+        self._reviewing = ReviewDesk(parts, client, outbox, directory)
+        self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
-        self._news = NewsDesk(parts, client)
+        self._news = NewsDesk(parts, client, outbox)
         self._leaving = LeavingDesk(parts)
-        self._settings = SettingsDesk(parts, client, directory)
-        self._personal = PersonalDesk(parts, client, directory, self._answering, self._home)
-        self._stopping = StopDesk(parts, client)
-        self._overload = OverloadDesk(client)
+        self._settings = SettingsDesk(parts, client, outbox, directory)
+        self._personal = PersonalDesk(parts, client, outbox, directory, self._answering, self._home)
+        self._stopping = StopDesk(parts, client, outbox)
+        self._overload = OverloadDesk(outbox)
 
     async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
@@ -114,16 +115,18 @@ class Desks:
                 if not job.mentioned or await self._admission.admits(question_of(job)):
                     await self._replies.ask(job, event)
 
-    async def apologise(self, job: Job, sentence: str) -> None:
-        """Say to whoever asked for the job that it was given up."""
-        match job:
-            case Question():
-                await self._client.chat_postMessage(channel=job.channel, thread_ts=job.thread_ts, text=sentence)
-            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
-                await whisper(self._client, job.channel, job.user, sentence, job.thread_ts)
-            case Decision() | Review() | Cancellation() | SettingsChange():
-                await whisper(self._client, job.channel, job.user, sentence)
-            case Command() | DataRequest() | NewsChoice():
-                await self._personal.apologise(job, sentence)
-            case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
-                pass  # nobody asked for anything
+
+def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
+    """Make what is owed to whoever asked for a job that was given up; None when nobody did."""
+    outbox, key = Outbox(parts, getattr(job, "team", "")), f"{job.key}/apology"
+    match job:
+        case Question():
+            return outbox.posting(key, job.channel, sentence, job.thread_ts)
+        case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
+            return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
+        case Decision() | Review() | Cancellation() | SettingsChange():
+            return outbox.whispering(key, job.channel, job.user, sentence)
+        case Command() | DataRequest() | NewsChoice():
+            return outbox.posting(key, job.user, sentence)
+        case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
+            return None

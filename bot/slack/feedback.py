@@ -11,8 +11,9 @@ from bot.slack.blocks import escape
 from bot.slack.directory import Directory
 from bot.slack.feedback_jobs import Reaction, Reason, Withdrawal
 from bot.slack.jobs import Correction, Vote, feedback_id_of
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.whisper import Notice, replace_whisper, whisper
+from bot.slack.whisper import Notice, replace_whisper
 from governance.errors import NotEntitledError
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
@@ -38,9 +39,10 @@ class _Said:
 class FeedbackDesk:
     """Records what people said of answers."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def record(self, job: Recordable) -> None:
@@ -49,10 +51,10 @@ class FeedbackDesk:
         try:
             feedback = await asyncio.to_thread(self._record, job, person)
         except (NotFoundError, InvalidFeedbackError, NotEntitledError) as error:
-            await tell(self._client, job, recorded.said(escape(str(error))))
+            await tell(self._client, self._outbox, job, recorded.said(escape(str(error))))
         else:
             if feedback is not None:
-                await tell(self._client, job, recorded.recorded(feedback))
+                await tell(self._client, self._outbox, job, recorded.recorded(feedback))
 
     def _record(self, job: Recordable, person: str) -> Feedback | None:
         """Store it, unless a process that died had done so before it could tell; None when it is about no answer."""
@@ -78,11 +80,12 @@ class FeedbackDesk:
         )
 
 
-async def tell(client: AsyncWebClient, job: Recordable | Withdrawal, notice: Notice) -> None:
+async def tell(client: AsyncWebClient, outbox: Outbox, job: Recordable | Withdrawal, notice: Notice) -> None:
     """Tell the person in the place of the whisper that was clicked on, or in a new one in the thread of the answer."""
     response_url = "" if isinstance(job, Vote | Reaction) else job.response_url
     if not response_url or not await replace_whisper(client, response_url, notice):
-        await whisper(client, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+        key = f"{job.key}/reply"
+        await outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
 
 
 def _understand(session: Session, job: Recordable, person: str) -> _Said | None:

@@ -75,6 +75,7 @@ def _arrival(job: Job, arriving: Arriving) -> Arrival:
     return Arrival(
         key=job.key,
         kind=job.kind,
+        lane=job.lane,
         payload=as_payload(job),
         received_at=arriving.at,
         person=person_id(asked.team, asked.user) if asked else None,

@@ -427,6 +427,9 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
+LASTING = frozenset({Promotion.kind, News.kind})
+"""Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
+
 
 def as_payload(job: Job) -> dict[str, Any]:
     """Give the job as the inbox keeps it."""

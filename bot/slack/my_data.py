@@ -10,10 +10,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks, names
 from bot.slack.directory import Directory
 from bot.slack.links import approvers
+from bot.slack.outbox import Outbox
 from bot.slack.overview import counted
 from bot.slack.parts import SlackParts
 from bot.slack.requests import DataRequest
-from bot.slack.whisper import write_to
+from bot.slack.whisper import Notice, write_to
 from storage.adapters import Adapter
 from storage.feedback import Feedback, Said, count_said, latest_said
 from storage.interactions import Interaction, count_asked, latest_asked
@@ -48,9 +49,10 @@ class Kept:
 class MyData:
     """Tells people what is kept about them."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def summary(self, person: str) -> blocks.Blocks:
@@ -64,7 +66,8 @@ class MyData:
         kept = await asyncio.to_thread(self._count, person)
         asked, said = await asyncio.to_thread(self._latest, person)
         shown = [*await self._summary(kept), *recent(asked, said)]
-        await write_to(self._client, job.user, "What I keep about you", shown)
+        notice = Notice("What I keep about you", shown)
+        await write_to(self._client, self._outbox, f"{job.key}/data", job.user, notice)
 
     async def _summary(self, kept: Kept) -> blocks.Blocks:
         channel = await approvers(self._parts, self._directory)

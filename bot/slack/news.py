@@ -6,6 +6,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
 from bot.slack.jobs import News
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from learning.engine import EngineError, Sampling
 from learning.prompts import build_messages
@@ -22,9 +23,10 @@ SHOWN = 5
 class NewsDesk:
     """Sends direct messages about adapters that went live."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
 
     async def tell(self, job: News) -> None:
         """Ask again what the person corrected, and send them the answers; who came by an import is left out."""
@@ -40,11 +42,8 @@ class NewsDesk:
             lines.append(f"and {len(questions) - SHOWN} more.")
         text = "What you corrected is live. This is what I answer now:"
         opened = await self._client.conversations_open(users=user)
-        await self._client.chat_postMessage(
-            channel=opened["channel"]["id"],
-            text=text,
-            blocks=[blocks.section(text), *(blocks.section(line) for line in lines)],
-        )
+        content = [blocks.section(text), *(blocks.section(line) for line in lines)]
+        await self._outbox.post(f"{job.key}/message", opened["channel"]["id"], text, blocks=content)
 
     async def _ask(self, question: str) -> str:
         settings = self._parts.settings

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from slack_sdk.web.async_client import AsyncWebClient
 from sqlmodel import Session
 
 from bot.slack.jobs import Question, Refusal
-from bot.slack.whisper import whisper
+from bot.slack.outbox import Outbox
 from storage import inbox
 from storage.people import person_id
 from storage.settings import SlackSettings
@@ -83,14 +82,14 @@ def admit(session: Session, question: Question, limits: SlackSettings, now: date
 class OverloadDesk:
     """Tells people that a question of theirs is left unanswered."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
-        self._client = client
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
 
     async def tell(self, job: Refusal) -> None:
         """Tell the person, and nobody else: in the thread where there is one, else in the channel."""
         thread_ts = None if job.thread_ts == job.ts else job.thread_ts
         if job.sentence:
-            await whisper(self._client, job.channel, job.user, job.sentence, thread_ts)
+            await self._outbox.whisper(f"{job.key}/refusal", job.channel, job.user, job.sentence, thread_ts)
 
 
 def place_of(question: Question) -> str:

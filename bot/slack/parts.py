@@ -37,11 +37,11 @@ class Arriving:
 class SlackParts:
     """What listeners and worker use.
 
-    `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something; whoever
-    draws a proposal's message holds `drawing`. `arriving`, `storing` and `inbox_thread` are those of
-    `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the message about each run that this
-    process showed, by run id. `running` are the answers that are being made, `pace` says how often their askers hear
-    of them.
+    `ears` know what is heard besides mentions. `arrived` wakes the worker when a listener has stored something, `owed`
+    the deliverer when a message is owed; whoever draws a proposal's message holds `drawing`. `arriving`, `storing` and
+    `inbox_thread` are those of `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the
+    message about each run that this process showed, by run id. `running` are the answers that are being made, `pace`
+    says how often their askers hear of them.
     """
 
     settings: Settings
@@ -55,6 +55,7 @@ class SlackParts:
     clock: Clock = utc_now
     ears: Ears = field(default_factory=Ears)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    owed: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     arriving: list[Arriving] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -7,21 +7,26 @@ from bot.slack.commands import CommandDesk
 from bot.slack.directory import Directory
 from bot.slack.home import Home
 from bot.slack.my_data import MyData
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.requests import Command, DataRequest, NewsChoice
-from bot.slack.whisper import confide, write_to
 
 
 class PersonalDesk:
     """Does what one person asked for; nobody else sees what comes of it."""
 
     def __init__(
-        self, parts: SlackParts, client: AsyncWebClient, directory: Directory, answering: Answering, home: Home
+        self,
+        parts: SlackParts,
+        client: AsyncWebClient,
+        outbox: Outbox,
+        directory: Directory,
+        answering: Answering,
+        home: Home,
     ) -> None:
-        self._client = client
         self._home = home
-        self._data = MyData(parts, client, directory)
-        self._commands = CommandDesk(parts, client, directory, answering, self._data)
+        self._data = MyData(parts, client, outbox, directory)
+        self._commands = CommandDesk(parts, client, outbox, directory, answering, self._data)
 
     async def do(self, job: Command | DataRequest | NewsChoice) -> None:
         """Do a job."""
@@ -32,10 +37,3 @@ class PersonalDesk:
                 await self._data.send(job)
             case NewsChoice():
                 await self._home.choose_news(job)
-
-    async def apologise(self, job: Command | DataRequest | NewsChoice, sentence: str) -> None:
-        """Say that it was given up."""
-        if isinstance(job, Command):
-            await confide(self._client, job.channel, job.user, sentence)
-        else:
-            await write_to(self._client, job.user, sentence)

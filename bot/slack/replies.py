@@ -3,15 +3,13 @@
 import asyncio
 from dataclasses import asdict
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.slack import recorded
 from bot.slack.blocks import SECTION_LIMIT, escape
 from bot.slack.feedback_jobs import Reply
 from bot.slack.intake import store_job
 from bot.slack.jobs import Question
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.whisper import whisper
 from storage import inbox
 from storage.errors import InvalidFeedbackError
 from storage.feedback import check_correction
@@ -22,9 +20,9 @@ from storage.interactions import Interaction, latest_answer
 class ReplyDesk:
     """Asks; what the person says then are jobs of their own."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
+    def __init__(self, parts: SlackParts, outbox: Outbox) -> None:
         self._parts = parts
-        self._client = client
+        self._outbox = outbox
 
     async def ask(self, job: Reply, event: InboxEvent) -> None:
         """Ask whether a reply corrects the answer before it; where it cannot, it is a question like any other."""
@@ -36,11 +34,12 @@ class ReplyDesk:
         try:
             check_correction(job.corrected, SECTION_LIMIT)
         except InvalidFeedbackError as error:
-            await whisper(self._client, job.channel, job.user, escape(str(error)), job.thread_ts)
+            await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, escape(str(error)), job.thread_ts)
             return
         await asyncio.to_thread(self._note, event, about.id)
         notice = recorded.reply_question(about, job.corrected, job.ts)
-        await whisper(self._client, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+        key = f"{job.key}/reply"
+        await self._outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
 
     def _answer_before(self, job: Reply) -> Interaction | None:
         with self._parts.database.read() as session:

@@ -8,11 +8,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Review, ReviewNews
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, post_once
 from bot.slack.review_blocks import decision_text
 from bot.slack.reviews import DueReview, keep_one_review_message, show_review
-from bot.slack.whisper import whisper
 from governance.review import Case, read_case
 from storage.errors import ApprenticeError, IllegalStateError
 from storage.people import get_person
@@ -24,9 +24,10 @@ METADATA = "apprentice_review_decision"
 class ReviewDesk:
     """Takes the decisions on corrections, and tells their authors."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def decide(self, job: Review) -> None:
@@ -36,7 +37,7 @@ class ReviewDesk:
         await keep_one_review_message(self._client, self._parts, job.feedback_id, job.channel, job.message_ts)
         await show_review(self._client, self._parts, DueReview(job.feedback_id))
         if reply:
-            await whisper(self._client, job.channel, job.user, blocks.escape(reply))
+            await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, blocks.escape(reply))
 
     async def tell(self, job: ReviewNews) -> None:
         """Tell the author what was decided; who came by an import, or is in another workspace, cannot be told."""

@@ -9,7 +9,6 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
-    AsyncServerErrorRetryHandler,
 )
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
@@ -28,14 +27,17 @@ PATIENCE = Patience()
 
 
 def make_client(settings: SlackSettings) -> AsyncWebClient:
-    """Make the Web API client; it waits out rate limits and tries again when the connection or Slack's server fails."""
+    """Make the Web API client. By itself it repeats only what was certainly not done: refused, or never sent.
+
+    Repeated blindly, a call of which no answer came would post twice, or let a streamed answer stutter; whoever makes
+    such a call knows what to look at before it tries again.
+    """
     return AsyncWebClient(
         token=settings.bot_token.get_secret_value(),
         base_url=settings.api_url,
         retry_handlers=[
             AsyncRateLimitErrorRetryHandler(max_retry_count=3),
-            AsyncConnectionErrorRetryHandler(max_retry_count=2),
-            AsyncServerErrorRetryHandler(max_retry_count=2),
+            AsyncConnectionErrorRetryHandler(max_retry_count=2, error_types=[aiohttp.ClientConnectorError]),
         ],
     )
 

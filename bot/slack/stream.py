@@ -4,7 +4,6 @@ A message is ended before it is too long or too old. Where Slack gave a stream u
 into the next message; only text that Slack took counts as said, so nothing is lost and nothing is said twice.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,7 @@ from bot.slack.blocks import Blocks, clip
 from bot.slack.jobs import Question
 from bot.slack.markdown import Incoming, cut, unfinished
 from bot.slack.pace import Pace
-from bot.slack.refusals import error_code, is_server_error
+from bot.slack.refusals import error_code, is_passing
 from bot.slack.running import RunningAnswer
 from bot.slack.tasks import Chunk
 
@@ -34,6 +33,8 @@ FALLBACK = 3_000
 STOPPED_BY_A_PERSON = "stopped_by_user"
 GIVEN_UP = {STOPPED_BY_A_PERSON, "message_not_in_streaming_state"}
 """What Slack answers once it has ended a stream: somebody pressed Stop, or it was too old (python-slack-sdk 1859)."""
+METADATA = "apprentice_answer"
+"""The type of the metadata that each message of an answer has once it is finished."""
 NO_TASKS = {"invalid_arguments", "invalid_arg_name", "invalid_chunks", "streaming_mode_mismatch"}
 """What a workspace may answer that does not take task lines."""
 
@@ -165,7 +166,7 @@ class AnswerStream:
         elif what == "append":
             await self._client.chat_appendStream(ts=str(self._ts), **arguments)
         else:
-            await self._client.chat_stopStream(ts=str(self._ts), **arguments)
+            await self._client.chat_stopStream(ts=str(self._ts), metadata=self._metadata(), **arguments)
 
     def _destination(self) -> dict[str, Any]:
         return {
@@ -175,19 +176,28 @@ class AnswerStream:
             "task_display_mode": "timeline" if self._tasks else None,
         }
 
+    def _metadata(self) -> dict[str, Any]:
+        return {"event_type": METADATA, "event_payload": {"question_ts": self._question.ts}}
+
     async def _put_in_place(self, blocks: Blocks) -> None:
         """End a message whose stream Slack gave up: written anew, else what it lacks is said in one more message."""
         channel = self._question.channel
         try:
             await self._client.chat_update(
-                channel=channel, ts=str(self._ts), **_message(self._sent + self._ready, blocks)
+                channel=channel,
+                ts=str(self._ts),
+                metadata=self._metadata(),
+                **_message(self._sent + self._ready, blocks),
             )
         except SlackApiError as error:
-            if is_server_error(error):
+            if is_passing(error):
                 raise
             log.info("the message %s cannot be written anew: %s", self._ts, error_code(error))
             missing, thread_ts = _message(self._ready, blocks), self._question.thread_ts
-            await self._note_begun(await self._client.chat_postMessage(channel=channel, thread_ts=thread_ts, **missing))
+            posted = await self._client.chat_postMessage(
+                channel=channel, thread_ts=thread_ts, metadata=self._metadata(), **missing
+            )
+            await self._note_begun(posted)
 
     async def _note_begun(self, response: AsyncSlackResponse) -> None:
         self._ts = str(response["ts"])
@@ -196,14 +206,43 @@ class AnswerStream:
 
 
 async def remove_messages(client: AsyncWebClient, channel: str, timestamps: list[str]) -> None:
-    """Delete half-written answers; one that Slack does not give back stays, and is logged."""
+    """Delete half-written answers; one that Slack does not give back stays, and is logged.
+
+    Raises:
+        SlackApiError: Slack has trouble, which passes.
+
+    """
     for ts in timestamps:
-        with contextlib.suppress(SlackApiError):  # a stream that has ended already
-            await client.chat_stopStream(channel=channel, ts=ts)
-        try:
-            await client.chat_delete(channel=channel, ts=ts)
-        except SlackApiError as error:
-            log.warning("the half-written answer %s in %s stays: %s", ts, channel, error_code(error))
+        for call in (client.chat_stopStream, client.chat_delete):
+            try:
+                await call(channel=channel, ts=ts)
+            except SlackApiError as error:
+                if is_passing(error):
+                    raise
+                if error_code(error) not in {"message_not_in_streaming_state", "message_not_found"}:
+                    log.warning("the half-written answer %s in %s stays: %s", ts, channel, error_code(error))
+
+
+async def find_strays(client: AsyncWebClient, question: Question) -> list[str]:
+    """Return the bot's messages in the thread, later than the question, that say by no metadata what they are.
+
+    One is left when a stream's beginning was lost: by a kill, or an answer of Slack that never came. Without the scope
+    to read the channel nobody finds it.
+    """
+    found: list[str] = []
+    try:
+        me = (await client.auth_test())["user_id"]
+        pages = await client.conversations_replies(
+            channel=question.channel, ts=question.thread_ts, oldest=question.ts, include_all_metadata=True
+        )
+        async for page in pages:
+            mine = (message for message in page["messages"] if message.get("user") == me)
+            found += [message["ts"] for message in mine if not message.get("metadata") and message["ts"] > question.ts]
+    except SlackApiError as error:
+        if is_passing(error):
+            raise
+        log.warning("what was begun in %s is not looked for: %s", question.channel, error_code(error))
+    return found
 
 
 def _message(text: str, blocks: Blocks) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Says something that only one person sees."""
+"""Says something that only one person sees, at once and by what only works at once; the rest is in the outbox."""
 
 import logging
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.slack.blocks import Blocks
+from bot.slack.outbox import Outbox
 from bot.slack.refusals import error_code
 
 log = logging.getLogger(__name__)
@@ -24,25 +25,6 @@ class Notice:
 
     text: str
     blocks: Blocks = field(default_factory=list)
-
-
-async def whisper(
-    client: AsyncWebClient,
-    channel: str,
-    user: str,
-    text: str,
-    thread_ts: str | None = None,
-    blocks: Blocks | None = None,
-) -> None:
-    """Post an ephemeral message; a person who has left the channel is not told, which is no failure."""
-    try:
-        await client.chat_postEphemeral(
-            channel=channel, user=user, text=text, thread_ts=thread_ts or None, blocks=blocks
-        )
-    except SlackApiError as error:
-        if error_code(error) not in UNREACHABLE:
-            raise
-        log.info("%s cannot be told in %s: %s", user, channel, error_code(error))
 
 
 async def replace_whisper(client: AsyncWebClient, response_url: str, notice: Notice) -> bool:
@@ -65,22 +47,22 @@ async def remove_whisper(client: AsyncWebClient, response_url: str) -> None:
         log.info("a whisper was not removed: %s", error)
 
 
-async def confide(client: AsyncWebClient, channel: str, user: str, text: str, blocks: Blocks | None = None) -> str:
+async def confide(client: AsyncWebClient, outbox: Outbox, key: str, channel: str, user: str, notice: Notice) -> str:
     """Tell one person something where they are, for their eyes only; where the bot is not, in direct messages.
 
-    Returns the channel in which it was told.
+    Returns the channel in which it is told. `key` is that of the direct message in the outbox.
     """
     try:
-        await client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+        await client.chat_postEphemeral(channel=channel, user=user, text=notice.text, blocks=notice.blocks or None)
     except SlackApiError as error:
         if error_code(error) not in UNREACHABLE:
             raise
-        return await write_to(client, user, text, blocks)
+        return await write_to(client, outbox, key, user, notice)
     return channel
 
 
-async def write_to(client: AsyncWebClient, user: str, text: str, blocks: Blocks | None = None) -> str:
-    """Write a person a direct message; return its channel."""
+async def write_to(client: AsyncWebClient, outbox: Outbox, key: str, user: str, notice: Notice) -> str:
+    """Owe a person a direct message; return its channel."""
     channel = str((await client.conversations_open(users=user))["channel"]["id"])
-    await client.chat_postMessage(channel=channel, text=text, blocks=blocks)
+    await outbox.post(key, channel, notice.text, blocks=notice.blocks or None)
     return channel

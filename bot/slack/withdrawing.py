@@ -9,6 +9,7 @@ from bot.slack.blocks import escape
 from bot.slack.directory import Directory
 from bot.slack.feedback import tell
 from bot.slack.feedback_jobs import Reaction, Withdrawal
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice
 from learning.taught import adapter_taught
@@ -20,22 +21,23 @@ from storage.interactions import find_by_answer
 class WithdrawalDesk:
     """Takes back what a person said, and tells that person what becomes of it."""
 
-    def __init__(self, parts: SlackParts, client: AsyncWebClient, directory: Directory) -> None:
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
         self._parts = parts
         self._client = client
+        self._outbox = outbox
         self._directory = directory
 
     async def withdraw(self, job: Withdrawal) -> None:
         """Take back what the button stands for; pressed again, it changes nothing."""
         person = await self._directory.person(job.team, job.user)
-        await tell(self._client, job, await asyncio.to_thread(self._withdraw, job.feedback_id, person))
+        await tell(self._client, self._outbox, job, await asyncio.to_thread(self._withdraw, job.feedback_id, person))
 
     async def take_off(self, job: Reaction) -> None:
         """Take back the vote that a reaction was, unless the person has voted in another way since."""
         person = await self._directory.person(job.team, job.user)
         vote = await asyncio.to_thread(self._vote_of, job, person)
         if vote is not None:
-            await tell(self._client, job, await asyncio.to_thread(self._withdraw, vote.id, person))
+            await tell(self._client, self._outbox, job, await asyncio.to_thread(self._withdraw, vote.id, person))
 
     def _vote_of(self, job: Reaction, person: str) -> Feedback | None:
         with self._parts.database.read() as session:

@@ -6,23 +6,23 @@ with a plain sentence to the person, whose reference number is the inbox row in 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from weakref import WeakValueDictionary
+from contextlib import suppress
 
-import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import OperationalError
 
 from bot.slack import jobs
-from bot.slack.clients import Clients, NotInstalledError
-from bot.slack.desks import Desks
+from bot.slack.clients import Clients
+from bot.slack.desks import Desks, apology
 from bot.slack.jobs import Job, Refusal, Stop, Uninstalled
 from bot.slack.parts import SlackParts
-from bot.slack.refusals import error_code, is_server_error
-from storage import inbox
+from bot.slack.refusals import is_passing
+from storage import inbox, outbox
 from storage.errors import DatabaseUnreachableError
 from storage.inbox import MAX_ATTEMPTS, InboxEvent
+from storage.outbox import OutboxCall
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +32,27 @@ URGENT = (Stop.kind, Refusal.kind)
 """What is done however much is in hand: it is about the very jobs that are, or short."""
 LOOK_AGAIN_S = 2.0
 """How long the worker sleeps at most; it is woken at once by what this process stores."""
-RETRY_AFTER_S = 1.0
-PASSING_SLACK_ERRORS = {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+RETRY_AFTER_S, LONGEST_PAUSE_S = 1.0, 60.0
+PATIENCE_S = 900.0
+"""How long a passing trouble is waited out. Who has no answer after a quarter of an hour would rather be told."""
 
 
 class InboxWorker:
     """Does what the listeners stored. One runs for each database: the process that holds the lease."""
 
-    def __init__(self, parts: SlackParts, clients: Clients, *, retry_after_s: float = RETRY_AFTER_S) -> None:
+    def __init__(
+        self,
+        parts: SlackParts,
+        clients: Clients,
+        *,
+        retry_after_s: float = RETRY_AFTER_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._parts = parts
         self._clients = clients
         self._retry_after_s = retry_after_s
+        self._patience_s = patience_s
         self._of_workspace: dict[AsyncWebClient, Desks] = {}
-        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_hand = 0
 
     async def run(self) -> None:
@@ -53,7 +61,6 @@ class InboxWorker:
             while True:
                 event = await self._next_event()
                 self._in_hand += 1
-                # The lane's lock is asked for in the order in which events are claimed, and is fair: order is kept.
                 tasks.create_task(self._handle(event))
 
     async def _next_event(self) -> InboxEvent:
@@ -67,51 +74,52 @@ class InboxWorker:
                 event = None
             if event is not None:
                 return event
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._parts.arrived.wait(), LOOK_AGAIN_S)
-            except TimeoutError:
-                continue
 
     async def _handle(self, event: InboxEvent) -> None:
         try:
-            job = jobs.from_payload(event.kind, event.payload)
-            async with self._lanes.setdefault(job.lane, asyncio.Lock()):
-                await self._try(event, job)
+            if await self._do(event):
+                await self._close(self._finish, event)
+            else:
+                await self._close(self._give_up, event)
+                self._parts.owed.set()
         except Exception:
             log.exception("inbox event %s could not be closed; it is taken up again at the next start", event.id)
         finally:
             self._in_hand -= 1
-            self._parts.arrived.set()
+            self._parts.arrived.set()  # the next one of its lane may be claimed
 
-    async def _try(self, event: InboxEvent, job: Job) -> None:
-        while event.attempts <= MAX_ATTEMPTS:
+    async def _do(self, event: InboxEvent) -> bool:
+        """Try until the job is done, and return True; False when trying is of no use, and `event.error` says why."""
+        if event.attempts > MAX_ATTEMPTS:
+            event.error = event.error or "its process died each time"
+            return False
+        pause, patience_ends = self._retry_after_s, time.monotonic() + self._patience_s
+        while True:
             try:
-                await (await self._desks(job)).do(job, event)
-            except NotInstalledError as error:  # nobody is left to be told
-                event.error = str(error)
-                await self._close(self._fail, event)
-                return
+                job = jobs.from_payload(event.kind, event.payload)  # each time: a try notes there what it has begun
+                await self._desks(job, await self._client(job)).do(job, event)
             except Exception as error:
                 log.exception("inbox event %s (%s) failed at attempt %s", event.id, event.kind, event.attempts)
-                if isinstance(error, OperationalError) and await self._database_was_away():
-                    continue  # not the job's fault: no attempt is counted
-                event.error = f"{type(error).__name__}: {error}"
-                if event.attempts == MAX_ATTEMPTS or not is_passing(error):
-                    break
-                await asyncio.sleep(self._retry_after_s * event.attempts)
                 event.attempts += 1
+                if isinstance(error, OperationalError) and await self._database_was_away():
+                    continue
+                event.error = f"{type(error).__name__}: {error}"
+                if not is_passing(error) or time.monotonic() > patience_ends:
+                    return False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
             else:
-                await self._close(self._finish, event)
-                return
-        await self._give_up(event, job)
+                return True
 
-    async def _desks(self, job: Job) -> Desks:
+    async def _client(self, job: Job) -> AsyncWebClient:
         if isinstance(job, Uninstalled):
-            return self._desks_of(self._clients.home)
-        return self._desks_of(await self._clients.of(getattr(job, "team", "")))
+            return self._clients.home
+        return await self._clients.of(getattr(job, "team", ""))
 
-    def _desks_of(self, client: AsyncWebClient) -> Desks:
-        return self._of_workspace.setdefault(client, Desks(self._parts, client))
+    def _desks(self, job: Job, client: AsyncWebClient) -> Desks:
+        return self._of_workspace.setdefault(client, Desks(self._parts, client, getattr(job, "team", "")))
 
     async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
         """Note how an event ended, when the database can be reached: until then it would count as begun."""
@@ -134,29 +142,24 @@ class InboxWorker:
             else:
                 return away
 
-    async def _give_up(self, event: InboxEvent, job: Job) -> None:
-        await self._close(self._fail, event)
+    def _finish(self, event: InboxEvent) -> None:
+        with self._parts.database.transaction() as session:
+            inbox.finish(session, event, self._parts.clock())
+
+    def _give_up(self, event: InboxEvent) -> None:
+        told = self._apology(event)
+        with self._parts.database.transaction() as session:
+            inbox.fail(session, event, event.error, self._parts.clock())
+            if told is not None:
+                outbox.owe(session, told)
+
+    def _apology(self, event: InboxEvent) -> OutboxCall | None:
         sentence = (
             f"Sorry, that did not work this time. Please try again in a moment; if it goes on, give your administrator "
             f"the reference number {event.id}."
         )
         try:
-            await (await self._desks(job)).apologise(job, sentence)
-        except (SlackClientError, NotInstalledError, aiohttp.ClientError, TimeoutError):
-            log.exception("could not tell anybody that inbox event %s failed", event.id)
-
-    def _finish(self, event: InboxEvent) -> None:
-        with self._parts.database.transaction() as session:
-            inbox.finish(session, event, self._parts.clock())
-
-    def _fail(self, event: InboxEvent) -> None:
-        event.attempts = MAX_ATTEMPTS  # for good: `fail` would put it back while tries are left
-        with self._parts.database.transaction() as session:
-            inbox.fail(session, event, event.error or "its process died each time", self._parts.clock())
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether the same thing may work if it is tried again."""
-    if isinstance(error, SlackApiError):
-        return is_server_error(error) or error_code(error) in PASSING_SLACK_ERRORS
-    return isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError, OperationalError))
+            return apology(self._parts, jobs.from_payload(event.kind, event.payload), sentence)
+        except Exception:  # an event of another version, for example; it must not hold up its lane
+            log.exception("nobody is told that inbox event %s failed", event.id)
+            return None

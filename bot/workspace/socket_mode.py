@@ -23,8 +23,8 @@ OnAcknowledged = Callable[[Json, float], None]
 
 ACK_SECONDS = 3.0
 MAX_RETRIES = 3
-RETRY_PAUSE = 1.0
-"""Seconds before a delivery is tried again; Slack waits longer, which would only slow tests down."""
+RETRY_PAUSE_S = 1.0
+"""Before a delivery is tried again; Slack waits longer, which would only slow tests down."""
 
 
 class AppDidNotAnswerError(Exception):
@@ -40,7 +40,8 @@ class SocketMode:
         self._connections: list[WebSocket] = []
         self._muted: set[WebSocket] = set()
         self._turns = itertools.count()
-        self._acks: dict[str, asyncio.Future[Json]] = {}
+        self.retry_pause_s = RETRY_PAUSE_S
+        self._acks: dict[str, tuple[WebSocket, asyncio.Future[Json]]] = {}
         self._waiting: dict[str, Json] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
@@ -158,7 +159,7 @@ class SocketMode:
                 break
             except (TimeoutError, ConnectionError) as error:
                 reason = "timeout" if self._requests is None or isinstance(error, TimeoutError) else "error"
-                await asyncio.sleep(RETRY_PAUSE)
+                await asyncio.sleep(self.retry_pause_s)
         else:
             log.warning("the app never acknowledged %s; it is given up", envelope["payload"].get("event_id"))
         self._waiting.pop(envelope["envelope_id"], None)
@@ -170,8 +171,8 @@ class SocketMode:
         if not self._connections:
             raise ConnectionError("the app is not connected")
         ack: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._acks[envelope["envelope_id"]] = ack
         socket = self._connections[next(self._turns) % len(self._connections)]
+        self._acks[envelope["envelope_id"]] = (socket, ack)
         try:
             if socket not in self._muted:
                 await socket.send_json(envelope)
@@ -184,7 +185,7 @@ class SocketMode:
     def _acknowledge(self, message: Any) -> None:
         if not isinstance(message, dict):
             return
-        ack = self._acks.get(str(message.get("envelope_id")))
+        _, ack = self._acks.get(str(message.get("envelope_id")), (None, None))
         if ack is None or ack.done():
             return
         if self._workspace.take_fault("refuse_ack_next"):
@@ -195,6 +196,9 @@ class SocketMode:
 
     def _forget(self, socket: WebSocket) -> None:
         self._muted.discard(socket)
+        for waiting_for, ack in self._acks.values():
+            if waiting_for is socket and not ack.done():
+                ack.set_exception(ConnectionError("the connection broke"))
         if socket in self._connections:
             self._connections.remove(socket)
         if not self._connections:

@@ -1,10 +1,15 @@
 """`apprentice doctor`: what is wrong, and what to do about it."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from storage import outbox
+from storage.database import Database
+from storage.outbox import OutboxCall
+from storage.records import utc_now
 from tests.bot.commands import CommandLine, Result
 from tests.bot.workspace.conftest import APP, BOT, Town, town
 from tests.learning.tiny import make_tiny_base
@@ -105,6 +110,23 @@ def test_slack_that_cannot_be_reached_is_told_apart_from_a_refusal(apprentice: C
     result = apprentice("doctor", "--json")
     assert result.status == 1
     assert all("cannot be reached" in check["detail"] for check in of(result, "slack"))
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(1, "ok"), (90, "warning")])
+def test_messages_that_wait_long_for_slack_are_found(
+    apprentice: CommandLine, sqlite_database: Database, minutes: int, state: str
+) -> None:
+    (none,) = of(apprentice("doctor", "--json"), "outbox")
+    assert none["detail"] == "no message waits for Slack"
+    since = utc_now() - timedelta(minutes=minutes)
+    with sqlite_database.transaction() as session:
+        for number in range(2):
+            call = OutboxCall(key=f"{number}", team="", lane="", method="chat.postMessage", created_at=since)
+            outbox.owe(session, call)
+
+    (check,) = of(apprentice("doctor", "--json"), "outbox")
+    assert check["state"] == state
+    assert check["detail"] == f"messages that wait for Slack: 2, the oldest for {minutes} minutes"
 
 
 @pytest.mark.parametrize(

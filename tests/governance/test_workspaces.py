@@ -47,7 +47,7 @@ def waiting(database: Database) -> dict[str, tuple[str, str]]:
 
 def asked(database: Database, key: str, workspace: str, at: datetime) -> None:
     with database.transaction() as session:
-        inbox.receive(session, [Arrival(key, "question", {"team": workspace}, at)])
+        inbox.receive(session, [Arrival(key, "question", "", {"team": workspace}, at)])
 
 
 def test_a_second_installation_takes_the_place_of_the_first(house: House, database: Database) -> None:

@@ -19,7 +19,7 @@ def test_the_writers_of_one_process_take_turns_instead_of_finding_the_file_locke
 
     def store(number: int) -> set[str]:
         with sqlite_database.transaction() as session:
-            return inbox.receive(session, [Arrival(str(number), "message", {}, utc_now())])
+            return inbox.receive(session, [Arrival(str(number), "message", "", {}, utc_now())])
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(store, range(60))) == [{str(number)} for number in range(60)]

@@ -21,7 +21,7 @@ def keys(database: Database) -> list[str]:
 
 def keep(database: Database, key: str) -> None:
     with database.transaction() as session:
-        inbox.receive(session, [Arrival(key, "message", {}, utc_now())])
+        inbox.receive(session, [Arrival(key, "message", "", {}, utc_now())])
 
 
 def test_without_a_url_it_is_a_file_in_the_folder(tmp_path: Path) -> None:

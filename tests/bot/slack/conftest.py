@@ -23,6 +23,7 @@ from bot.serving import ServingAdapter
 from bot.slack import names
 from bot.slack.app import SlackParts
 from bot.slack.clients import Clients
+from bot.slack.delivery import Deliverer
 from bot.slack.health import Link
 from bot.slack.http import receiving
 from bot.slack.manifest import read_manifest
@@ -47,6 +48,7 @@ from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction
+from storage.outbox import OutboxCall
 from storage.records import Clock
 from storage.settings import InferenceSettings, Settings, SlackSettings
 from tests.bot.slack.tiny import make_tiny_model
@@ -236,24 +238,36 @@ class Web:
 
 @dataclass
 class Bot:
-    """The bot's side; the worker can be stopped in the middle of its work and started again."""
+    """The bot's side; worker and deliverer can be stopped in the middle of their work and started again."""
 
     parts: SlackParts
     client: AsyncWebClient
     link: Link
-    worker: asyncio.Task[None] | None = None
+    at_work: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def clients(self) -> Clients:
+        """The clients of the workspaces that the bot is in."""
+        return Clients(self.client)
 
     def start_worker(self) -> None:
-        """Begin to work on the inbox."""
-        self.worker = asyncio.create_task(InboxWorker(self.parts, Clients(self.client), retry_after_s=0.01).run())
+        """Begin to work on the inbox and on the outbox."""
+        clients = self.clients
+        self.at_work.append(asyncio.create_task(InboxWorker(self.parts, clients, retry_after_s=0.01).run()))
+        self.start_deliverer()
+
+    def start_deliverer(self) -> None:
+        """Begin to work on the outbox."""
+        deliverer = Deliverer(self.parts, self.clients, first_pause_s=0.01, look_again_s=0.05)
+        self.at_work.append(asyncio.create_task(deliverer.run()))
 
     async def stop_worker(self) -> None:
         """Stop at once, whatever is in hand."""
-        if self.worker is not None:
-            self.worker.cancel()
+        while self.at_work:
+            task = self.at_work.pop()
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self.worker
-            self.worker = None
+                await task
 
 
 @pytest.fixture(scope="session")
@@ -271,6 +285,11 @@ def engine(tiny_base: BaseModel) -> Any:
 
 @pytest.fixture
 def app_definition() -> AppDefinition:
+    return define_app()
+
+
+def define_app() -> AppDefinition:
+    """Return the app as its manifest describes it."""
     manifest = read_manifest()
     return AppDefinition(
         name=manifest.name,
@@ -315,9 +334,14 @@ def workspace(app_definition: AppDefinition, members: tuple[Member, ...], web: W
             redirect_url=f"{web.url}/slack/oauth_redirect",
             signing_secret=SIGNING_SECRET,
         )
+    return new_workspace(app_definition, members)
+
+
+def new_workspace(app: AppDefinition, members: tuple[Member, ...] = MEMBERS) -> Workspace:
+    """Make the workspace, in which nobody has said anything yet."""
     everybody = tuple(member.id for member in members)
     channels = (Channel(ASK, "ask-apprentice", everybody), Channel(APPROVALS, "adapter-approvals", everybody))
-    return make_workspace(team_name="Northwind Kites", members=members, channels=channels, app=app_definition)
+    return make_workspace(team_name="Northwind Kites", members=members, channels=channels, app=app)
 
 
 @pytest.fixture
@@ -332,12 +356,17 @@ async def town(workspace: Workspace) -> AsyncIterator[Town]:
 
 @pytest.fixture
 def slack_settings(town: Town, transport: Literal["socket", "http"]) -> SlackSettings:
+    return settings_for(town.url, transport)
+
+
+def settings_for(url: str, transport: Literal["socket", "http"] = "socket") -> SlackSettings:
+    """Return the settings with which the bot reaches the workspace served at an address."""
     return SlackSettings(
         mode=transport,
         bot_token=SecretStr(BOT_TOKEN),
         app_token=SecretStr(APP_TOKEN),
         signing_secret=SecretStr(SIGNING_SECRET),
-        api_url=f"{town.url}api/",
+        api_url=f"{url}api/",
     )
 
 
@@ -356,23 +385,36 @@ def parts(
     tmp_path: Path,
     pace: Pace,
 ) -> SlackParts:
+    return make_parts(slack_settings, sqlite_database, engine, tiny_base, tmp_path, pace)
+
+
+def make_parts(
+    slack_settings: SlackSettings,
+    database: Database,
+    engine: Engine,
+    base: BaseModel,
+    folder: Path,
+    pace: Pace,
+    tokens: int = 24,
+) -> SlackParts:
+    """Put the bot together; `tokens` is how long its answers may be."""
     settings = Settings(
-        data_folder=tmp_path / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=24)
+        data_folder=folder / "data", slack=slack_settings, inference=InferenceSettings(max_new_tokens=tokens)
     )
-    embedder = Embedder(engine, settings.model.system_prompt, tiny_base.path.parent / "cache")
-    audit = AuditLog(key_folder=tmp_path / "keys", checkpoint_folder=tmp_path / "checkpoints")
+    embedder = Embedder(engine, settings.model.system_prompt, base.path.parent / "cache")
+    audit = AuditLog(key_folder=folder / "keys", checkpoint_folder=folder / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
-    taught = TaughtFeedback(sqlite_database, store, lambda: engine.serving)
-    governance = Governance(sqlite_database, load_policy(), audit)
+    taught = TaughtFeedback(database, store, lambda: engine.serving)
+    governance = Governance(database, load_policy(), audit)
     return SlackParts(
         settings=settings,
-        database=sqlite_database,
+        database=database,
         governance=governance,
         engine=engine,
-        base=tiny_base,
-        serving=ServingAdapter(sqlite_database, store, engine),
-        examples=WorkedExamples(sqlite_database, embedder.embed, settings.examples, taught),
-        training=Training(Parts(settings, sqlite_database, store, audit, governance), engine, tiny_base),
+        base=base,
+        serving=ServingAdapter(database, store, engine),
+        examples=WorkedExamples(database, embedder.embed, settings.examples, taught),
+        training=Training(Parts(settings, database, store, audit, governance), engine, base),
         pace=pace,
     )
 
@@ -460,11 +502,28 @@ def jobs_in(bot: Bot, *states: str) -> list[InboxEvent]:
         return list(session.exec(query.where(col(InboxEvent.state).in_(states)) if states else query))
 
 
+def owed(bot: Bot) -> list[OutboxCall]:
+    """Return what is in the outbox, in the order in which it was owed."""
+    with bot.parts.database.read() as session:
+        return list(session.exec(select(OutboxCall).order_by(col(OutboxCall.id))))
+
+
+async def all_sent(bot: Bot, count: int) -> list[OutboxCall]:
+    """Wait until `count` messages were owed and none of them waits any more."""
+
+    async def sent() -> list[OutboxCall]:
+        calls = await asyncio.to_thread(owed, bot)
+        return calls if len(calls) >= count and all(call.state in {"sent", "failed"} for call in calls) else []
+
+    return await eventually(sent)
+
+
 async def all_done(bot: Bot, count: int) -> list[InboxEvent]:
-    """Wait until `count` jobs came in and none of them is in hand any more."""
+    """Wait until `count` jobs came in, none of them is in hand any more, and everybody was told what was owed."""
 
     async def done() -> list[InboxEvent]:
-        jobs = await asyncio.to_thread(jobs_in, bot)
-        return jobs if len(jobs) >= count and all(job.state in {"done", "failed"} for job in jobs) else []
+        jobs, calls = await asyncio.to_thread(jobs_in, bot), await asyncio.to_thread(owed, bot)
+        in_hand = [row for row in (*jobs, *calls) if row.state not in {"done", "sent", "failed"}]
+        return jobs if len(jobs) >= count and not in_hand else []
 
     return await eventually(done)

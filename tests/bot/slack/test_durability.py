@@ -9,14 +9,13 @@ from sqlalchemy import URL
 
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
+from bot.slack.worker import AT_ONCE
 from storage import inbox
 from storage.database import Database
 from storage.errors import ConfigurationError
-from storage.inbox import InboxEvent
 from storage.settings import SlackSettings
 from tests.bot.slack.conftest import (
     ADA,
-    ASK,
     PRIYA,
     Bot,
     Town,
@@ -154,24 +153,82 @@ async def four_wait(bot: Bot) -> bool:
     return len(await asyncio.to_thread(jobs_in, bot, "received")) == 4
 
 
-async def test_a_question_of_which_three_processes_died_is_given_up_and_others_are_answered(
+async def test_a_question_of_which_three_processes_died_is_given_up_and_its_asker_is_told(
     connected_bot: Bot, town: Town
 ) -> None:
+    asked = await town.mention(ADA, "kite")
+    await eventually(lambda: asyncio.to_thread(jobs_in, connected_bot, "received"))
     with connected_bot.parts.database.transaction() as session:
-        session.add(
-            InboxEvent(
-                key="message/T/C/1", kind="question", state="received", attempts=3,
-                received_at=connected_bot.parts.clock(),
-                payload={
-                    "team": "T", "channel": ASK, "user": ADA, "text": "kite", "ts": "1.1", "thread_ts": "1.1",
-                    "direct": False, "begun": [],
-                },
-            )
-        )  # fmt: skip
+        (job,) = jobs_in(connected_bot)
+        job.state, job.attempts = "handling", 3
+        session.merge(job)
+        session.flush()
+        inbox.requeue_unfinished(session)
     connected_bot.start_worker()
 
+    assert f"reference number {job.id}" in (await town.answer(asked))["text"]
     await town.answer(await town.mention(ADA, "wind"))
     assert [job.state for job in await all_done(connected_bot, 2)] == ["failed", "done"]
+
+
+@pytest.mark.parametrize("kind", ["question", "unheard-of"])
+async def test_an_event_of_another_version_is_given_up_and_holds_up_nothing(
+    connected_bot: Bot, town: Town, kind: str
+) -> None:
+    asked = await town.mention(ADA, "kite")
+    await eventually(lambda: asyncio.to_thread(jobs_in, connected_bot, "received"))
+    with connected_bot.parts.database.transaction() as session:
+        (job,) = jobs_in(connected_bot)
+        job.kind, job.payload = kind, {"something": "new"}
+        session.merge(job)
+    await town.mention(PRIYA, "wind", thread_ts=asked)
+    connected_bot.start_worker()
+
+    assert [job.state for job in await all_done(connected_bot, 2)] == ["failed", "done"]
+    assert len(await town.answers(asked)) == 1
+
+
+async def test_many_questions_of_one_thread_do_not_hold_up_another(bot: Bot, town: Town) -> None:
+    first = await town.mention(ADA, "kite")
+    for _ in range(AT_ONCE + 2):
+        await town.mention(ADA, "wind", thread_ts=first)
+    asked = await town.mention(PRIYA, "loom")
+
+    await town.answer(asked, user=PRIYA)
+    assert await asyncio.to_thread(jobs_in, bot, "received"), "the thread's own questions still wait"
+
+
+async def test_an_answer_whose_beginning_slack_never_confirmed_leaves_nothing_behind(bot: Bot, town: Town) -> None:
+    await town.answer(await town.mention(ADA, "kite"))  # from now on the asker is known
+    await all_done(bot, 1)
+    await town.post("faults", drop_next=2)  # the status, and the first piece of the answer
+
+    asked = await town.mention(ADA, "wind")
+
+    await all_done(bot, 2)
+    answer = await town.answer(asked)
+    in_thread = [m for m in await town.history(ADA) if m.get("thread_ts") == asked and m["user"] == town.bot]
+    assert [message["ts"] for message in in_thread] == [answer["ts"]]
+    assert [kept.answer_ts for kept in interactions(bot)][-1] == answer["ts"]
+
+
+async def test_an_answer_is_given_again_as_the_same_one_so_that_clicks_on_it_count(bot: Bot, town: Town) -> None:
+    asked = await town.mention(ADA, "kite")
+    kept = await town.answer(asked)
+    await all_done(bot, 1)
+    (before,) = interactions(bot)
+    with bot.parts.database.transaction() as session:  # as if the process had died before it was kept
+        session.delete(session.merge(before))
+        (job,) = jobs_in(bot)
+        job.state = "received"
+        session.merge(job)
+    bot.parts.arrived.set()
+
+    await eventually(lambda: asyncio.to_thread(interactions, bot))
+    (again,) = interactions(bot)
+    assert again.id == before.id
+    assert again.answer_ts != kept["ts"]
+    assert [message["ts"] for message in await town.answers(asked)] == [again.answer_ts]
 
 
 class TestTheDatabaseGoesAway:

@@ -13,12 +13,11 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from bot.slack.clients import NotInstalledError
+from bot.slack.clients import Clients, NotInstalledError
 from bot.slack.http import receiving
 from bot.slack.oauth import InstallPages
 from bot.slack.parts import SlackParts
 from bot.slack.token_cipher import KEY_FILE, open_cipher
-from bot.slack.worker import InboxWorker
 from bot.workspace.seed import AppDefinition
 from storage.audit import read_audit_records
 from storage.errors import ConfigurationError
@@ -53,9 +52,10 @@ class Office(Bot):
 
     pages: InstallPages | None = None
 
-    def start_worker(self) -> None:
+    @property
+    def clients(self) -> Clients:
         assert self.pages is not None
-        self.worker = asyncio.create_task(InboxWorker(self.parts, self.pages.clients, retry_after_s=0.01).run())
+        return self.pages.clients
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
@@ -234,6 +235,53 @@ async def test_a_rate_limit_is_waited_out_by_the_sdk(town: Town) -> None:
     client = town.client(retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=1)])
     await client.chat_postMessage(channel="C1", text="after the wait")
     assert [message.text for message in town.workspace.messages("C1")] == ["after the wait"]
+
+
+async def test_a_call_that_fails_is_not_done(town: Town) -> None:
+    town.workspace.faults.fail_next = 1
+    with pytest.raises(SlackApiError) as caught:
+        await town.client(retry_handlers=[]).chat_postMessage(channel="C1", text="lost")
+    assert caught.value.response.status_code == 500
+    assert town.workspace.messages("C1") == []
+
+
+async def test_a_call_whose_answer_is_lost_is_done(town: Town) -> None:
+    town.workspace.faults.drop_next = 1
+    with pytest.raises(aiohttp.ClientError):
+        await town.client(retry_handlers=[]).chat_postMessage(channel="C1", text="there")
+    assert [message.text for message in town.workspace.messages("C1")] == ["there"]
+
+
+@pytest.mark.parametrize("lost", ["acknowledgement", "connection"])
+async def test_an_event_is_delivered_again_at_once_when_its_acknowledgement_or_connection_is_lost(
+    town: Town, lost: str
+) -> None:
+    app, seen, twice = AsyncApp(client=town.client()), list[str](), asyncio.Event()
+    town.sockets.retry_pause_s = 0.01
+    town.workspace.faults.lose_acks_next = int(lost == "acknowledgement")
+
+    @app.middleware
+    async def arrive(body: dict[str, Any], next_: Any) -> None:
+        seen.append(body["event"]["ts"])
+        if lost == "connection" and len(seen) == 1:
+            await town.sockets.drop()
+        if len(seen) > 1:
+            twice.set()
+        await next_()
+
+    async with town.running(app):
+        ts = await town.people.send("UADA", "C1", "hi")
+        await asyncio.wait_for(twice.wait(), PATIENCE)
+    assert seen == [ts, ts]
+
+
+async def test_metadata_is_given_only_to_who_asks_for_it(town: Town) -> None:
+    metadata = {"event_type": "kind", "event_payload": {"id": "1"}}
+    await town.client().chat_postMessage(channel="C1", text="marked", metadata=metadata)
+    (plain,) = (await town.client().conversations_history(channel="C1"))["messages"]
+    (full,) = (await town.client().conversations_history(channel="C1", include_all_metadata=True))["messages"]
+    assert "metadata" not in plain
+    assert full["metadata"] == metadata
 
 
 async def test_a_mention_reaches_bolt_as_two_events_of_one_message(town: Town) -> None:
