@@ -20,7 +20,7 @@ from sqlmodel import Session
 from governance.checkpoints import Checkpoint, CheckpointFolder, SigningKey, format_time
 from governance.errors import AuditLogError
 from governance.merkle import Frontier, inclusion_path, leaf_hash, root_of
-from storage.audit import AuditRecord, lock_audit_log, next_sequence, read_audit_records
+from storage.audit import LogRecord, add_audit_record, find_audit_record, lock_audit_log, next_sequence, read_audit_records
 from storage.database import Database
 
 SIGNING_PATIENCE_S = 2.0
@@ -65,7 +65,7 @@ class AuditLog:
         digests: Mapping[str, str] | None = None,
         reason: str = "",
         now: datetime,
-    ) -> AuditRecord:
+    ) -> LogRecord:
         """Add a record in the caller's transaction, so that it stands exactly if the change that it tells of does.
 
         Of `reason`, which a person wrote, only the SHA-256 is kept.
@@ -82,9 +82,8 @@ class AuditLog:
             "time": format_time(now),
         }
         body = rfc8785.dumps(content)
-        record = AuditRecord(sequence=sequence, body=body.decode(), leaf_hash=leaf_hash(body).hex(), created_at=now)
-        session.add(record)
-        session.flush()
+        record = LogRecord(sequence, body.decode(), leaf_hash(body).hex(), now)
+        add_audit_record(session, record)
         return record
 
     def sign(self, database: Database, now: datetime) -> Checkpoint:
@@ -144,7 +143,7 @@ class AuditLog:
             size = newest.size if newest else 0
             raise AuditLogError(f"record {sequence} is not among the {size} that are signed.")
         with database.read() as session:
-            record = session.get(AuditRecord, sequence)
+            record = find_audit_record(session, sequence)
             hashes = (leaf_hash(row.body.encode()) for row in read_audit_records(session))
             path = inclusion_path(sequence, newest.size, hashes) if record else []
         if record is None:
@@ -197,7 +196,7 @@ class _Check:
             return self._bad(problem, self.tree.size)
         return Verification(verified=True, records=self.tree.size, root=self.tree.root().hex())
 
-    def _add(self, record: AuditRecord) -> str:
+    def _add(self, record: LogRecord) -> str:
         leaf = leaf_hash(record.body.encode())
         expected = next(self.witness, None)
         if expected is not None and leaf != expected:
@@ -224,7 +223,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _contradiction(record: AuditRecord, place: int) -> str:
+def _contradiction(record: LogRecord, place: int) -> str:
     """Say how a record contradicts itself or its place; empty when it does not."""
     if record.sequence != place:
         return f"record {place} is missing: record {record.sequence} is in its place."
