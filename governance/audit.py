@@ -6,6 +6,7 @@ show: that somebody who can write to the database added a record of their own at
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,14 @@ from sqlmodel import Session
 from governance.checkpoints import Checkpoint, CheckpointFolder, SigningKey, format_time
 from governance.errors import AuditLogError
 from governance.merkle import Frontier, inclusion_path, leaf_hash, root_of
-from storage.audit import LogRecord, add_audit_record, find_audit_record, lock_audit_log, next_sequence, read_audit_records
+from storage.audit import (
+    LogRecord,
+    add_audit_record,
+    find_audit_record,
+    lock_audit_log,
+    next_sequence,
+    read_audit_records,
+)
 from storage.database import Database
 
 SIGNING_PATIENCE_S = 2.0
@@ -53,6 +61,9 @@ class AuditLog:
 
     def __init__(self, key_folder: Path, checkpoint_folder: Path) -> None:
         self.key = SigningKey(key_folder)
+        self._signing = threading.Lock()
+        self._begun = self._covered = 0
+        self._newest: Checkpoint | None = None
         self.checkpoints = CheckpointFolder(checkpoint_folder, self.key)
 
     def append(
@@ -89,12 +100,24 @@ class AuditLog:
     def sign(self, database: Database, now: datetime) -> Checkpoint:
         """Sign everything that is committed, as the newest checkpoint; call after each transaction that appended.
 
+        Threads that come while a signature is being made share the next one.
+
         Raises:
-            AuditLogError: the database holds less than was signed before, or the folder was changed.
+            AuditLogError: the database or the folder holds less than was signed before, or the folder was changed.
 
         """
+        begun_before = self._begun
+        with self._signing:
+            if self._newest is None or self._covered <= begun_before:
+                self._begun += 1
+                self._newest = self._sign_all(database, now)
+                self._covered = self._begun
+            return self._newest
+
+    def _sign_all(self, database: Database, now: datetime) -> Checkpoint:
         with self.checkpoints.lock(), database.read() as session:
             previous = self.checkpoints.latest()
+            self._refuse_older(previous)
             signed = previous.size if previous else 0
             records = next_sequence(session)
             if previous and records == signed:
@@ -106,6 +129,16 @@ class AuditLog:
                 )
             new = (leaf_hash(record.body.encode()) for record in read_audit_records(session, signed))
             return self.checkpoints.extend(previous, new, now)
+
+    def _refuse_older(self, found: Checkpoint | None) -> None:
+        """Sign nothing on top of a checkpoint that this process has seen a newer one of, or another."""
+        seen = self._newest
+        if seen and (found is None or found.size < seen.size or (found.size == seen.size and found.root != seen.root)):
+            raise AuditLogError(
+                f"{self.checkpoints.folder} holds the checkpoint of {found.size if found else 0} records, after one of "
+                f"{seen.size} had been signed: it was put back, or exchanged. Nothing is signed over that. "
+                "Restore the folder from a backup."
+            )
 
     def checkpoint(self, database: Database, now: datetime) -> Path:
         """Sign everything that is committed, and keep that checkpoint under its own name; return its file."""

@@ -106,7 +106,7 @@ def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
     They are those of RFC 6962, section 2.1.2. Where `old` is a power of two, the old root itself is left out.
     """
     if not 1 <= old <= new:
-        raise ValueError(f"a tree of {new} leaves does not begin with one of {old}: give two sizes from 1 on, in order.")
+        raise ValueError(f"a tree of {new} leaves does not begin with one of {old} leaves.")
     ranges: list[tuple[int, int]] = []
     start, end = 0, new
     while end > old:
