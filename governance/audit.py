@@ -20,11 +20,10 @@ from sqlmodel import Session
 
 from governance.checkpoints import Checkpoint, CheckpointFolder, SigningKey, format_time
 from governance.errors import AuditLogError
-from governance.merkle import Frontier, inclusion_path, leaf_hash, root_of
+from governance.merkle import Frontier, leaf_hash, root_of
 from storage.audit import (
     LogRecord,
     add_audit_record,
-    find_audit_record,
     lock_audit_log,
     next_sequence,
     read_audit_records,
@@ -44,16 +43,6 @@ class Verification:
     root: str
     problem: str = ""
     first_bad: int | None = None
-
-
-@dataclass(frozen=True)
-class InclusionProof:
-    """Proves that `body` is record `sequence` of the log whose root the checkpoint signs (hashes in hex)."""
-
-    sequence: int
-    body: str
-    path: list[str]
-    checkpoint: Checkpoint
 
 
 class AuditLog:
@@ -144,13 +133,15 @@ class AuditLog:
         """Sign everything that is committed, and keep that checkpoint under its own name; return its file."""
         return self.checkpoints.keep(self.sign(database, now))
 
-    def verify(self, database: Database) -> Verification:
-        """Recompute the log from its first record and hold it against what was signed.
+    def verify(self, database: Database, *others: Path) -> Verification:
+        """Recompute the log from its first record and hold it against what was signed; the database is not trusted.
 
-        Finds any edit, removal, insertion, reordering and truncation. Reads the log once, in bounded memory.
+        Finds any edit, removal, insertion, reordering and truncation. Reads the log once, in bounded memory. `others`
+        are files of checkpoints that were kept elsewhere: with them, a log and a folder that were both put back or
+        rewritten are found too.
         """
         try:
-            signed = self.checkpoints.kept()
+            signed = self.checkpoints.kept(*others)
         except AuditLogError as error:
             return Verification(verified=False, records=0, root="", problem=str(error))
         newest = max(signed, default=0)
@@ -163,25 +154,6 @@ class AuditLog:
             problem = f"{self.checkpoints.folder} lost leaf hashes; the records match. Restore it from a backup."
             return Verification(verified=False, records=found.records, root=found.root, problem=problem)
         return found
-
-    def prove(self, database: Database, sequence: int) -> InclusionProof:
-        """Return the proof that a record is in the log as it was last signed.
-
-        Raises:
-            AuditLogError: the record is not there, or not signed yet.
-
-        """
-        newest = self.checkpoints.latest()
-        if newest is None or not 0 <= sequence < newest.size:
-            size = newest.size if newest else 0
-            raise AuditLogError(f"record {sequence} is not among the {size} that are signed.")
-        with database.read() as session:
-            record = find_audit_record(session, sequence)
-            hashes = (leaf_hash(row.body.encode()) for row in read_audit_records(session))
-            path = inclusion_path(sequence, newest.size, hashes) if record else []
-        if record is None:
-            raise AuditLogError(f"record {sequence} was removed. Run `apprentice audit verify`.")
-        return InclusionProof(sequence, record.body, [node.hex() for node in path], newest)
 
     def _witness(self, size: int) -> Iterator[bytes]:
         return islice(self.checkpoints.leaves(), size)
@@ -217,7 +189,7 @@ class _Check:
         with database.read() as session:
             for record in read_audit_records(session):
                 place = self.tree.size
-                problem = _contradiction(record, place) or self._add(record)
+                problem = contradiction(record, place) or self._add(record)
                 if problem:
                     return self._bad(problem, place)
                 if self._breaks_checkpoint():
@@ -256,7 +228,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _contradiction(record: LogRecord, place: int) -> str:
+def contradiction(record: LogRecord, place: int) -> str:
     """Say how a record contradicts itself or its place; empty when it does not."""
     if record.sequence != place:
         return f"record {place} is missing: record {record.sequence} is in its place."

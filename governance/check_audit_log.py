@@ -21,22 +21,19 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-
-def leaf_hash(data: bytes) -> bytes:
-    """RFC 6962, section 2.1."""
-    return hashlib.sha256(b"\x00" + data).digest()
+LEAF, NODE = b"\x00", b"\x01"
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """RFC 6962, section 2.1."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def tree_hash(*parts: bytes) -> bytes:
+    """RFC 6962, section 2.1: SHA-256, over 0x00 and a leaf, or over 0x01 and two nodes."""
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def root_of(peaks: list[bytes]) -> bytes:
     """Return the root of a tree that is given as the roots of its perfect subtrees, largest first."""
     node = peaks[-1]
     for peak in reversed(peaks[:-1]):
-        node = node_hash(peak, node)
+        node = tree_hash(NODE, peak, node)
     return node
 
 
@@ -51,8 +48,8 @@ def root_of_inclusion(index: int, size: int, leaf: bytes, path: list[bytes]) -> 
         return leaf
     *lower, sibling = path
     if index < split(size):
-        return node_hash(root_of_inclusion(index, split(size), leaf, lower), sibling)
-    return node_hash(sibling, root_of_inclusion(index - split(size), size - split(size), leaf, lower))
+        return tree_hash(NODE, root_of_inclusion(index, split(size), leaf, lower), sibling)
+    return tree_hash(NODE, sibling, root_of_inclusion(index - split(size), size - split(size), leaf, lower))
 
 
 def roots_of_consistency(old: int, new: int, known: bytes | None, path: list[bytes]) -> tuple[bytes, bytes]:
@@ -63,9 +60,9 @@ def roots_of_consistency(old: int, new: int, known: bytes | None, path: list[byt
     *lower, sibling = path
     if old <= split(new):
         first, second = roots_of_consistency(old, split(new), known, lower)
-        return first, node_hash(second, sibling)
+        return first, tree_hash(NODE, second, sibling)
     first, second = roots_of_consistency(old - split(new), new - split(new), None, lower)
-    return node_hash(sibling, first), node_hash(sibling, second)
+    return tree_hash(NODE, sibling, first), tree_hash(NODE, sibling, second)
 
 
 def signed(checkpoint: dict[str, Any], key: Ed25519PublicKey) -> dict[str, Any]:
@@ -84,7 +81,7 @@ def check_inclusion(proof: dict[str, Any], path: list[bytes], key: Ed25519Public
     newest, place, body = signed(proof["checkpoint"], key), proof["sequence"], proof["body"]
     if not 0 <= place < newest["size"] or json.loads(body)["sequence"] != place:
         raise ValueError(f"the record is not number {place} of {newest['size']}")
-    if root_of_inclusion(place, newest["size"], leaf_hash(body.encode()), path).hex() != newest["root"]:
+    if root_of_inclusion(place, newest["size"], tree_hash(LEAF, body.encode()), path).hex() != newest["root"]:
         raise ValueError(f"record {place} is not the one that was signed")
     return f"record {place} is in the log of {newest['size']} records"
 
@@ -107,17 +104,16 @@ def check_export(archive: zipfile.ZipFile, kept: list[dict[str, Any]], key: Ed25
         roots.setdefault(signed(each, key)["size"], set()).add(each["root"])
     leaves, peaks, place, good = archive.read("leaves.sha256"), list[bytes](), 0, 0
     for line in archive.open("records.jsonl"):
-        node, size = leaf_hash(line.removesuffix(b"\n")), place
+        node, size = tree_hash(LEAF, line.removesuffix(b"\n")), place
         if node != leaves[32 * place : 32 * place + 32] or json.loads(line)["sequence"] != place:
             raise ValueError(f"record {place} is not the one that was signed")
         while size & 1:
-            node, size = node_hash(peaks.pop(), node), size >> 1
+            node, size = tree_hash(NODE, peaks.pop(), node), size >> 1
         peaks.append(node)
         place += 1
-        if place in roots:
-            if roots[place] != {root_of(peaks).hex()}:
-                raise ValueError(f"one of records {good} to {place - 1} is not the one that was signed")
-            good = place
+        if place in roots and roots[place] != {root_of(peaks).hex()}:
+            raise ValueError(f"one of records {good} to {place - 1} is not the one that was signed")
+        good = place if place in roots else good
     if place != max(roots) or len(leaves) != 32 * place:
         raise ValueError(
             f"{place} records are there, {max(roots)} were signed: record {min(place, max(roots))} is wrong"
@@ -145,9 +141,8 @@ def main() -> None:
         said = check_export(archive, kept, key) if archive else check(proof, path, key)
     except (ValueError, LookupError, TypeError, OSError, zipfile.BadZipFile, zlib.error) as error:
         sys.exit(f"NOT VERIFIED: {error}")
-    digest = hashlib.sha256(key.public_bytes_raw()).hexdigest()
     trust = "the one given" if given.key else "found in the file itself: compare it with the one that you were given"
-    sys.stdout.write(f"Verified: {said}.\nThe key is {digest}, {trust}.\n")
+    sys.stdout.write(f"Verified: {said}.\nThe key is {hashlib.sha256(key.public_bytes_raw()).hexdigest()}, {trust}.\n")
 
 
 if __name__ == "__main__":
