@@ -24,11 +24,13 @@ from governance.merkle import Frontier, leaf_hash, root_of
 from storage.audit import (
     LogRecord,
     add_audit_record,
+    find_audit_record,
     lock_audit_log,
     next_sequence,
     read_audit_records,
 )
 from storage.database import Database
+from storage.errors import UnreadableRecordError
 
 SIGNING_PATIENCE_S = 2.0
 """How long verification waits for a writer to sign what it has just committed."""
@@ -187,14 +189,28 @@ class _Check:
 
     def read(self, database: Database) -> Verification:
         with database.read() as session:
-            for record in read_audit_records(session):
-                place = self.tree.size
-                problem = contradiction(record, place) or self._add(record)
-                if problem:
-                    return self._bad(problem, place)
-                if self._breaks_checkpoint():
-                    span = f"records {self.last_good} to {place}"
-                    return self._bad(f"one of {span} is not the one that was signed.", self.last_good)
+            try:
+                return self._read(self._records(session))
+            except UnreadableRecordError as error:
+                return self._bad(f"record {self.tree.size} was edited: {error}", self.tree.size)
+
+    def _records(self, session: Session) -> Iterator[LogRecord]:
+        """Give all records; from a batch in which one is unreadable on, one by one, so that its place is known."""
+        try:
+            yield from read_audit_records(session)
+        except UnreadableRecordError:
+            while record := find_audit_record(session, self.tree.size):
+                yield record
+
+    def _read(self, records: Iterator[LogRecord]) -> Verification:
+        for record in records:
+            place = self.tree.size
+            problem = contradiction(record, place) or self._add(record)
+            if problem:
+                return self._bad(problem, place)
+            if self._breaks_checkpoint():
+                span = f"records {self.last_good} to {place}"
+                return self._bad(f"one of {span} is not the one that was signed.", self.last_good)
         newest = max(self.signed, default=0)
         if self.tree.size < newest:
             problem = f"record {self.tree.size} and later ones were removed: {newest} were signed."
@@ -232,7 +248,7 @@ def contradiction(record: LogRecord, place: int) -> str:
     """Say how a record contradicts itself or its place; empty when it does not."""
     if record.sequence != place:
         return f"record {place} is missing: record {record.sequence} is in its place."
-    if leaf_hash(record.body.encode()).hex() != record.leaf_hash:
+    if not isinstance(record.body, str) or leaf_hash(record.body.encode()).hex() != record.leaf_hash:
         return f"record {place} was edited: its hash is not that of its body."
     try:
         content = json.loads(record.body)

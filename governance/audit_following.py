@@ -16,6 +16,7 @@ from governance.errors import AuditLogError
 from governance.merkle import consistency_path, leaf_hash, root_of
 from storage.audit import LogRecord, read_audit_records
 from storage.database import Database
+from storage.errors import UnreadableRecordError
 
 
 class LogFollower:
@@ -58,8 +59,11 @@ class LogFollower:
                 f"{newest.size if newest else 0} records are signed, but {start} were before: the log was put back, "
                 f"and record {newest.size if newest else 0} is the first that is missing."
             )
-        with self._database.read() as session:
-            records = list(read_audit_records(session, start, newest.size))
+        try:
+            with self._database.read() as session:
+                records = list(read_audit_records(session, start, newest.size))
+        except UnreadableRecordError as error:
+            raise AuditLogError(f"one of records {start} to {newest.size - 1} was edited: {error}") from error
         self._check(records, newest)
         if newest != self.seen:
             self.seen = newest

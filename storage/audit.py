@@ -1,12 +1,15 @@
 """The audit log's one table. The database itself refuses UPDATE and DELETE on it (triggers, see the migration)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel, col, func
 
+from storage.errors import UnreadableRecordError
 from storage.records import time_field
 
 BATCH = 5_000
@@ -56,8 +59,14 @@ def add_audit_record(session: Session, record: LogRecord) -> None:
 
 
 def find_audit_record(session: Session, sequence: int) -> LogRecord | None:
-    """Return the record at a place; None where there is none."""
-    row = session.connection().execute(_COLUMNS.where(col(AuditRecord.sequence) == sequence)).first()
+    """Return the record at a place; None where there is none.
+
+    Raises:
+        UnreadableRecordError: what is there is no record.
+
+    """
+    with _refusing_the_unreadable():
+        row = session.connection().execute(_COLUMNS.where(col(AuditRecord.sequence) == sequence)).first()
     return None if row is None else LogRecord._make(row)
 
 
@@ -65,6 +74,10 @@ def read_audit_records(session: Session, start: int = 0, end: int | None = None)
     """Give the records from place `start` to before `end`, or all the rest, in order, a batch in memory at a time.
 
     From 0 it also gives what somebody put before the first place.
+
+    Raises:
+        UnreadableRecordError: something in the batch that comes next is no record.
+
     """
     place = col(AuditRecord.sequence)
     query = _COLUMNS.order_by(place)
@@ -72,4 +85,18 @@ def read_audit_records(session: Session, start: int = 0, end: int | None = None)
         query = query.where(place >= start)
     if end is not None:
         query = query.where(place < end)
-    yield from map(LogRecord._make, session.connection().execute(query.execution_options(yield_per=BATCH)))
+    with _refusing_the_unreadable():
+        yield from map(LogRecord._make, session.connection().execute(query.execution_options(yield_per=BATCH)))
+
+
+@contextmanager
+def _refusing_the_unreadable() -> Iterator[None]:
+    """SQLite takes any bytes in any column: a text that is not UTF-8, a time that is none."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UnreadableRecordError(f"the audit log's table holds what is no record: {error}.") from error
+    except OperationalError as error:
+        if "decode" not in str(error.orig):
+            raise
+        raise UnreadableRecordError(f"the audit log's table holds what is no record: {error.orig}.") from error

@@ -37,13 +37,13 @@ class _Group:
 
 
 class GroupCommit:
-    """Transactions of one database in which the threads of this process take turns."""
+    """Transactions of one database in which the threads of this process take turns; `waiting` of them for theirs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turn = threading.Lock()
         self._arrivals = threading.Lock()
-        self._waiting = 0
+        self.waiting = 0
         self._group: _Group | None = None
 
     @contextmanager
@@ -82,12 +82,12 @@ class GroupCommit:
 
     def _wait_for_turn(self) -> None:
         with self._arrivals:
-            self._waiting += 1
+            self.waiting += 1
         try:
             self._turn.acquire()
         finally:
             with self._arrivals:
-                self._waiting -= 1
+                self.waiting -= 1
 
     def _leave(self) -> None:
         try:
@@ -97,7 +97,7 @@ class GroupCommit:
 
     def _end_if_last(self) -> None:
         group = self._group
-        if group is not None and (group.members >= MEMBERS or not self._waiting):
+        if group is not None and (group.members >= MEMBERS or not self.waiting):
             self._group = None
             group.commit()
 
