@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 import sqlalchemy
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, func, or_, select
@@ -38,7 +38,7 @@ class InboxEvent(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
     kind: str
-    lane: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    lane: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     payload: dict[str, Any] = json_field()
     state: str
     attempts: int = 0

@@ -7,9 +7,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import URL
 
+from bot.slack import worker
 from bot.slack.app import SlackParts
 from bot.slack.socket import connected, make_client
-from bot.slack.worker import AT_ONCE
 from storage import inbox
 from storage.database import Database
 from storage.errors import ConfigurationError
@@ -188,9 +188,12 @@ async def test_an_event_of_another_version_is_given_up_and_holds_up_nothing(
     assert len(await town.answers(asked)) == 1
 
 
-async def test_many_questions_of_one_thread_do_not_hold_up_another(bot: Bot, town: Town) -> None:
+async def test_many_questions_of_one_thread_do_not_hold_up_another(
+    bot: Bot, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "AT_ONCE", 2)
     first = await town.mention(ADA, "kite")
-    for _ in range(AT_ONCE + 2):
+    for _ in range(4):
         await town.mention(ADA, "wind", thread_ts=first)
     asked = await town.mention(PRIYA, "loom")
 
