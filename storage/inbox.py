@@ -126,10 +126,10 @@ def in_hand(session: Session, kind: str) -> list[InboxEvent]:
 
 
 def times_received(
-    session: Session, kind: str, after: datetime, *, person: str | None = None, place: str | None = None
+    session: Session, kinds: Collection[str], after: datetime, *, person: str | None = None, place: str | None = None
 ) -> list[datetime]:
-    """Return when events of this kind came later than `after`, from one person or in one place; the oldest first."""
-    query = select(InboxEvent.received_at).where(InboxEvent.kind == kind, col(InboxEvent.received_at) > after)
+    """Return when events of these kinds came later than `after`, from one person or in one place; the oldest first."""
+    query = select(InboxEvent.received_at).where(col(InboxEvent.kind).in_(kinds), col(InboxEvent.received_at) > after)
     if person is not None:
         query = query.where(InboxEvent.person == person)
     if place is not None:
@@ -137,13 +137,13 @@ def times_received(
     return list(session.exec(query.order_by(col(InboxEvent.received_at))))
 
 
-def count_unfinished(session: Session, kind: str, person: str, after: datetime) -> int:
-    """Count one person's events of this kind that came later than `after` and are not handled yet."""
+def count_unfinished(session: Session, kinds: Collection[str], person: str, after: datetime) -> int:
+    """Count one person's events of these kinds that came later than `after` and are not handled yet."""
     query = (
         select(func.count())
         .select_from(InboxEvent)
         .where(
-            InboxEvent.kind == kind,
+            col(InboxEvent.kind).in_(kinds),
             InboxEvent.person == person,
             col(InboxEvent.received_at) > after,
             col(InboxEvent.state).in_(OPEN),

@@ -22,6 +22,7 @@ from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
 from bot.slack.ours import placed
 from bot.slack.parts import SlackParts
+from bot.slack.wording import read_wish
 from governance.channels import check_settings
 from governance.reasons import check_reason
 from storage.errors import ApprenticeError, InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
@@ -138,7 +139,12 @@ class _Listeners:
         await ack()
 
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
-        await store_job(self._parts, requests.command_of(body))
+        command = requests.command_of(body)
+        if read_wish(command.text).command == "settings":  # a form opens at once or never
+            await ack()
+            await self._show_settings(body, command.team, command.channel, command.user)
+            return
+        await store_job(self._parts, command)
         await ack()
 
     async def on_data_request(self, ack: AsyncAck, body: Body) -> None:
@@ -151,7 +157,9 @@ class _Listeners:
 
     async def open_settings(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        team, channel, user = body["team"]["id"], body["channel"]["id"], body["user"]["id"]
+        await self._show_settings(body, body["team"]["id"], body["channel"]["id"], body["user"]["id"])
+
+    async def _show_settings(self, body: Body, team: str, channel: str, user: str) -> None:
         client = await self._clients.of(team)
         await open_settings(self._parts, client, body["trigger_id"], team=team, channel=channel, user=user)
 

@@ -49,7 +49,9 @@ class CommandDesk:
         """Do what was asked for, and say so to whoever asked."""
         wish = read_wish(plain_text(job.text, ""))
         person = await self._directory.person(job.team, job.user)
-        refusal = "" if wish.command == "my-data" else await asyncio.to_thread(self._why_not, person)
+        refusal = job.refused
+        if not refusal and wish.command != "my-data":
+            refusal = await asyncio.to_thread(self._why_not, person)
         if wish.command == "ask" and wish.rest and not refusal:
             await self._answers.answer(job, wish.rest, person)
             return
