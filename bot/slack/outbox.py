@@ -46,7 +46,7 @@ class Outbox:
     def posting(self, key: str, channel: str, text: str, thread_ts: str | None = None, **more: Any) -> OutboxCall:
         """Make what `post` keeps, for `storage.outbox.owe` in a transaction that stores more."""
         lane = f"{self._team}/{channel}/{thread_ts or ''}"
-        return self._call(key, lane, POST, channel=channel, text=text, thread_ts=thread_ts, **more)
+        return self._call(key, lane, POST, channel=channel, text=text, thread_ts=thread_ts or None, **more)
 
     def whispering(
         self,
@@ -59,7 +59,9 @@ class Outbox:
     ) -> OutboxCall:
         """Make what `whisper` keeps."""
         lane = f"{self._team}/{channel}/{thread_ts or ''}/{user}"
-        return self._call(key, lane, WHISPER, channel=channel, user=user, text=text, thread_ts=thread_ts, blocks=blocks)
+        return self._call(
+            key, lane, WHISPER, channel=channel, user=user, text=text, thread_ts=thread_ts or None, blocks=blocks
+        )
 
     async def owe(self, key: str, lane: str, method: str, **arguments: Any) -> None:
         """Owe a call of any other method of the Web API, one that is harmless when it is made twice."""
