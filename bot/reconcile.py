@@ -13,12 +13,15 @@ from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
 from bot.slack.reviews import due_reviews, show_review, tell_authors
+from bot.slack.rolling_back import note_rollbacks
 from storage.adapters import serving_adapter
 from storage.proposals import proposal_for, undrawn_proposals
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
+WATCH_S = 20.0
+"""Between two looks at what people said of the serving adapter's answers, which read all of it."""
 RETRY_S = 10.0
 """How long a step that failed is left alone, so that a Slack that is down or refuses is not asked every second."""
 
@@ -34,6 +37,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._noted: str | None = None
         self._resting: dict[str, float] = {}
+        self._watch_at = 0.0
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -44,6 +48,8 @@ class Reconciler:
     async def look(self) -> None:
         """Do once whatever has to be done."""
         await self._attempt("following the serving adapter", self._follow)
+        await self._attempt("watching the serving adapter", self._watch)
+        await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
         await self._attempt("looking for reminders", self._remind)
@@ -59,6 +65,12 @@ class Reconciler:
             if proposal_id is not None:
                 await note_promotion(self._parts, proposal_id)
             self._noted = wanted
+
+    async def _watch(self) -> None:
+        """Take the serving adapter out if people judge it worse than the one before it, as the policy says."""
+        if self._monotonic() >= self._watch_at:
+            self._watch_at = self._monotonic() + WATCH_S
+            await asyncio.to_thread(self._parts.governance.take_out_if_worse)
 
     async def _close_expired(self) -> None:
         await asyncio.to_thread(self._parts.governance.expire_proposals)

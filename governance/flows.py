@@ -23,9 +23,10 @@ from governance.promotion import close, close_if_stale, promote, roll_back, why_
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.watching import compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
-from storage.adapters import Adapter, find_adapter
+from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
@@ -512,6 +513,31 @@ class Governance:
             previous = roll_back(self._ledger, session, actor, reason)
         self._ledger.keep_checkpoint()
         return previous
+
+    def take_out_if_worse(self) -> str:
+        """Roll the serving adapter back when the policy says so of what people said of its answers; return why, or "".
+
+        The figures and the rollback are one transaction: another promotion cannot come in between.
+        """
+        rules = self.policy.rollback
+        if not rules.automatic or not self._why_take_out_now():
+            return ""
+        with self._ledger.changes() as session:
+            serving = serving_adapter(session)
+            seen = compare(session, rules, serving, self.clock()) if serving else None
+            reason = why_take_out(rules, seen) if seen else ""
+            if reason and seen:
+                roll_back(self._ledger, session, SYSTEM, reason, seen.record())
+        if reason:
+            self._ledger.keep_checkpoint()
+        return reason
+
+    def _why_take_out_now(self) -> str:
+        """Look without taking the turn of a writer, which is needed only when something has to be done."""
+        with self.database.read() as session:
+            serving = serving_adapter(session)
+            seen = compare(session, self.policy.rollback, serving, self.clock()) if serving else None
+        return why_take_out(self.policy.rollback, seen) if seen else ""
 
     def expire_proposals(self) -> list[Proposal]:
         """Close the open proposals that are past their time, or void; return those that were closed."""

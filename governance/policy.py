@@ -158,6 +158,24 @@ class CurationRules(_Section):
     always_kept: int = Field(default=100, ge=1)
 
 
+class RollbackRules(_Section):
+    """When an adapter that went live is taken out again without anybody's decision, which only a policy can want.
+
+    Its answers that people judged are compared with those of the one before it, of the `compare_days` before, while
+    it has served for no more than `watch_days`. It goes when the share voted down or corrected is higher by more than
+    `margin`, with an error of at most `alpha` however often one looks (`governance.sequential`), and when at least
+    `min_people` people found at least one of at least `min_answers` answers bad.
+    """
+
+    automatic: bool = False
+    margin: float = Field(default=0.05, ge=0.0, lt=1.0)
+    alpha: float = Field(default=0.01, gt=0.0, lt=1.0)
+    min_answers: int = Field(default=10, ge=1)
+    min_people: int = Field(default=3, ge=1)
+    watch_days: int = Field(default=14, ge=1, le=365)
+    compare_days: int = Field(default=30, ge=1, le=365)
+
+
 class Policy(_Section):
     """Everything that an organisation decides: how adapters go live, who teaches them, who is answered."""
 
@@ -170,6 +188,7 @@ class Policy(_Section):
     curation: CurationRules = CurationRules()
     channels: ChannelRules = ChannelRules()
     people: PeopleRules = PeopleRules()
+    rollback: RollbackRules = RollbackRules()
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -233,5 +252,6 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "curation": CurationRules,
         "channels": ChannelRules,
         "people": PeopleRules,
+        "rollback": RollbackRules,
     }
     return sections.get(path[0], Gate)

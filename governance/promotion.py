@@ -1,7 +1,8 @@
 """How a proposal ends and what that does to its adapter and to the serving one, inside the caller's transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
@@ -9,6 +10,8 @@ from governance.ledger import SYSTEM, Ledger, digests_of
 from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
 from storage.errors import IllegalStateError
 from storage.proposals import Proposal
+from storage.records import new_id
+from storage.rollbacks import Rollback
 
 
 def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> None:
@@ -22,8 +25,12 @@ def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) ->
     _serve(ledger, session, adapter, actor)
 
 
-def roll_back(ledger: Ledger, session: Session, actor: str, reason: str) -> Adapter | None:
+def roll_back(
+    ledger: Ledger, session: Session, actor: str, reason: str, figures: Mapping[str, Any] | None = None
+) -> Adapter | None:
     """Take the serving adapter out and put the one before it back; None means that the base model serves again.
+
+    `figures` are what an automatic rollback rests on.
 
     Raises:
         IllegalStateError: the base model serves already.
@@ -36,6 +43,17 @@ def roll_back(ledger: Ledger, session: Session, actor: str, reason: str) -> Adap
     previous = last_retired_adapter(session)
     if previous is not None:
         _serve(ledger, session, previous, actor)
+    session.add(
+        Rollback(
+            id=new_id("rb"),
+            adapter_digest=current.digest,
+            restored_digest=previous.digest if previous else None,
+            actor=actor,
+            reason=reason,
+            figures=dict(figures or {}),
+            created_at=ledger.clock(),
+        )
+    )
     return previous
 
 

@@ -27,6 +27,7 @@ from bot.slack.jobs import (
     Saying,
     SettingsChange,
     Stop,
+    TakenOut,
     Uninstalled,
     Vote,
 )
@@ -39,6 +40,7 @@ from bot.slack.personal import PersonalDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
+from bot.slack.rolling_back import RollbackDesk
 from bot.slack.stopping import StopDesk
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -57,6 +59,7 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
+        self._rolling_back = RollbackDesk(parts, client, outbox)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
@@ -87,6 +90,8 @@ class Desks:
                 await self._home.show(job)
             case Promotion():
                 await self._approvals.announce(job)
+            case TakenOut():
+                await self._rolling_back.tell(job)
             case News():
                 await self._news.tell(job)
             case Uninstalled():
@@ -128,5 +133,5 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
-        case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
+        case Opened() | Promotion() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
             return None

@@ -269,6 +269,24 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class TakenOut:
+    """An adapter was rolled back, by a person or by itself: the approvers' channel is to be told."""
+
+    kind: ClassVar[str] = "taken_out"
+    rollback_id: str
+
+    @property
+    def key(self) -> str:
+        """Told once, whoever notices it first."""
+        return f"taken_out/{self.rollback_id}"
+
+    @property
+    def lane(self) -> str:
+        """One after the other, as they happened."""
+        return "taken_out"
+
+
+@dataclass(frozen=True)
 class News:
     """One person is to be told that what they corrected is live."""
 
@@ -415,6 +433,7 @@ Job = (
     | Cancellation
     | Opened
     | Promotion
+    | TakenOut
     | News
     | Command
     | DataRequest
@@ -427,7 +446,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind})
+LASTING = frozenset({Promotion.kind, News.kind, TakenOut.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 

@@ -1,0 +1,55 @@
+"""Whether the adapter that answers is judged worse than the one before it, and so has to go."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from governance.policy import RollbackRules
+from governance.sequential import Counts, evidence_of_higher
+from storage.adapters import Adapter, last_retired_adapter
+from storage.figures import Judged, judged_answers
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the answers of two adapters were judged, and the e-value against "the new one is no worse"."""
+
+    new: Judged
+    old: Judged
+    evidence: float
+
+    def record(self) -> dict[str, Any]:
+        """Give the figures as they are kept."""
+        return {**asdict(self), "new": self.new._asdict(), "old": self.old._asdict()}
+
+
+def compare(session: Session, rules: RollbackRules, serving: Adapter, now: datetime) -> Comparison | None:
+    """Compare the serving adapter with the one before it, or the base model; None when its watch is over."""
+    since = serving.serving_since
+    if since is None or now > since + timedelta(days=rules.watch_days):
+        return None
+    previous = last_retired_adapter(session)
+    new = judged_answers(session, serving.digest, since)
+    earliest = since - timedelta(days=rules.compare_days)
+    old = judged_answers(session, previous.digest if previous else None, earliest, since)
+    evidence = evidence_of_higher(Counts(new.bad, new.answers), Counts(old.bad, old.answers), rules.margin)
+    return Comparison(new, old, evidence)
+
+
+def why_take_out(rules: RollbackRules, seen: Comparison) -> str:
+    """Say why the new adapter has to go; empty when the evidence, or the number of people behind it, is not enough."""
+    too_few = seen.new.answers < rules.min_answers or seen.new.people < rules.min_people
+    if too_few or seen.evidence < 1 / rules.alpha:
+        return ""
+    return (
+        f"Of the {seen.new.answers} answers of this adapter that people judged, {_share(seen.new)} were voted down or "
+        f"corrected, by {seen.new.people} people; of the {seen.old.answers} before it, {_share(seen.old)}. Were it no "
+        f"worse than before by more than {rules.margin:.0%}, so much would be seen, at any time, with a probability of "
+        f"{1 / seen.evidence:.1g} at most; the policy acts at {rules.alpha:g}."
+    )
+
+
+def _share(judged: Judged) -> str:
+    return f"{judged.bad} ({judged.bad / judged.answers:.0%})" if judged.answers else "none"
