@@ -5,22 +5,16 @@ matrix and their B matrices one (r1 + r2 + ..., out), so a layer costs two produ
 a mask (rows, 1, r1 + r2 + ...) blanks the ranks that are not the row's own.
 """
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from learning.adapter_files import CONFIG, WEIGHTS, AdapterError
+from learning.adapter_files import PREFIX, WEIGHTS, AdapterError, CheckedAdapter
 
-PREFIX = "base_model.model."
-"""What PEFT writes before the name of the base model's module."""
+DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
 
 @dataclass(frozen=True)
@@ -31,48 +25,22 @@ class LoraWeights:
     layers: dict[str, tuple[Tensor, Tensor]]
 
 
-def read_lora(folder: Path, dtype: torch.dtype, device: str) -> LoraWeights:
-    """Read an adapter that `check_adapter` found fit.
+def read_lora(adapter: CheckedAdapter, dtype: torch.dtype, device: str) -> LoraWeights:
+    """Read the matrices of an adapter that `check_adapter` found fit.
 
     Raises:
-        AdapterError: it uses a form of LoRA that the engine does not compute, lacks half of a layer, or holds something
-            that is no finite number, which would spread to all rows of a batch.
+        AdapterError: they hold something that is, in this dtype, no finite number; it would spread to a whole batch.
 
     """
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    scale = _scale(config, folder.name)
-    try:
-        tensors = load_file(folder / WEIGHTS, device=device)
-    except SafetensorError as error:
-        raise AdapterError(f"{WEIGHTS} of adapter {folder.name} is not readable: {error}. Train again.") from error
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise AdapterError(f"adapter {folder.name}: tensor {name} holds infinity or no number. Train again.")
-    downs = {_module(name): tensor for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
-    ups = {_module(name): tensor for name, tensor in tensors.items() if name.endswith(".lora_B.weight")}
-    if not downs or downs.keys() != ups.keys():
-        raise AdapterError(f"adapter {folder.name} lacks the A or the B matrix of a layer. Train again.")
-    layers = {
-        name: (down.to(dtype), (ups[name].T.float() * scale).to(dtype).contiguous()) for name, down in downs.items()
-    }
-    return LoraWeights(int(config["r"]), layers)
-
-
-def _module(tensor: str) -> str:
-    return tensor.removeprefix(PREFIX).rpartition(".lora_")[0]
-
-
-def _scale(config: dict[str, Any], name: str) -> float:
-    """Return alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (arXiv 2312.03732)."""
-    unusual = [key for key in ("use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out") if config.get(key)]
-    if config.get("bias", "none") != "none":
-        unusual.append("bias")
-    if unusual:
-        raise AdapterError(f"adapter {name} uses {', '.join(unusual)}, which the engine does not compute.")
-    rank, alpha = int(config["r"]), config.get("lora_alpha")
-    if not isinstance(alpha, int | float):
-        raise AdapterError(f"{CONFIG} of adapter {name} names no lora_alpha. Train again.")
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    layers = {}
+    with safe_open(adapter.folder / WEIGHTS, framework="pt", device=device) as file:
+        for module in [name.removesuffix(DOWN) for name in file.keys() if name.endswith(DOWN)]:  # noqa: SIM118 - no mapping
+            down = file.get_tensor(module + DOWN).to(dtype)
+            up = (file.get_tensor(module + UP).T.float() * adapter.form.scale).to(dtype).contiguous()
+            if not (down.isfinite().all() and up.isfinite().all()):
+                raise AdapterError(f"adapter {adapter.digest}: {module} holds infinity or no number. Train again.")
+            layers[module.removeprefix(PREFIX)] = down, up
+    return LoraWeights(adapter.form.r, layers)
 
 
 class LoraLinear(nn.Module):
@@ -119,8 +87,9 @@ class Router:
     def remove(self, digest: str) -> None:
         """Forget an adapter that no running row uses."""
         self._adapters.pop(digest, None)
-        self._rows = ()
-        self._lay(())
+        if digest in self._present:
+            self._rows = ()
+            self._lay(())
 
     def route(self, rows: Sequence[str | None]) -> None:
         """Let row i of the next forward passes use adapter `rows[i]` (None: the base model)."""
