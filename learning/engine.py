@@ -1,4 +1,4 @@
-"""The inference engine: one thread owns the model and decodes all running requests step by step.
+"""The inference engine: one thread loads and owns the model, and decodes all running requests step by step.
 
 All of them, whatever their adapters, are rows of one batch with one key/value cache; a new request joins it at the next
 step and a finished one leaves it. A request outside its adapter's scope (learning/scope.py) is the base model's. The
@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,9 +22,10 @@ from transformers.cache_utils import Cache
 
 from learning.adapter_files import check_adapter
 from learning.base_model import BaseModel, load
-from learning.hardware import Hardware
+from learning.hardware import Hardware, in_thread_of_its_own
 from learning.lora import LoraWeights, Router, read_lora
 from learning.meaning import DEPTHS, question_states
+from learning.packed import can_pack, pack
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
 from learning.residency import EngineError, Residency, adapter_budget
@@ -146,6 +148,8 @@ class Engine:
             for name, module in model.named_modules()
             if isinstance(module, torch.nn.Linear)
         }
+        if can_pack(hardware.device, hardware.dtype):
+            pack(model)
         self._ends = _end_tokens(model, tokenizer)
         self._inbox: queue.SimpleQueue[_Request | Future[None] | None] = queue.SimpleQueue()
         self._work: dict[Future[None], Callable[[], None]] = {}
@@ -160,7 +164,7 @@ class Engine:
         self._loading = threading.Lock()
         self._gate = threading.Lock()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread = threading.current_thread()
 
     @classmethod
     def start(cls, base: BaseModel, hardware: Hardware, *, max_batch: int = 8, adapter_memory_mb: int = 0) -> "Engine":
@@ -170,12 +174,22 @@ class Engine:
             BaseModelError: the model cannot be loaded.
 
         """
-        hardware.use()
-        model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
+        started: Future[Engine] = Future()
         residency = Residency(adapter_budget(hardware, adapter_memory_mb))
-        engine = cls(base, hardware, model, tokenizer, max_batch, residency)
-        engine._thread.start()
-        return engine
+
+        def live() -> None:
+            try:
+                hardware.use()
+                model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
+                engine = cls(base, hardware, model, tokenizer, max_batch, residency)
+            except Exception as error:  # noqa: BLE001 - given to whoever waits
+                started.set_exception(error)
+            else:
+                started.set_result(engine)
+                engine._run()
+
+        threading.Thread(target=live, name="engine", daemon=True).start()
+        return started.result()
 
     @property
     def serving(self) -> str | None:
@@ -194,7 +208,7 @@ class Engine:
     def load_adapter(self, digest: str, folder: Path) -> None:
         """Read an adapter and hand it over to the engine's thread; does nothing when it is loaded.
 
-        All reading, checking and moving to the device is done in the caller's thread, while answers go on. Others that
+        All reading, checking and moving to the device is done outside of that thread, while answers go on. Others that
         nobody needs are unloaded to make room, the least recently used ones first.
 
         Raises:
@@ -209,7 +223,7 @@ class Engine:
             adapter = check_adapter(folder, digest, self.base.digest, self._shapes)
             size = adapter.numbers * self.hardware.dtype.itemsize + adapter.scope_bytes
             self._residency.check_size(digest, size)
-            weights = read_lora(adapter, self.hardware.dtype, self.hardware.device)
+            weights = in_thread_of_its_own(partial(read_lora, adapter, self.hardware.dtype, self.hardware.device))
             scope = read_scope(folder, self._width)
             unused = self._residency.make_room(digest, size)
             self._do(lambda: self._load(digest, weights, scope, unused))

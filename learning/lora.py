@@ -7,6 +7,7 @@ a mask (rows, 1, r1 + r2 + ...) blanks the ranks that are not the row's own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -44,19 +45,18 @@ def read_lora(adapter: CheckedAdapter, dtype: torch.dtype, device: str) -> LoraW
 
 
 class LoraLinear(nn.Module):
-    """A linear layer, with the same parameters as the one it replaces, plus the adapters that are routed to it."""
+    """A linear layer plus the adapters that are routed to it."""
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Module) -> None:
         super().__init__()
-        self.weight = linear.weight
-        self.bias = linear.bias
+        self.linear = linear
         self.down: Tensor | None = None
         self.up: Tensor | None = None
         self.mask: Tensor | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (rows, length, in) to (rows, length, out)."""
-        outputs = nn.functional.linear(inputs, self.weight, self.bias)
+        outputs: Tensor = self.linear(inputs)
         if self.down is None or self.up is None:
             return outputs
         inner = nn.functional.linear(inputs, self.down)
@@ -68,7 +68,7 @@ class LoraLinear(nn.Module):
 class Router:
     """Holds the loaded adapters, and says before each forward pass which row uses which."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         self._model = model
         self._adapters: dict[str, LoraWeights] = {}
         self._layers: dict[str, LoraLinear] = {}
@@ -78,7 +78,7 @@ class Router:
     def add(self, digest: str, weights: LoraWeights) -> None:
         """Make an adapter known; layers that no adapter touched before become able to carry one."""
         for name in weights.layers.keys() - self._layers.keys():
-            layer = LoraLinear(self._model.get_submodule(name))  # type: ignore[arg-type]  # check_adapter saw to it
+            layer = LoraLinear(self._model.get_submodule(name))
             parent, _, child = name.rpartition(".")
             setattr(self._model.get_submodule(parent), child, layer)
             self._layers[name] = layer
@@ -108,7 +108,9 @@ class Router:
         self._present = present
         adapters = [self._adapters[digest] for digest in present]
         for name, layer in self._layers.items():
-            pairs = [each.layers.get(name) or _blank(layer, each.rank) for each in adapters]
+            known = [each.layers.get(name) for each in adapters]
+            like = next((pair for pair in known if pair is not None), None)
+            pairs = [pair or _blank(like, each.rank) for pair, each in zip(known, adapters, strict=True) if like]
             if len(pairs) > 1:
                 layer.down, layer.up = (torch.cat(parts) for parts in zip(*pairs, strict=True))
             else:
@@ -118,12 +120,12 @@ class Router:
         """Return (rows, 1, ranks): 1 where the rank belongs to the row's adapter; None when all rows use all ranks."""
         if len(set(self._rows)) <= 1:
             return None
-        weight = next(iter(self._layers.values())).weight
         ranks = [digest for digest in self._present for _ in range(self._adapters[digest].rank)]
         own = [[float(row == owner) for owner in ranks] for row in self._rows]
-        return torch.tensor(own, dtype=weight.dtype, device=weight.device)[:, None]
+        return torch.tensor(own, dtype=self._model.dtype, device=self._model.device)[:, None]
 
 
-def _blank(layer: LoraLinear, rank: int) -> tuple[Tensor, Tensor]:
-    out_features, in_features = layer.weight.shape
-    return layer.weight.new_zeros(rank, in_features), layer.weight.new_zeros(rank, out_features)
+def _blank(like: tuple[Tensor, Tensor], rank: int) -> tuple[Tensor, Tensor]:
+    """Return matrices of zeros for the same layer."""
+    down, up = like
+    return down.new_zeros(rank, down.shape[1]), up.new_zeros(rank, up.shape[1])
