@@ -9,12 +9,12 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ Result = TypeVar("Result")
 
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
+READ_AT_ONCE = 24
+"""Tokens of prompts that are read between two steps of running answers: about as long as such a step, on two cores."""
 SCOPE_TEXT = 2000
 """Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
 
@@ -132,6 +134,13 @@ class _Batch:
     last: Tensor
 
 
+class _Reading(NamedTuple):
+    """Requests whose prompts are being read: each step of `parts` reads a part, and its end gives their batch."""
+
+    requests: list[_Request]
+    parts: Generator[None, None, _Batch]
+
+
 class Engine:
     """Answers requests on one base model with any number of adapters. Make it with `Engine.start`."""
 
@@ -155,6 +164,7 @@ class Engine:
         self._work: dict[Future[None], Callable[[], None]] = {}
         self._waiting: list[_Request] = []
         self._batch: _Batch | None = None
+        self._reading: _Reading | None = None
         self._layers = int(model.config.get_text_config().num_hidden_layers)
         self._width = len(DEPTHS) * int(model.config.get_text_config().hidden_size)
         self._router = Router(model)
@@ -220,11 +230,7 @@ class Engine:
             if digest in self._residency:
                 self._residency.use(digest)
                 return
-            adapter = check_adapter(folder, digest, self.base.digest, self._shapes)
-            size = adapter.numbers * self.hardware.dtype.itemsize + adapter.scope_bytes
-            self._residency.check_size(digest, size)
-            weights = in_thread_of_its_own(partial(read_lora, adapter, self.hardware.dtype, self.hardware.device))
-            scope = read_scope(folder, self._width)
+            size, weights, scope = in_thread_of_its_own(partial(self._read_adapter, digest, folder))
             unused = self._residency.make_room(digest, size)
             self._do(lambda: self._load(digest, weights, scope, unused))
             self._residency.add(digest, size)
@@ -408,7 +414,7 @@ class Engine:
     def _take(self) -> bool:
         """Empty the inbox, waiting for something to do when idle; return False when the engine is to stop."""
         while True:
-            idle = not self._waiting and self._batch is None
+            idle = not self._waiting and self._batch is None and self._reading is None
             try:
                 item = self._inbox.get(block=idle)
             except queue.Empty:
@@ -421,24 +427,30 @@ class Engine:
                 self._waiting.append(item)
 
     def _admit(self) -> None:
-        """Let waiting requests join the batch, first come first served, as far as there are places."""
+        """Let waiting requests join the batch, first come first served, as far as there are places.
+
+        Their prompts are read in parts, one at each call, so that running answers go on between them.
+        """
         for request in [request for request in self._waiting if request.cancelled]:
             self._waiting.remove(request)
             self._residency.release(request.adapter)
-        free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
-        admitted, self._waiting = self._waiting[:free], self._waiting[free:]
-        if not admitted:
-            return
+        if self._reading is None:
+            free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
+            admitted, self._waiting = self._waiting[:free], self._waiting[free:]
+            if not admitted:
+                return
+            self._reading = _Reading(admitted, self._read(admitted))
         try:
-            self._decide_scope(admitted)
-            fresh = self._prefill(admitted)
+            next(self._reading.parts)
+        except StopIteration as done:
+            self._reading = None
+            fresh = self._without_finished(done.value)
+            self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
         except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
-            for request in admitted:
+            for request in self._reading.requests:
                 self._residency.release(request.adapter)
                 request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
-        else:
-            fresh = self._without_finished(fresh)
-            self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
+            self._reading = None
 
     def _decide_scope(self, requests: list[_Request]) -> None:
         """Decide which model answers each request, and as which taught question its own is put to the adapter."""
@@ -473,20 +485,29 @@ class Engine:
             placed.append((held, read.get(asked[0]) if held and _is_one_question(messages) else None))
         return placed
 
-    def _prefill(self, requests: list[_Request]) -> _Batch:
+    def _read_adapter(self, digest: str, folder: Path) -> tuple[int, LoraWeights, Scope | None]:
+        """Check and read an adapter; return how many bytes it takes, and its parts. Not in the engine's thread."""
+        adapter = check_adapter(folder, digest, self.base.digest, self._shapes)
+        size = adapter.numbers * self.hardware.dtype.itemsize + adapter.scope_bytes
+        self._residency.check_size(digest, size)
+        return size, read_lora(adapter, self.hardware.dtype, self.hardware.device), read_scope(folder, self._width)
+
+    def _read(self, requests: list[_Request]) -> Generator[None, None, _Batch]:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
-        self._share(requests)
+        self._decide_scope(requests)
+        yield
+        yield from self._share(requests)
         known = [self._prefixes.longest(request.routed, request.prompt) for request in requests]
         new = max(len(request.prompt) - length for request, (length, _) in zip(requests, known, strict=True))
         width = max(len(request.prompt) for request in requests)
-        self._route(requests)
         mask = self._tensor([[0] * (width - len(each.prompt)) + [1] * len(each.prompt) for each in requests])
         tokens = self._tensor([([0] * width + each.prompt)[-new:] for each in requests])
         parts = [part for _, part in known]
         like = next((part for part in parts if part is not None), [])
         lengths = [max(0, len(request.prompt) - new) for request in requests]
         cache = make_cache(self._layers, left_padded(parts, lengths, width - new, like))
-        last = self._choose(requests, self._forward(tokens, mask, cache))
+        logits = yield from self._read_tokens(requests, tokens, mask, cache)
+        last = self._choose(requests, logits)
         for row, (request, (length, _)) in enumerate(zip(requests, known, strict=True)):
             if length < len(request.prompt) // 2:
                 rows = self._tensor([row])
@@ -494,18 +515,35 @@ class Engine:
                 self._prefixes.remember(request.routed, request.prompt, keep_rows(contents(cache), rows, start))
         return _Batch(requests, cache, mask, last)
 
-    def _share(self, requests: list[_Request]) -> None:
+    def _read_tokens(
+        self, requests: list[_Request], tokens: Tensor, mask: Tensor, cache: Cache
+    ) -> Generator[None, None, Tensor]:
+        """Put `tokens` (rows, new) into the cache, few at a time while answers run; return the last one's logits."""
+        rows, new = tokens.shape
+        at = 0
+        while True:
+            size = new - at if self._batch is None else max(1, READ_AT_ONCE // rows)
+            end = min(new, at + size)
+            self._route(requests)
+            logits = self._forward(tokens[:, at:end], mask[:, : mask.shape[1] - new + end], cache)
+            if end == new:
+                return logits
+            at = end
+            yield
+
+    def _share(self, requests: list[_Request]) -> Generator[None, None, None]:
         """Read once what requests with the same adapter, which come together, begin with in common."""
         for adapter in dict.fromkeys(request.routed for request in requests):
-            prompts = [request.prompt for request in requests if request.routed == adapter]
-            shared = prompts[0][: min(common(prompts[0], prompt) for prompt in prompts)]
+            alike = [request for request in requests if request.routed == adapter]
+            first, *others = (request.prompt for request in alike)
+            shared = first[: min((common(first, other) for other in others), default=0)]
             length, _ = self._prefixes.longest(adapter, shared)
-            if len(prompts) > 1 and len(shared) - length >= MIN_SHARED:
+            if len(shared) - length >= MIN_SHARED:
                 cache = make_cache(self._layers)
                 tokens = self._tensor([shared])
-                self._router.route([adapter])
-                self._forward(tokens, torch.ones_like(tokens), cache)
+                yield from self._read_tokens(alike[:1], tokens, torch.ones_like(tokens), cache)
                 self._prefixes.remember(adapter, shared, contents(cache))
+                yield
 
     def _step(self, batch: _Batch) -> _Batch | None:
         """Decode one token for each running request."""
@@ -616,7 +654,8 @@ class Engine:
     def _fail_all(self, error: EngineError) -> None:
         with self._gate:
             self._closing = True
-        for request in [*self._waiting, *(self._batch.requests if self._batch else [])]:
+        reading = self._reading.requests if self._reading else []
+        for request in [*self._waiting, *reading, *(self._batch.requests if self._batch else [])]:
             request.emit(error)
         while not self._inbox.empty():
             item = self._inbox.get()

@@ -18,12 +18,16 @@ from learning.adapter_files import PREFIX, WEIGHTS, AdapterError, CheckedAdapter
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
 
+Matrices = dict[str, tuple[Tensor, Tensor]]
+"""By module name A (rank, in) and B transposed (rank, out), the latter times the adapter's scale."""
+
+
 @dataclass(frozen=True)
 class LoraWeights:
-    """One adapter: by module name A (rank, in) and B transposed (rank, out), the latter times the adapter's scale."""
+    """One adapter."""
 
     rank: int
-    layers: dict[str, tuple[Tensor, Tensor]]
+    layers: Matrices
 
 
 def read_lora(adapter: CheckedAdapter, dtype: torch.dtype, device: str) -> LoraWeights:
@@ -38,7 +42,7 @@ def read_lora(adapter: CheckedAdapter, dtype: torch.dtype, device: str) -> LoraW
         for module in [name.removesuffix(DOWN) for name in file.keys() if name.endswith(DOWN)]:  # noqa: SIM118 - no mapping
             down = file.get_tensor(module + DOWN).to(dtype)
             up = (file.get_tensor(module + UP).T.float() * adapter.form.scale).to(dtype).contiguous()
-            if not (down.isfinite().all() and up.isfinite().all()):
+            if not all(end.isfinite() for each in (down, up) for end in each.aminmax()):
                 raise AdapterError(f"adapter {adapter.digest}: {module} holds infinity or no number. Train again.")
             layers[module.removeprefix(PREFIX)] = down, up
     return LoraWeights(adapter.form.r, layers)
@@ -74,6 +78,8 @@ class Router:
         self._layers: dict[str, LoraLinear] = {}
         self._rows: tuple[str | None, ...] = ()
         self._present: tuple[str, ...] = ()
+        self._stacked: tuple[str, ...] = ()
+        self._stack: Matrices = {}
 
     def add(self, digest: str, weights: LoraWeights) -> None:
         """Make an adapter known; layers that no adapter touched before become able to carry one."""
@@ -87,6 +93,8 @@ class Router:
     def remove(self, digest: str) -> None:
         """Forget an adapter that no running row uses."""
         self._adapters.pop(digest, None)
+        if digest in self._stacked:
+            self._stacked, self._stack = (), {}
         if digest in self._present:
             self._rows = ()
             self._lay(())
@@ -104,17 +112,20 @@ class Router:
             layer.mask = mask
 
     def _lay(self, present: tuple[str, ...]) -> None:
-        """Lay the matrices of these adapters one below the other; a layer that one of them leaves out gets zeros."""
         self._present = present
-        adapters = [self._adapters[digest] for digest in present]
+        matrices = self._matrices(present)
         for name, layer in self._layers.items():
-            known = [each.layers.get(name) for each in adapters]
-            like = next((pair for pair in known if pair is not None), None)
-            pairs = [pair or _blank(like, each.rank) for pair, each in zip(known, adapters, strict=True) if like]
-            if len(pairs) > 1:
-                layer.down, layer.up = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-            else:
-                layer.down, layer.up = pairs[0] if pairs else (None, None)
+            layer.down, layer.up = matrices.get(name, (None, None))
+
+    def _matrices(self, present: tuple[str, ...]) -> Matrices:
+        """Return the matrices of these adapters, of several one below the other: the last such are kept."""
+        if not present:
+            return {}
+        if len(present) == 1:
+            return self._adapters[present[0]].layers
+        if present != self._stacked:
+            self._stacked, self._stack = present, _stack([self._adapters[digest] for digest in present])
+        return self._stack
 
     def _mask(self) -> Tensor | None:
         """Return (rows, 1, ranks): 1 where the rank belongs to the row's adapter; None when all rows use all ranks."""
@@ -123,6 +134,17 @@ class Router:
         ranks = [digest for digest in self._present for _ in range(self._adapters[digest].rank)]
         own = [[float(row == owner) for owner in ranks] for row in self._rows]
         return torch.tensor(own, dtype=self._model.dtype, device=self._model.device)[:, None]
+
+
+def _stack(adapters: Sequence[LoraWeights]) -> Matrices:
+    """Lay the matrices of each layer one below the other; one that leaves a layer out gets zeros there."""
+    stack = {}
+    for name in {name for each in adapters for name in each.layers}:
+        known = [each.layers.get(name) for each in adapters]
+        like = next(pair for pair in known if pair is not None)
+        pairs = [pair or _blank(like, each.rank) for pair, each in zip(known, adapters, strict=True)]
+        stack[name] = torch.cat([down for down, _ in pairs]), torch.cat([up for _, up in pairs])
+    return stack
 
 
 def _blank(like: tuple[Tensor, Tensor], rank: int) -> tuple[Tensor, Tensor]:
