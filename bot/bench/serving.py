@@ -54,7 +54,8 @@ def measure(
         `results`: engine, concurrency, adapters, tokens_per_s, ttft_p95_s (the 95th percentile of the seconds to the
         first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb.
         `swaps`: count, failed (answers), longest_pause_ms between two tokens of an answer meanwhile, and
-        longest_undisturbed_ms without any swap. `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
+        longest_undisturbed_ms without any swap.
+        `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
         the rate of matrix products, whichever is slower; `share_of_limit`: ours with one adapter.
 
     """

@@ -283,8 +283,8 @@ def _show_serving(result: dict[str, Any]) -> None:
         console.print(f"{at_once} at once: {reached}.", highlight=False)
     swaps = result["swaps"]
     console.print(
-        f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed, the longest pause between two tokens was "
-        f"{swaps['longest_pause_ms']} ms ({swaps['longest_undisturbed_ms']} ms without swaps).",
+        f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed, the longest pause between two tokens "
+        f"was {swaps['longest_pause_ms']} ms ({swaps['longest_undisturbed_ms']} ms without swaps).",
         highlight=False,
     )
 

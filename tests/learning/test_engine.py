@@ -119,6 +119,26 @@ async def test_a_question_that_joins_a_running_batch_changes_no_answer(
     assert last.token_ids[:NEW] == expected(loaded, None, 0)
 
 
+async def test_a_running_answer_goes_on_while_a_long_question_is_read(engine: Engine) -> None:
+    long_question = build_messages("which kite flies highest? " * 60, SYSTEM)
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for piece in engine.stream(long_question, adapter=None, sampling=SHORT):
+            heard.append("late")
+            assert piece.completion is None or len(piece.completion.token_ids) == NEW
+
+    async with aclosing(engine.stream(ask(0), adapter=None, sampling=Sampling(max_new_tokens=100_000))) as running:
+        await anext(running)
+        listening = asyncio.create_task(listen())
+        while "late" not in heard:
+            await anext(running)
+            heard.append("running")
+    await listening
+
+    assert heard.count("running") >= 20
+
+
 async def test_more_questions_than_places_are_all_answered(engine: Engine) -> None:
     completions = await asyncio.gather(*(answer(engine, number, None) for number in range(20)))
     assert [len(completion.token_ids) for completion in completions] == [NEW] * 20
