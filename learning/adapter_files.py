@@ -166,6 +166,8 @@ def _parse(folder: Path, name: str, model: type[Parsed]) -> Parsed:
 
 
 def _check_names(folder: Path) -> None:
+    if not folder.is_dir():
+        raise AdapterError(f"{folder} is no folder of an adapter. Restore it from a backup, or train again.")
     names = {path.name for path in folder.iterdir()}
     expected = {WEIGHTS, CONFIG, MANIFEST}
     if missing := sorted(expected - names):

@@ -38,8 +38,8 @@ Result = TypeVar("Result")
 
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
-READ_AT_ONCE = 24
-"""Tokens of prompts that are read between two steps of running answers: about as long as such a step, on two cores."""
+READ_AT_ONCE = {"cpu": 24, "cuda": 512}
+"""Tokens of prompts that are read between two steps of running answers: on two cores about as long as such a step."""
 SCOPE_TEXT = 2000
 """Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
 
@@ -522,7 +522,7 @@ class Engine:
         rows, new = tokens.shape
         at = 0
         while True:
-            size = new - at if self._batch is None else max(1, READ_AT_ONCE // rows)
+            size = new - at if self._batch is None else max(1, READ_AT_ONCE[self.hardware.device] // rows)
             end = min(new, at + size)
             self._route(requests)
             logits = self._forward(tokens[:, at:end], mask[:, : mask.shape[1] - new + end], cache)

@@ -41,7 +41,7 @@ class SwapJob(BaseModel):
 class SwapResult(BaseModel):
     """What came of it. A pause is the time between one token of an answer and the next.
 
-    `longest_undisturbed_ms` is the longest one while the same questions are asked without any swap, UNDISTURBED times.
+    `longest_undisturbed_ms` is the longest one while the same questions are asked without any swap.
     """
 
     failed: int
@@ -50,6 +50,7 @@ class SwapResult(BaseModel):
 
 
 UNDISTURBED = 4
+"""Answers to each question without swaps."""
 Outcome = Completion | ApprenticeError
 
 

@@ -190,6 +190,11 @@ def test_a_changed_bit_in_any_file_is_refused(engine: Engine, adapter: Path, nam
         engine.load_adapter(digest, adapter)
 
 
+def test_a_folder_that_is_not_there_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=f"{tmp_path}/gone is no folder of an adapter"):
+        engine.load_adapter("0" * 64, tmp_path / "gone")
+
+
 def test_an_adapter_of_some_layers_alone_is_loaded(engine: Engine, adapter: Path) -> None:
     change_json(CONFIG, layers_to_transform=[2])(adapter)
     tensors = {name: tensor for name, tensor in load_file(adapter / WEIGHTS).items() if ".layers.2." in name}

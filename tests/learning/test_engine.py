@@ -10,10 +10,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from learning.base_model import BaseModel
 from learning.engine import Completion, Engine, EngineError, Sampling
 from learning.hardware import Hardware
+from learning.prefixes import common
 from learning.prompts import ChatMessage, build_messages
 from learning.residency import SHARE
 from tests.learning.tiny import (
@@ -317,8 +320,30 @@ def test_an_answer_ends_before_its_stop_string(engine: Engine) -> None:
 
 def test_each_token_has_its_log_probability(engine: Engine) -> None:
     completion = engine.generate(ask(0), sampling=SHORT)
-    assert len(completion.logprobs) == len(completion.token_ids)
-    assert all(logprob <= 0 for logprob in completion.logprobs)
+    tokens = torch.tensor([[*engine._prompt(ask(0)), *completion.token_ids]])
+    with torch.inference_mode():
+        logits = AutoModelForCausalLM.from_pretrained(engine.base.path)(tokens).logits[0, -NEW - 1 : -1]
+    wanted = logits.log_softmax(-1).gather(1, tokens[0, -NEW:, None])[:, 0]
+    assert completion.logprobs == pytest.approx(wanted.tolist(), abs=1e-3)
+
+
+def test_of_the_narrowest_nucleus_the_likeliest_token_is_drawn(engine: Engine) -> None:
+    sampling = Sampling(max_new_tokens=NEW, temperature=1.5, top_p=1e-6)
+    assert engine.generate(ask(0), sampling=sampling).token_ids == expected(engine, None, 0)
+
+
+def test_what_questions_begin_with_in_common_is_read_once(engine: Engine) -> None:
+    questions = [build_messages(question, SYSTEM) for question in ("Where?", "Who is it?", "When was that?")]
+    prompts = [engine._prompt(question) for question in questions]
+    shared = min(common(prompts[0], prompt) for prompt in prompts[1:])
+    read: list[int] = []
+    engine._model.get_input_embeddings().register_forward_hook(lambda _, inputs, __: read.append(inputs[0].numel()))
+
+    for _ in range(2):
+        engine.generate_many(questions, adapter=None, sampling=Sampling(max_new_tokens=1))
+
+    longest_rest = max(map(len, prompts)) - shared
+    assert sum(read) <= shared + 2 * len(prompts) * longest_rest < sum(map(len, prompts))
 
 
 def test_a_closed_engine_says_so(base: BaseModel) -> None:
