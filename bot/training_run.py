@@ -57,8 +57,9 @@ def open_engine(parts: Parts, bars: ProgressBars) -> Iterator[Engine]:
         parts.settings.cache_folder,
         lambda what, share: bars.show("model", int(share * BAR_STEPS), BAR_STEPS, what),
     )
-    hardware = detect(parts.settings.inference.threads, parts.settings.inference.dtype)
-    engine = Engine.start(base, hardware, max_batch=parts.settings.inference.max_batch)
+    inference = parts.settings.inference
+    hardware = detect(inference.threads, inference.dtype)
+    engine = Engine.start(base, hardware, max_batch=inference.max_batch, adapter_memory_mb=inference.adapter_memory_mb)
     try:
         yield engine
     finally:
