@@ -9,6 +9,7 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.approvals import note_promotion
+from bot.slack.canary import note_canary
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
@@ -47,6 +48,7 @@ class Reconciler:
 
     async def look(self) -> None:
         """Do once whatever has to be done."""
+        await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("watching the serving adapter", self._watch)
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
@@ -59,12 +61,16 @@ class Reconciler:
     async def _follow(self) -> None:
         """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
         await self._parts.serving.sync()
+        await note_canary(self._parts)
         wanted = self._parts.serving.wanted
         if wanted != self._noted:
             proposal_id = await asyncio.to_thread(self._promoted)
             if proposal_id is not None:
                 await note_promotion(self._parts, proposal_id)
             self._noted = wanted
+
+    async def _advance(self) -> None:
+        await asyncio.to_thread(self._parts.governance.advance_rollout)
 
     async def _watch(self) -> None:
         """Take the serving adapter out if people judge it worse than the one before it, as the policy says."""

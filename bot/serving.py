@@ -1,15 +1,17 @@
 """Keeps the engine serving what the database says is serving: the database decides, the engine follows."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlmodel import Session
 
 from learning.engine import Engine
-from storage.adapters import Adapter, serving_adapter
+from storage.adapters import Adapter, canary_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 
@@ -27,8 +29,19 @@ class Refusal:
     why: str
 
 
+Side = Literal["serving", "canary"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The adapter that answers a person (None: the base model), and on which side of a rollout that puts them."""
+
+    digest: str | None
+    side: Side
+
+
 class ServingAdapter:
-    """Follows the one adapter in state `serving`, from whichever process put it there."""
+    """Follows the adapters in states `serving` and `canary`, from whichever process put them there."""
 
     def __init__(
         self,
@@ -47,6 +60,9 @@ class ServingAdapter:
         """The digest that the database named last; None for the base model."""
         self.refused: Refusal | None = None
         """Why something else than `wanted` answers; None when nothing else does."""
+        self.canary: str | None = None
+        """The digest of the adapter that a share of the people gets; None while nobody does."""
+        self.refused_canary: Refusal | None = None
 
     async def sync(self) -> str | None:
         """Make the engine serve the adapter that the database names; return the digest served (None: the base model).
@@ -56,6 +72,12 @@ class ServingAdapter:
         async with self._lock:
             return await asyncio.to_thread(self._sync)
 
+    def for_person(self, person_id: str, canary_share: float) -> Chosen:
+        """Choose who answers a person: a share of them gets the canary, each always the same while it is one."""
+        if self.canary is not None and share_of(person_id, self.canary) < canary_share:
+            return Chosen(self.canary, "canary")
+        return Chosen(self._engine.serving, "serving")
+
     def answering(self, session: Session) -> Adapter | None:
         """Return the adapter that answers now, not the one that should when that was refused; None: the base model."""
         digest = self._engine.serving
@@ -63,13 +85,27 @@ class ServingAdapter:
 
     def _sync(self) -> str | None:
         with self._database.read() as session:
-            adapter = serving_adapter(session)
+            adapter, canary = serving_adapter(session), canary_adapter(session)
+        self._follow_canary(canary.digest if canary else None)
         self.wanted = adapter.digest if adapter else None
         if self.refused and self.refused.digest != self.wanted:
             self.refused, self._retry_at = None, 0.0
         if self.wanted != self._engine.serving and self._clock() >= self._retry_at:
             self._swap(self.wanted)
         return self._engine.serving
+
+    def _follow_canary(self, digest: str | None) -> None:
+        """Have the canary in memory; one that cannot be loaded answers nobody, and people get the serving one."""
+        if self.refused_canary and self.refused_canary.digest == digest:
+            return
+        self.refused_canary = None
+        try:
+            if digest is not None:
+                self._engine.load_adapter(digest, self._store.verify(digest))
+        except Exception as error:
+            log.exception("adapter %s cannot answer as a canary", digest)
+            self.refused_canary, digest = Refusal(str(digest), str(error)), None
+        self.canary = digest
 
     def _swap(self, digest: str | None) -> None:
         try:
@@ -91,3 +127,9 @@ class ServingAdapter:
         else:
             self.refused, self._retry_at = None, 0.0
             log.info("serving %s", digest[:12] if digest else "the base model")
+
+
+def share_of(person_id: str, digest: str) -> float:
+    """Return where a person falls between 0 and 1, evenly among people and anew for each canary."""
+    hashed = hashlib.sha256(f"{digest}/{person_id}".encode()).digest()
+    return int.from_bytes(hashed[:8]) / 2**64

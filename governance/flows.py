@@ -19,14 +19,14 @@ from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_meant, why_not_set
 from governance.policy import Policy
-from governance.promotion import close, close_if_stale, promote, roll_back, why_closed
+from governance.promotion import close, close_if_stale, is_due, let_serve, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
 from governance.watching import compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
-from storage.adapters import Adapter, find_adapter, serving_adapter
+from storage.adapters import Adapter, canary_adapter, find_adapter
 from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
@@ -499,8 +499,22 @@ class Governance:
         self._ledger.keep_checkpoint()
         return outcome
 
+    def advance_rollout(self) -> None:
+        """Let the canary answer everybody once its time is over."""
+        with self.database.read() as session:
+            canary = canary_adapter(session)
+            if canary is None or not is_due(self._ledger, canary):
+                return
+        with self._ledger.changes() as session:
+            canary = canary_adapter(session)
+            if canary is not None and is_due(self._ledger, canary):
+                let_serve(self._ledger, session, canary, SYSTEM)
+        self._ledger.keep_checkpoint()
+
     def rollback(self, actor: str, reason: str) -> Adapter | None:
-        """Take the serving adapter out and put the one before it back; None means that the base model serves again.
+        """Take the newest adapter out and return the one that answers everybody then; None means the base model.
+
+        That is the canary, if there is one; else the serving adapter, in whose place the one before it is put back.
 
         Raises:
             IllegalStateError: the base model serves already.
@@ -515,7 +529,7 @@ class Governance:
         return previous
 
     def take_out_if_worse(self) -> str:
-        """Roll the serving adapter back when the policy says so of what people said of its answers; return why, or "".
+        """Roll the newest adapter back when the policy says so of what people said of its answers; return why, or "".
 
         The figures and the rollback are one transaction: another promotion cannot come in between.
         """
@@ -523,8 +537,7 @@ class Governance:
         if not rules.automatic or not self._why_take_out_now():
             return ""
         with self._ledger.changes() as session:
-            serving = serving_adapter(session)
-            seen = compare(session, rules, serving, self.clock()) if serving else None
+            seen = compare(session, rules, self.clock())
             reason = why_take_out(rules, seen) if seen else ""
             if reason and seen:
                 roll_back(self._ledger, session, SYSTEM, reason, seen.record())
@@ -535,8 +548,7 @@ class Governance:
     def _why_take_out_now(self) -> str:
         """Look without taking the turn of a writer, which is needed only when something has to be done."""
         with self.database.read() as session:
-            serving = serving_adapter(session)
-            seen = compare(session, self.policy.rollback, serving, self.clock()) if serving else None
+            seen = compare(session, self.policy.rollback, self.clock())
         return why_take_out(self.policy.rollback, seen) if seen else ""
 
     def expire_proposals(self) -> list[Proposal]:
@@ -615,7 +627,7 @@ class Governance:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:
             promote(self._ledger, session, proposal, person_id)
-        promoted = proposal.state == "approved"
+        promoted = proposal.state == "approved" and not self.policy.rollout.canary_share
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
 
 

@@ -158,13 +158,24 @@ class CurationRules(_Section):
     always_kept: int = Field(default=100, ge=1)
 
 
+class RolloutRules(_Section):
+    """How an approved adapter goes live: `canary_share` of the people (0 to 1) get it for `canary_hours` before all do.
+
+    A share of 0 lets it answer everybody at once.
+    """
+
+    canary_share: float = Field(default=0.0, ge=0.0, lt=1.0)
+    canary_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
+
+
 class RollbackRules(_Section):
     """When an adapter that went live is taken out again without anybody's decision, which only a policy can want.
 
-    Its answers that people judged are compared with those of the one before it, of the `compare_days` before, while
-    it has served for no more than `watch_days`. It goes when the share voted down or corrected is higher by more than
-    `margin`, with an error of at most `alpha` however often one looks (`governance.sequential`), and when at least
-    `min_people` people found at least one of at least `min_answers` answers bad.
+    While it is a canary, its answers that people judged are compared with those that the serving one gives meanwhile;
+    after that with those of the one before it, of the `compare_days` before, for `watch_days`. It goes when the share
+    voted down or corrected is higher by more than `margin`, with an error of at most `alpha` however often one looks
+    (`governance.sequential`), and when at least `min_people` people found at least one of at least `min_answers`
+    answers bad.
     """
 
     automatic: bool = False
@@ -188,6 +199,7 @@ class Policy(_Section):
     curation: CurationRules = CurationRules()
     channels: ChannelRules = ChannelRules()
     people: PeopleRules = PeopleRules()
+    rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
 
     @model_validator(mode="after")
@@ -252,6 +264,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "curation": CurationRules,
         "channels": ChannelRules,
         "people": PeopleRules,
+        "rollout": RolloutRules,
         "rollback": RollbackRules,
     }
     return sections.get(path[0], Gate)

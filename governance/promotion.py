@@ -1,60 +1,97 @@
 """How a proposal ends and what that does to its adapter and to the serving one, inside the caller's transaction."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
-from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
+from storage.adapters import Adapter, canary_adapter, find_adapter, last_retired_adapter, serving_adapter
 from storage.errors import IllegalStateError
 from storage.proposals import Proposal
 from storage.records import new_id
 from storage.rollbacks import Rollback
 
+SUPERSEDED = "A newer adapter was approved while this one was a canary."
+
 
 def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> None:
-    """Approve a proposal and let its adapter serve; the one that served is retired."""
+    """Approve a proposal; its adapter becomes the canary if the policy wants one, else it serves at once.
+
+    An earlier canary is taken out: of two new ones nobody could tell which is judged.
+    """
     close(ledger, session, proposal, "approved", actor)
     adapter = find_adapter(session, proposal.adapter_digest)
+    earlier = canary_adapter(session)
+    if earlier is not None:
+        _take_out(ledger, session, earlier, serving_adapter(session), actor, SUPERSEDED)
+    adapter.canary_since = ledger.clock()
     ledger.move(session, adapter, "canary", actor=actor)
+    if ledger.policy.rollout.canary_share == 0.0:
+        let_serve(ledger, session, adapter, actor)
+
+
+def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> None:
+    """Let the canary answer everybody; the one that served is retired."""
     current = serving_adapter(session)
     if current is not None:
         ledger.move(session, current, "retired", actor=actor)
-    _serve(ledger, session, adapter, actor)
+    _serve(ledger, session, canary, actor)
+
+
+def is_due(ledger: Ledger, canary: Adapter) -> bool:
+    """Whether a canary has been one for as long as the policy wants."""
+    since, hours = canary.canary_since, ledger.policy.rollout.canary_hours
+    return since is None or ledger.clock() >= since + timedelta(hours=hours)
 
 
 def roll_back(
     ledger: Ledger, session: Session, actor: str, reason: str, figures: Mapping[str, Any] | None = None
 ) -> Adapter | None:
-    """Take the serving adapter out and put the one before it back; None means that the base model serves again.
+    """Take the newest adapter out and return the one that answers everybody then; None means the base model.
 
-    `figures` are what an automatic rollback rests on.
+    That is the canary, if there is one; else the serving one, in whose place the one before it is put back. `figures`
+    are what an automatic rollback rests on.
 
     Raises:
         IllegalStateError: the base model serves already.
 
     """
-    current = serving_adapter(session)
+    canary, current = canary_adapter(session), serving_adapter(session)
+    if canary is not None:
+        _take_out(ledger, session, canary, current, actor, reason, figures)
+        return current
     if current is None:
         raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
-    ledger.move(session, current, "rolled_back", actor=actor, reason=reason)
     previous = last_retired_adapter(session)
+    _take_out(ledger, session, current, previous, actor, reason, figures)
     if previous is not None:
         _serve(ledger, session, previous, actor)
+    return previous
+
+
+def _take_out(
+    ledger: Ledger,
+    session: Session,
+    adapter: Adapter,
+    restored: Adapter | None,
+    actor: str,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    ledger.move(session, adapter, "rolled_back", actor=actor, reason=reason)
     session.add(
         Rollback(
             id=new_id("rb"),
-            adapter_digest=current.digest,
-            restored_digest=previous.digest if previous else None,
+            adapter_digest=adapter.digest,
+            restored_digest=restored.digest if restored else None,
             actor=actor,
             reason=reason,
             figures=dict(figures or {}),
             created_at=ledger.clock(),
         )
     )
-    return previous
 
 
 def close(

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from governance.policy import RollbackRules
 from governance.sequential import Counts, evidence_of_higher
-from storage.adapters import Adapter, last_retired_adapter
+from storage.adapters import Adapter, canary_adapter, last_retired_adapter, serving_adapter
 from storage.figures import Judged, judged_answers
 
 
@@ -25,15 +25,26 @@ class Comparison:
         return {**asdict(self), "new": self.new._asdict(), "old": self.old._asdict()}
 
 
-def compare(session: Session, rules: RollbackRules, serving: Adapter, now: datetime) -> Comparison | None:
-    """Compare the serving adapter with the one before it, or the base model; None when its watch is over."""
-    since = serving.serving_since
-    if since is None or now > since + timedelta(days=rules.watch_days):
+def compare(session: Session, rules: RollbackRules, now: datetime) -> Comparison | None:
+    """Compare the newest adapter with the one that would answer without it; None when nothing is watched."""
+    canary, serving = canary_adapter(session), serving_adapter(session)
+    if canary is not None and canary.canary_since is not None:
+        new = judged_answers(session, canary.digest, canary.canary_since)
+        old = judged_answers(session, _digest(serving), canary.canary_since)
+        return _weighed(rules, new, old)
+    since = serving.serving_since if serving else None
+    if serving is None or since is None or now > since + timedelta(days=rules.watch_days):
         return None
-    previous = last_retired_adapter(session)
-    new = judged_answers(session, serving.digest, since)
     earliest = since - timedelta(days=rules.compare_days)
-    old = judged_answers(session, previous.digest if previous else None, earliest, since)
+    new = judged_answers(session, serving.digest, since)
+    return _weighed(rules, new, judged_answers(session, _digest(last_retired_adapter(session)), earliest, since))
+
+
+def _digest(adapter: Adapter | None) -> str | None:
+    return adapter.digest if adapter else None
+
+
+def _weighed(rules: RollbackRules, new: Judged, old: Judged) -> Comparison:
     evidence = evidence_of_higher(Counts(new.bad, new.answers), Counts(old.bad, old.answers), rules.margin)
     return Comparison(new, old, evidence)
 
@@ -45,8 +56,8 @@ def why_take_out(rules: RollbackRules, seen: Comparison) -> str:
         return ""
     return (
         f"Of the {seen.new.answers} answers of this adapter that people judged, {_share(seen.new)} were voted down or "
-        f"corrected, by {seen.new.people} people; of the {seen.old.answers} before it, {_share(seen.old)}. Were it no "
-        f"worse than before by more than {rules.margin:.0%}, so much would be seen, at any time, with a probability of "
+        f"corrected, by {seen.new.people} people; of the {seen.old.answers} without it, {_share(seen.old)}. Were it no "
+        f"worse by more than {rules.margin:.0%}, so much would be seen, at any time, with a probability of "
         f"{1 / seen.evidence:.1g} at most; the policy acts at {rules.alpha:g}."
     )
 

@@ -27,7 +27,8 @@ MIN_PREFIX = 6
 class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
-    At most one adapter is `serving`: a partial unique index holds that, whatever the code does.
+    At most one adapter is `serving` and one in `canary`: partial unique indexes hold that, whatever the code does.
+    `canary_since` and `serving_since` are when it came into these states last.
     """
 
     __table_args__ = (
@@ -37,6 +38,13 @@ class Adapter(SQLModel, table=True):
             unique=True,
             sqlite_where=text("state = 'serving'"),
             postgresql_where=text("state = 'serving'"),
+        ),
+        Index(
+            "one_canary_adapter",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'canary'"),
+            postgresql_where=text("state = 'canary'"),
         ),
     )
 
@@ -49,6 +57,7 @@ class Adapter(SQLModel, table=True):
     report_digest: str | None = None
     gates: list[dict[str, Any]] = json_field(list)
     created_at: datetime = time_field(index=True)
+    canary_since: datetime | None = time_field(optional=True)
     serving_since: datetime | None = time_field(optional=True)
 
 
@@ -73,6 +82,11 @@ def find_adapter(session: Session, reference: str) -> Adapter:
 def serving_adapter(session: Session) -> Adapter | None:
     """Return the adapter that answers now; None while the base model does."""
     return session.exec(select(Adapter).where(Adapter.state == "serving")).first()
+
+
+def canary_adapter(session: Session) -> Adapter | None:
+    """Return the approved adapter that a share of people gets for a while, if there is one."""
+    return session.exec(select(Adapter).where(Adapter.state == "canary")).first()
 
 
 def last_retired_adapter(session: Session) -> Adapter | None:

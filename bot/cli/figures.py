@@ -11,7 +11,7 @@ from bot.cli.output import ConfigOption, JsonOption, print_rows
 from governance.flows import Governance
 from governance.sequential import Counts, rate_interval
 from governance.watching import compare, why_take_out
-from storage.adapters import Adapter, list_adapters
+from storage.adapters import Adapter, canary_adapter, list_adapters, serving_adapter
 from storage.figures import count_answers, judged_answers
 from storage.settings import load_settings
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def figures(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show what people made of the answers of each adapter, and whether the policy would take the serving one out.
+    """Show what people made of the answers of each adapter, and whether the policy would take the newest one out.
 
     The interval of the share of bad answers holds the true one with 95 %, however often you look.
 
@@ -33,13 +33,15 @@ def figures(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
-        answering = [each for each in list_adapters(session) if each.serving_since is not None]
+        answering = [each for each in list_adapters(session) if each.serving_since or each.canary_since]
         rows = [_row(session, parts.governance, adapter) for adapter in [*answering, None]]
     print_rows(rows, as_json=as_json, empty="")
 
 
 def _row(session: Session, governance: Governance, adapter: Adapter | None) -> dict[str, Any]:
     digest = adapter.digest if adapter else None
+    watched = canary_adapter(session) or serving_adapter(session)
+    newest = watched is not None and watched.digest == digest
     judged = judged_answers(session, digest, EVER)
     low, high = rate_interval(Counts(judged.bad, judged.answers), ALPHA)
     return {
@@ -50,14 +52,14 @@ def _row(session: Session, governance: Governance, adapter: Adapter | None) -> d
         "bad": judged.bad,
         "bad_from": round(low, 3),
         "bad_to": round(high, 3),
-        "watched": _watched(session, governance, adapter) if adapter and adapter.state == "serving" else "",
+        "watched": _watched(session, governance) if newest else "",
     }
 
 
-def _watched(session: Session, governance: Governance, serving: Adapter) -> str:
-    """Say what the watch over the serving adapter sees."""
+def _watched(session: Session, governance: Governance) -> str:
+    """Say what the watch over the newest adapter sees."""
     rules = governance.policy.rollback
-    seen = compare(session, rules, serving, governance.clock())
+    seen = compare(session, rules, governance.clock())
     if seen is None:
         return "no more: it has served for long enough"
     if not rules.automatic:

@@ -6,6 +6,7 @@ import logging
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
+from bot.slack.canary import note_canary
 from bot.slack.directory import Directory
 from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
@@ -50,6 +51,8 @@ class Approvals:
             return str(error)
         if outcome.promoted:
             await note_promotion(self._parts, job.proposal_id)
+        elif outcome.proposal.state == "approved":
+            await note_canary(self._parts)
         return outcome.message if outcome.proposal.state == "open" else ""
 
     async def announce(self, job: Promotion) -> None:

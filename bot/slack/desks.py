@@ -5,6 +5,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
+from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.directory import Directory
@@ -12,6 +13,7 @@ from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
+    CanaryBegun,
     Cancellation,
     Correction,
     Decision,
@@ -59,6 +61,7 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
+        self._canary = CanaryDesk(parts, outbox)
         self._rolling_back = RollbackDesk(parts, client, outbox)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
@@ -90,6 +93,8 @@ class Desks:
                 await self._home.show(job)
             case Promotion():
                 await self._approvals.announce(job)
+            case CanaryBegun():
+                await self._canary.tell(job)
             case TakenOut():
                 await self._rolling_back.tell(job)
             case News():
@@ -133,5 +138,7 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
-        case Opened() | Promotion() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
+        case Opened() | ReviewNews() | Joined() | Uninstalled() | Refusal():
+            return None
+        case Promotion() | CanaryBegun() | TakenOut() | News():
             return None

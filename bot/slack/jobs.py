@@ -269,6 +269,24 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class CanaryBegun:
+    """An adapter answers a share of the people by this proposal: the approvers' channel is to be told."""
+
+    kind: ClassVar[str] = "canary_begun"
+    proposal_id: str
+
+    @property
+    def key(self) -> str:
+        """Told once, whoever notices it first."""
+        return f"canary_begun/{self.proposal_id}"
+
+    @property
+    def lane(self) -> str:
+        """After the decision that led to it."""
+        return self.proposal_id
+
+
+@dataclass(frozen=True)
 class TakenOut:
     """An adapter was rolled back, by a person or by itself: the approvers' channel is to be told."""
 
@@ -433,6 +451,7 @@ Job = (
     | Cancellation
     | Opened
     | Promotion
+    | CanaryBegun
     | TakenOut
     | News
     | Command
@@ -446,7 +465,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind, TakenOut.kind})
+LASTING = frozenset({Promotion.kind, News.kind, CanaryBegun.kind, TakenOut.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 

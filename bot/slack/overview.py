@@ -10,7 +10,7 @@ from bot.slack import blocks
 from bot.slack.parts import SlackParts
 from bot.slack.run_message import event_of, progress_line
 from learning.scheduler import new_corrections, next_time
-from storage.adapters import Adapter
+from storage.adapters import Adapter, canary_adapter
 from storage.pauses import Pause, current_pause
 from storage.people import names_of
 from storage.proposals import Proposal, list_proposals
@@ -22,6 +22,8 @@ class Overview:
     """What is so. `adapter` is None where the base model answers; `fresh` counts the corrections since the last run."""
 
     adapter: Adapter | None
+    canary: Adapter | None
+    canary_share: float
     refused: Refusal | None
     runs: list[Run]
     pause: Pause | None
@@ -39,6 +41,8 @@ def read_overview(parts: SlackParts) -> Overview:
         pause = current_pause(session, now)
         return Overview(
             adapter=parts.serving.answering(session),
+            canary=canary_adapter(session),
+            canary_share=parts.governance.policy.rollout.canary_share,
             refused=parts.serving.refused,
             runs=list_runs(session, *ACTIVE),
             pause=pause,
@@ -56,6 +60,11 @@ def serving_text(overview: Overview) -> str:
     if adapter is not None:
         since = f", since {blocks.moment(adapter.serving_since)}" if adapter.serving_since else ""
         text = f"Adapter `{adapter.digest[:12]}`{since}."
+    if overview.canary is not None and overview.canary.canary_since is not None:
+        text += (
+            f" Adapter `{overview.canary.digest[:12]}` answers {overview.canary_share:.0%} of the people, "
+            f"since {blocks.moment(overview.canary.canary_since)}."
+        )
     if overview.refused:
         text += f" Adapter `{overview.refused.digest[:12]}` was approved since, but cannot be loaded."
     return text

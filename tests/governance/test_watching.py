@@ -60,7 +60,7 @@ def test_one_that_is_judged_much_worse_goes_and_the_one_before_it_answers_again(
     assert watched.serving() == OLD
     assert watched.adapter(NEW).state == "rolled_back"
     assert f"Of the {len(bad)} answers of this adapter that people judged, 12 (" in reason
-    assert "of the 20 before it, 2 (10%)" in reason
+    assert "of the 20 without it, 2 (10%)" in reason
     with watched.database.read() as session:
         (kept,) = rollbacks_since(session, watched.clock() - timedelta(hours=1))
     assert (kept.adapter_digest, kept.restored_digest, kept.actor, kept.reason) == (NEW, OLD, "system", reason)
@@ -124,5 +124,5 @@ def test_the_first_adapter_is_compared_with_the_model_itself_without_corrections
     house.live(NEW)
     judged(house, NEW, "d" * 12)
 
-    assert "of the 20 before it, 2 (10%)" in house.governance.take_out_if_worse()
+    assert "of the 20 without it, 2 (10%)" in house.governance.take_out_if_worse()
     assert house.serving() is None

@@ -51,7 +51,7 @@ async def test_an_adapter_that_people_vote_down_is_taken_out_and_the_approvers_a
     assert told.startswith(
         f"Adapter `{digest[:12]}` was taken out by the policy's rules; the base model answers again."
     )
-    assert "5 (100%) were voted down or corrected, by 3 people; of the 5 before it, 0 (0%)." in told
+    assert "5 (100%) were voted down or corrected, by 3 people; of the 5 without it, 0 (0%)." in told
     await town.answer(await town.mention(ADA, "wind"))
     assert [row.adapter_digest for row in interactions(bot)[-2:]] == [digest, None]
 
