@@ -20,7 +20,7 @@ from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
-from bot.slack.ours import placed
+from bot.slack.ours import has_to_be_placed, placed
 from bot.slack.parts import SlackParts
 from bot.slack.wording import read_wish
 from governance.channels import check_settings
@@ -87,7 +87,7 @@ class _Listeners:
             return None
         hearing = await self._parts.ears.hearing(self._parts.database, self._parts.governance.policy)
         job = jobs.job_of_event(body, hearing)
-        if job is not None:
+        if job is not None and has_to_be_placed(job):  # no other job waits here: events keep their order
             job = await asyncio.to_thread(placed, self._parts.database, job)
         if job is not None:
             await store_job(self._parts, job)

@@ -87,8 +87,9 @@ class Deliverer:
             if claim is not None:
                 self._in_hand.add(_id(claim.call))
                 return claim
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.owed.wait(), self._look_again_s)
+            with suppress(TimeoutError):  # not `wait_for`, which in Python 3.11 may swallow that we are cancelled
+                async with asyncio.timeout(self._look_again_s):
+                    await self._parts.owed.wait()
 
     async def _deliver(self, claim: Claim) -> None:
         call = claim.call

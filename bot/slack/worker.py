@@ -74,8 +74,9 @@ class InboxWorker:
                 event = None
             if event is not None:
                 return event
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.arrived.wait(), LOOK_AGAIN_S)
+            with suppress(TimeoutError):  # not `wait_for`, which in Python 3.11 may swallow that we are cancelled
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._parts.arrived.wait()
 
     async def _handle(self, event: InboxEvent) -> None:
         try:
