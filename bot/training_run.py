@@ -15,6 +15,8 @@ from learning.engine import Engine
 from learning.hardware import detect
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 
+LONGEST_NAME = 24
+"""Characters of a phase's name, which may be a path: a line of 80 has to hold bar, detail and time too."""
 BAR_STEPS = 100
 
 
@@ -38,7 +40,8 @@ class ProgressBars:
     def show(self, phase: str, step: int, total: int, detail: str = "") -> None:
         """Move the bar of `phase` to `step` of `total`."""
         if phase not in self._bars:
-            self._bars[phase] = self._progress.add_task(phase, total=total or None, detail=detail)
+            name = phase if len(phase) <= LONGEST_NAME else f"…{phase[1 - LONGEST_NAME :]}"
+            self._bars[phase] = self._progress.add_task(name, total=total or None, detail=detail)
         self._progress.update(self._bars[phase], completed=step, total=total or None, detail=detail)
 
     def on_event(self, event: RunEvent) -> None:

@@ -200,7 +200,7 @@ def stage(tiny_base: BaseModel, engine: Engine, sqlite_template: Path) -> Iterat
     ("examples", "steps", "worth_seeing"),
     [
         (20, 15, SEEN_SOON),
-        pytest.param(1_000, 25, WORTH_SEEING, marks=[pytest.mark.slow, pytest.mark.timeout(7_200)]),
+        pytest.param(1_000, 15, WORTH_SEEING, marks=[pytest.mark.slow, pytest.mark.timeout(14_400)]),
     ],
 )
 def test_each_question_has_one_answer_and_each_click_counts_once(
