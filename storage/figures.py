@@ -11,6 +11,8 @@ from storage.feedback import Feedback
 from storage.interactions import Interaction
 
 STANDING_CORRECTIONS = ("accepted", "pending_review")
+NO_MODEL = ("accepted", "quoted")
+"""How an answer came about that is an accepted correction itself, and no model's."""
 
 
 class Judged(NamedTuple):
@@ -47,7 +49,7 @@ def judged_answers(
     if before is not None:
         said = said.where(col(Interaction.created_at) <= before)
     rows = session.exec(said.order_by(col(Feedback.created_at), col(Feedback.id)))
-    return _count((answer, person, kind) for answer, person, kind, source in rows if source.get("how") != "accepted")
+    return _count((answer, person, kind) for answer, person, kind, source in rows if source.get("how") not in NO_MODEL)
 
 
 def count_answers(session: Session, adapter_digest: str | None) -> int:

@@ -120,7 +120,7 @@ def test_the_first_adapter_is_compared_with_the_model_itself_without_corrections
     house.use_policy(rollback=WATCH)
     judged(house, None, "u" * 18 + "dc")
     for number in range(20, 40):
-        say(house, answer(house, None, number, how="accepted"), STARTER, "down")
+        say(house, answer(house, None, number, how="accepted" if number % 2 else "quoted"), STARTER, "down")
     house.live(NEW)
     judged(house, NEW, "d" * 12)
 
