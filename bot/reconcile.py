@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
 WATCH_S = 20.0
-"""Between two looks at what people said of the serving adapter's answers, which read all of it."""
+"""Between two looks at what people said of the newest adapter's answers, which read all of it."""
 RETRY_S = 10.0
 """How long a step that failed is left alone, so that a Slack that is down or refuses is not asked every second."""
 
@@ -50,7 +50,7 @@ class Reconciler:
         """Do once whatever has to be done."""
         await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
-        await self._attempt("watching the serving adapter", self._watch)
+        await self._attempt("watching the newest adapter", self._watch)
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
@@ -73,7 +73,7 @@ class Reconciler:
         await asyncio.to_thread(self._parts.governance.advance_rollout)
 
     async def _watch(self) -> None:
-        """Take the serving adapter out if people judge it worse than the one before it, as the policy says."""
+        """Take the newest adapter out if the policy says so of how people judge it."""
         if self._monotonic() >= self._watch_at:
             self._watch_at = self._monotonic() + WATCH_S
             await asyncio.to_thread(self._parts.governance.take_out_if_worse)

@@ -74,8 +74,9 @@ class ServingAdapter:
 
     def for_person(self, person_id: str, canary_share: float) -> Chosen:
         """Choose who answers a person: a share of them gets the canary, each always the same while it is one."""
-        if self.canary is not None and share_of(person_id, self.canary) < canary_share:
-            return Chosen(self.canary, "canary")
+        canary = self.canary
+        if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < canary_share:
+            return Chosen(canary, "canary")
         return Chosen(self._engine.serving, "serving")
 
     def answering(self, session: Session) -> Adapter | None:
@@ -100,7 +101,7 @@ class ServingAdapter:
             return
         self.refused_canary = None
         try:
-            if digest is not None:
+            if digest is not None and not self._engine.is_loaded(digest):  # anew, where others took its room
                 self._engine.load_adapter(digest, self._store.verify(digest))
         except Exception as error:
             log.exception("adapter %s cannot answer as a canary", digest)

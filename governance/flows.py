@@ -23,7 +23,7 @@ from governance.promotion import close, close_if_stale, is_due, let_serve, promo
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
-from governance.watching import compare, why_take_out
+from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, canary_adapter, find_adapter
@@ -533,23 +533,23 @@ class Governance:
 
         The figures and the rollback are one transaction: another promotion cannot come in between.
         """
-        rules = self.policy.rollback
-        if not rules.automatic or not self._why_take_out_now():
+        if not self.policy.rollback.automatic:
             return ""
+        with self.database.read() as session:  # without the turn of a writer, which is seldom needed
+            if not self._seen_worse(session)[0]:
+                return ""
         with self._ledger.changes() as session:
-            seen = compare(session, rules, self.clock())
-            reason = why_take_out(rules, seen) if seen else ""
+            reason, seen = self._seen_worse(session)
             if reason and seen:
                 roll_back(self._ledger, session, SYSTEM, reason, seen.record())
         if reason:
             self._ledger.keep_checkpoint()
         return reason
 
-    def _why_take_out_now(self) -> str:
-        """Look without taking the turn of a writer, which is needed only when something has to be done."""
-        with self.database.read() as session:
-            seen = compare(session, self.policy.rollback, self.clock())
-        return why_take_out(self.policy.rollback, seen) if seen else ""
+    def _seen_worse(self, session: Session) -> tuple[str, Comparison | None]:
+        """Return why the newest adapter has to go, "" when it may stay, and what that rests on."""
+        seen = compare(session, self.policy.rollback, self.clock())
+        return (why_take_out(self.policy.rollback, seen) if seen else ""), seen
 
     def expire_proposals(self) -> list[Proposal]:
         """Close the open proposals that are past their time, or void; return those that were closed."""
@@ -622,12 +622,11 @@ class Governance:
         session.add(decision)
         bound_to = {**digests_of(proposal), "proposal": proposal.id}
         self._ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person_id, reason=reason)
-        ballot = Ballot.of([*decisions, decision], self.policy.approval)
+        ballot, promoted = Ballot.of([*decisions, decision], self.policy.approval), False
         if ballot.rejected:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:
-            promote(self._ledger, session, proposal, person_id)
-        promoted = proposal.state == "approved" and not self.policy.rollout.canary_share
+            promoted = promote(self._ledger, session, proposal, person_id)
         return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
 
 

@@ -174,8 +174,8 @@ class RollbackRules(_Section):
     While it is a canary, its answers that people judged are compared with those that the serving one gives meanwhile;
     after that with those of the one before it, of the `compare_days` before, for `watch_days`. It goes when the share
     voted down or corrected is higher by more than `margin`, with an error of at most `alpha` however often one looks
-    (`governance.sequential`), and when at least `min_people` people found at least one of at least `min_answers`
-    answers bad.
+    in each of the two (`governance.sequential`), and when at least `min_people` people found at least one of at least
+    `min_answers` answers bad.
     """
 
     automatic: bool = False

@@ -16,10 +16,14 @@ from storage.rollbacks import Rollback
 SUPERSEDED = "A newer adapter was approved while this one was a canary."
 
 
-def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> None:
+def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> bool:
     """Approve a proposal; its adapter becomes the canary if the policy wants one, else it serves at once.
 
+    Returns:
+        Whether it serves.
+
     An earlier canary is taken out: of two new ones nobody could tell which is judged.
+
     """
     close(ledger, session, proposal, "approved", actor)
     adapter = find_adapter(session, proposal.adapter_digest)
@@ -28,8 +32,10 @@ def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) ->
         _take_out(ledger, session, earlier, serving_adapter(session), actor, SUPERSEDED)
     adapter.canary_since = ledger.clock()
     ledger.move(session, adapter, "canary", actor=actor)
-    if ledger.policy.rollout.canary_share == 0.0:
+    at_once = ledger.policy.rollout.canary_share == 0.0
+    if at_once:
         let_serve(ledger, session, adapter, actor)
+    return at_once
 
 
 def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> None:

@@ -1,6 +1,6 @@
-"""Whether the adapter that answers is judged worse than the one before it, and so has to go."""
+"""Whether the newest adapter is judged worse than what would answer without it, and so has to go."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ class Comparison:
 
     def record(self) -> dict[str, Any]:
         """Give the figures as they are kept."""
-        return {**asdict(self), "new": self.new._asdict(), "old": self.old._asdict()}
+        return {"new": self.new._asdict(), "old": self.old._asdict(), "evidence": self.evidence}
 
 
 def compare(session: Session, rules: RollbackRules, now: datetime) -> Comparison | None:

@@ -215,6 +215,10 @@ class Engine:
         """
         self._residency.serve(digest)
 
+    def is_loaded(self, digest: str) -> bool:
+        """Whether an adapter is in memory, so that requests can name it."""
+        return digest in self._residency
+
     def load_adapter(self, digest: str, folder: Path) -> None:
         """Read an adapter and hand it over to the engine's thread; does nothing when it is loaded.
 

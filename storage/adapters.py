@@ -24,6 +24,11 @@ AdapterState = Literal[
 MIN_PREFIX = 6
 
 
+def _only_one(state: AdapterState) -> Index:
+    where = text(f"state = '{state}'")
+    return Index(f"one_{state}_adapter", "state", unique=True, sqlite_where=where, postgresql_where=where)
+
+
 class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
@@ -31,22 +36,7 @@ class Adapter(SQLModel, table=True):
     `canary_since` and `serving_since` are when it came into these states last.
     """
 
-    __table_args__ = (
-        Index(
-            "one_serving_adapter",
-            "state",
-            unique=True,
-            sqlite_where=text("state = 'serving'"),
-            postgresql_where=text("state = 'serving'"),
-        ),
-        Index(
-            "one_canary_adapter",
-            "state",
-            unique=True,
-            sqlite_where=text("state = 'canary'"),
-            postgresql_where=text("state = 'canary'"),
-        ),
-    )
+    __table_args__ = (_only_one("serving"), _only_one("canary"))
 
     digest: str = Field(primary_key=True)
     state: str = Field(index=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, func, or_, select
 
 from storage.feedback import Feedback
@@ -35,10 +36,10 @@ def judged_answers(
     Accepted corrections that were given as the answer are no model's answers, so they are left out.
     """
     said = (
-        select(Feedback.interaction_id, Feedback.person_id, Feedback.kind, Interaction.source)
+        select(Feedback.interaction_id, Feedback.person_id, Feedback.kind)
         .join(Interaction, col(Interaction.id) == Feedback.interaction_id)
         .where(
-            Interaction.adapter_digest == adapter_digest,
+            _given_by(adapter_digest),
             col(Interaction.created_at) > after,
             or_(
                 and_(col(Feedback.kind).in_(("up", "down")), col(Feedback.state) == "accepted"),
@@ -48,14 +49,17 @@ def judged_answers(
     )
     if before is not None:
         said = said.where(col(Interaction.created_at) <= before)
-    rows = session.exec(said.order_by(col(Feedback.created_at), col(Feedback.id)))
-    return _count((answer, person, kind) for answer, person, kind, source in rows if source.get("how") not in NO_MODEL)
+    return _count(session.exec(said.order_by(col(Feedback.created_at), col(Feedback.id))))
 
 
 def count_answers(session: Session, adapter_digest: str | None) -> int:
-    """Count all answers that an adapter gave."""
-    query = select(func.count()).select_from(Interaction).where(Interaction.adapter_digest == adapter_digest)
-    return session.exec(query).one()
+    """Count all answers that an adapter (None: the base model) gave."""
+    return session.exec(select(func.count()).select_from(Interaction).where(_given_by(adapter_digest))).one()
+
+
+def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:
+    how = func.coalesce(col(Interaction.source)["how"].as_string(), "model")
+    return and_(col(Interaction.adapter_digest).is_not_distinct_from(adapter_digest), how.not_in(NO_MODEL))
 
 
 def _count(said: Iterable[tuple[str | None, str, str]]) -> Judged:

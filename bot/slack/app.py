@@ -22,7 +22,6 @@ from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
 from bot.slack.ours import has_to_be_placed, placed
 from bot.slack.parts import SlackParts
-from bot.slack.wording import read_wish
 from governance.channels import check_settings
 from governance.reasons import check_reason
 from storage.errors import ApprenticeError, InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
@@ -140,7 +139,7 @@ class _Listeners:
 
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
         command = requests.command_of(body)
-        if read_wish(command.text).command == "settings":  # a form opens at once or never
+        if jobs.wish_of(command).command == "settings":  # a form opens at once or never
             await ack()
             await self._show_settings(body, command.team, command.channel, command.user)
             return

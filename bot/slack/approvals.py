@@ -12,7 +12,7 @@ from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.proposals import keep_one_message, show_proposal
+from bot.slack.proposals import announce, keep_one_message, show_proposal
 from storage.errors import ApprenticeError
 from storage.proposals import Proposal, get_proposal
 
@@ -63,24 +63,19 @@ class Approvals:
         answers = await self._parts.serving.sync()
         await show_proposal(self._client, self._parts, job.proposal_id)
         proposal = await asyncio.to_thread(self._read, job.proposal_id)
-        refused = self._parts.serving.refused
+        refused, key = self._parts.serving.refused, f"{job.key}/announcement"
         if answers == proposal.adapter_digest:
             for contributor in proposal.shares:
                 await store_job(self._parts, News(job.proposal_id, contributor))
-            await self._tell_approvers(job, proposal, f"Adapter `{answers[:12]}` answers from now on.")
+            await announce(self._outbox, key, proposal, f"Adapter `{answers[:12]}` answers from now on.")
         elif refused is not None and refused.digest == proposal.adapter_digest:
             instead = f"adapter `{answers[:12]}`" if answers else "the base model"
-            await self._tell_approvers(
-                job,
+            await announce(
+                self._outbox,
+                key,
                 proposal,
                 f"Adapter `{refused.digest[:12]}` was approved but cannot be loaded, so {instead} goes on answering. "
                 f"{blocks.escape(refused.why)}",
-            )
-
-    async def _tell_approvers(self, job: Promotion, proposal: Proposal, text: str) -> None:
-        if proposal.message_ts:
-            await self._outbox.post(
-                f"{job.key}/announcement", proposal.channel, text, proposal.message_ts, reply_broadcast=True
             )
 
 

@@ -2,13 +2,12 @@
 
 import asyncio
 
-from sqlmodel import Session
-
 from bot.slack import blocks
 from bot.slack.intake import store_job
 from bot.slack.jobs import CanaryBegun
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
+from bot.slack.proposals import announce
 from governance.policy import RolloutRules
 from storage import inbox
 from storage.adapters import Adapter, canary_adapter
@@ -26,16 +25,14 @@ class CanaryDesk:
         """Let the engine follow, and tell the channel whom the adapter answers, and until when."""
         await self._parts.serving.sync()
         proposal, canary = await asyncio.to_thread(self._read, job.proposal_id)
-        if not proposal.message_ts or canary is None or canary.digest != proposal.adapter_digest:
-            return  # nobody was asked in Slack; or it is over already
+        if canary is None or canary.digest != proposal.adapter_digest:
+            return  # it is over already
         refused = self._parts.serving.refused_canary
         if refused is not None and refused.digest == canary.digest:
             text = f"Adapter `{canary.digest[:12]}` was approved but cannot be loaded. {blocks.escape(refused.why)}"
         else:
             text = canary_text(canary, self._parts.governance.policy.rollout)
-        await self._outbox.post(
-            f"{job.key}/announcement", proposal.channel, text, proposal.message_ts, reply_broadcast=True
-        )
+        await announce(self._outbox, f"{job.key}/announcement", proposal, text)
 
     def _read(self, proposal_id: str) -> tuple[Proposal, Adapter | None]:
         with self._parts.database.read() as session:
@@ -59,11 +56,8 @@ async def note_canary(parts: SlackParts) -> None:
 
 def _untold(parts: SlackParts) -> str | None:
     with parts.database.read() as session:
-        proposal = _proposal_of_canary(session)
-        told = proposal is not None and inbox.find_event(session, CanaryBegun(proposal.id).key) is not None
-    return proposal.id if proposal is not None and not told else None
-
-
-def _proposal_of_canary(session: Session) -> Proposal | None:
-    canary = canary_adapter(session)
-    return proposal_for(session, canary.digest) if canary is not None else None
+        canary = canary_adapter(session)
+        proposal = proposal_for(session, canary.digest) if canary is not None else None
+        if proposal is None or inbox.find_event(session, CanaryBegun(proposal.id).key) is not None:
+            return None
+        return proposal.id

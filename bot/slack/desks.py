@@ -8,6 +8,7 @@ from bot.slack.approvals import Approvals
 from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
+from bot.slack.commands import CommandDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
@@ -34,11 +35,11 @@ from bot.slack.jobs import (
     Vote,
 )
 from bot.slack.leaving import LeavingDesk
+from bot.slack.my_data import MyData
 from bot.slack.news import NewsDesk
 from bot.slack.outbox import Outbox
 from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
-from bot.slack.personal import PersonalDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
@@ -66,10 +67,11 @@ class Desks:
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
+        self._data = MyData(parts, client, outbox, directory)
+        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data)
         self._news = NewsDesk(parts, client, outbox)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, outbox, directory)
-        self._personal = PersonalDesk(parts, client, outbox, directory, self._answering, self._home)
         self._stopping = StopDesk(parts, client, outbox)
         self._overload = OverloadDesk(outbox)
 
@@ -105,8 +107,12 @@ class Desks:
                 await self._settings.greet(job)
             case SettingsChange():
                 await self._settings.change(job)
-            case Command() | DataRequest() | NewsChoice():
-                await self._personal.do(job)
+            case Command():
+                await self._commands.obey(job)
+            case DataRequest():
+                await self._data.send(job)
+            case NewsChoice():
+                await self._home.choose_news(job)
             case Stop():
                 await self._stopping.stop(job)
             case Refusal():
@@ -138,7 +144,8 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
-        case Opened() | ReviewNews() | Joined() | Uninstalled() | Refusal():
-            return None
-        case Promotion() | CanaryBegun() | TakenOut() | News():
-            return None
+        case (
+            Opened() | Promotion() | CanaryBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
+            | Refusal()
+        ):  # fmt: skip
+            return None  # nobody asked for anything

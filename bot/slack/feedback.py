@@ -85,7 +85,7 @@ async def tell(client: AsyncWebClient, outbox: Outbox, job: Recordable | Withdra
     response_url = "" if isinstance(job, Vote | Reaction) else job.response_url
     if not response_url or not await replace_whisper(client, response_url, notice):
         key = f"{job.key}/reply"
-        await outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+        await outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, blocks=notice.blocks)
 
 
 def _understand(session: Session, job: Recordable, person: str) -> _Said | None:

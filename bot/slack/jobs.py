@@ -24,6 +24,7 @@ from bot.slack.feedback_jobs import (
     reply_key,
 )
 from bot.slack.requests import Command, DataRequest, NewsChoice
+from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
@@ -554,6 +555,11 @@ def plain_text(text: str, bot_user: str) -> str:
     without_mention = re.sub(rf"<@{re.escape(bot_user)}(?:\|[^>]*)?>", " ", text)
     with_links = LINK.sub(lambda link: link[2] or link[1], without_mention)
     return re.sub(r"[ \t]+", " ", html.unescape(with_links)).strip()
+
+
+def wish_of(command: Command) -> Wish:
+    """Read what somebody wrote behind the slash command."""
+    return read_wish(plain_text(command.text, ""))
 
 
 def vote_of(body: Mapping[str, Any]) -> Vote:

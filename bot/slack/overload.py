@@ -12,10 +12,9 @@ from typing import TypeGuard
 
 from sqlmodel import Session
 
-from bot.slack.jobs import Job, Question, Refusal, plain_text
+from bot.slack.jobs import Job, Question, Refusal, wish_of
 from bot.slack.outbox import Outbox
 from bot.slack.requests import Command
-from bot.slack.wording import read_wish
 from storage import inbox
 from storage.people import person_id
 from storage.settings import SlackSettings
@@ -68,7 +67,7 @@ def excess(load: Load, limits: SlackSettings, now: datetime) -> Excess | None:
 def asks(job: Job) -> TypeGuard[Question | Command]:
     """Whether a job is a question, in a message or behind the slash command."""
     if isinstance(job, Command):
-        wish = read_wish(plain_text(job.text, ""))
+        wish = wish_of(job)
         return wish.command == "ask" and bool(wish.rest)
     return isinstance(job, Question)
 

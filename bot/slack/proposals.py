@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
 from governance.approvals import Ballot, Electorate
@@ -149,6 +150,12 @@ def _who_decides(shown: Shown, approval: Approval) -> str:
     """Say how many approvals are needed, and who can give those that are missing."""
     missing = Ballot.of(shown.decisions, approval).missing
     return f"Approvals needed: {approval.quorum}, missing: {missing}. {who_can_decide(shown.electorate, shown.names)}"
+
+
+async def announce(outbox: Outbox, key: str, proposal: Proposal, text: str) -> None:
+    """Owe the approvers news of a proposal, in its thread and in the channel; of one that no message shows, none."""
+    if proposal.message_ts:
+        await outbox.post(key, proposal.channel, text, proposal.message_ts, reply_broadcast=True)
 
 
 def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:

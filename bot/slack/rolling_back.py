@@ -11,6 +11,7 @@ from bot.slack.jobs import TakenOut
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import find_channel
+from bot.slack.proposals import announce
 from governance.approvals import OPERATOR
 from governance.ledger import SYSTEM
 from storage import inbox
@@ -36,7 +37,7 @@ class RollbackDesk:
         text, proposal = await asyncio.to_thread(self._read, job.rollback_id)
         key = f"{job.key}/announcement"
         if proposal is not None and proposal.message_ts:
-            await self._outbox.post(key, proposal.channel, text, proposal.message_ts, reply_broadcast=True)
+            await announce(self._outbox, key, proposal, text)
             return
         name = self._parts.settings.slack.approvers_channel
         channel = await find_channel(self._client, self._parts, "slack.approvers_channel", name)

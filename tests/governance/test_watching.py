@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.figures import count_answers
 from storage.interactions import Interaction
 from storage.rollbacks import rollbacks_since
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
@@ -124,5 +125,7 @@ def test_the_first_adapter_is_compared_with_the_model_itself_without_corrections
     house.live(NEW)
     judged(house, NEW, "d" * 12)
 
+    with house.database.read() as session:
+        assert (count_answers(session, None), count_answers(session, NEW)) == (20, 12)
     assert "of the 20 without it, 2 (10%)" in house.governance.take_out_if_worse()
     assert house.serving() is None

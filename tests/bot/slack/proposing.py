@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from bot.slack import names
+from bot.slack.proposals import show_proposal
 from governance.gates import Metric
 from learning.dataset import build_dataset
 from learning.evaluation import Change, Report, write_report
@@ -76,6 +78,15 @@ def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) ->
     rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
+
+
+async def approved(bot: Bot, town: Town) -> str:
+    """Propose an adapter and have Marcus approve it in Slack; return the proposal."""
+    proposal, _ = await proposed(bot)
+    await show_proposal(bot.client, bot.parts, proposal)
+    await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
+    assert (await decided(bot, proposal)).state == "approved"
+    return proposal
 
 
 async def taught(bot: Bot, shares: dict[str, float] | None = None) -> str:

@@ -6,12 +6,10 @@ from datetime import datetime
 
 from bot.reconcile import Reconciler
 from bot.serving import share_of
-from bot.slack import names
-from bot.slack.proposals import show_proposal
 from storage.adapters import canary_adapter
 from storage.people import person_id
 from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Town, all_done, interactions, use_policy
-from tests.bot.slack.proposing import decided, proposal_message, proposed
+from tests.bot.slack.proposing import approved
 
 PEOPLE = (ADA, MARCUS, PRIYA)
 
@@ -29,10 +27,7 @@ class Clock:
 async def begun(bot: Bot, town: Town, share: float, clock: Clock) -> str:
     """Let an approved adapter become a canary as people do; return its digest."""
     use_policy(bot, clock=clock, rollout={"canary_share": share, "canary_hours": 24.0})
-    proposal, _ = await proposed(bot)
-    await show_proposal(bot.client, bot.parts, proposal)
-    await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
-    assert (await decided(bot, proposal)).state == "approved"
+    await approved(bot, town)
     await all_done(bot, 2)
     with bot.parts.database.read() as session:
         found = canary_adapter(session)

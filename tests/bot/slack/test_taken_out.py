@@ -3,10 +3,8 @@
 import asyncio
 
 from bot.reconcile import Reconciler
-from bot.slack import names
-from bot.slack.proposals import show_proposal
 from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Town, all_done, interactions, use_policy
-from tests.bot.slack.proposing import decided, proposal_message, proposed
+from tests.bot.slack.proposing import approved
 from tests.bot.slack.saying import press_vote
 
 PEOPLE = (ADA, PRIYA, MARCUS)
@@ -15,10 +13,7 @@ ANSWERS = 5
 
 async def live(bot: Bot, town: Town) -> None:
     """Let an adapter go live as people do."""
-    proposal, _ = await proposed(bot)
-    await show_proposal(bot.client, bot.parts, proposal)
-    await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
-    assert (await decided(bot, proposal)).state == "approved"
+    await approved(bot, town)
     await all_done(bot, 1)
 
 
