@@ -228,8 +228,9 @@ def _start_engine(settings: Settings, base: BaseModel) -> Engine:
 def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
-    return WorkedExamples(parts.database, embedder.embed, settings.examples, taught)
+    taught = TaughtFeedback(parts.database, parts.store)
+    domain_of = parts.governance.policy.domain_of
+    return WorkedExamples(parts.database, embedder.embed, settings.examples, taught, domain_of)
 
 
 def _slack_settings(settings: Settings, url: str) -> SlackSettings:

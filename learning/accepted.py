@@ -6,7 +6,7 @@ audit log says what changed: each change of a feedback's state has a record ther
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -16,14 +16,19 @@ from sqlmodel import Session
 from learning.curation import build_snapshot, normalise, question_key
 from storage.audit import next_sequence, read_audit_records
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import Feedback, accepted_corrections, feedback_with_ids
 
 
 class Scope(NamedTuple):
-    """Who may see a correction: all of a workspace, or its author alone (`owner`) when it was said in private."""
+    """Who may see a correction: all of a workspace, or its author alone (`owner`) when it was said in private.
+
+    `domain` is where it holds: what is right in one may be wrong in another.
+    """
 
     workspace_id: str
     owner: str | None
+    domain: str = DEFAULT_DOMAIN
 
 
 class Place(NamedTuple):
@@ -63,10 +68,11 @@ Changes = dict[Place, Known | None]
 
 
 class AcceptedCorrections:
-    """Keeps up with one database. Not for several threads at once."""
+    """Keeps up with one database; `domain_of` says to which domain a label belongs. Not for several threads at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, domain_of: Callable[[str], str]) -> None:
         self._database = database
+        self._domain_of = domain_of
         self._next: int | None = None
         self._places: dict[str, Place] = {}
         self._corrections: defaultdict[Place, dict[str, _Correction]] = defaultdict(dict)
@@ -97,7 +103,8 @@ class AcceptedCorrections:
         return touched
 
     def _take(self, feedback: Feedback) -> Place:
-        scope = Scope(feedback.workspace_id, feedback.person_id if feedback.private else None)
+        owner = feedback.person_id if feedback.private else None
+        scope = Scope(feedback.workspace_id, owner, self._domain_of(feedback.domain))
         place = Place(scope, question_key(feedback.question))
         self._places[feedback.id] = place
         self._corrections[place][feedback.id] = _Correction(

@@ -19,7 +19,7 @@ def house(database: Database, tmp_path: Path) -> Installation:
 
 @pytest.fixture
 def accepted(house: Installation) -> AcceptedCorrections:
-    return AcceptedCorrections(house.database)
+    return AcceptedCorrections(house.database, lambda label: label)
 
 
 def correct(
@@ -125,7 +125,7 @@ def test_what_was_erased_counts_no_more_and_another_reader_starts_with_what_is_l
         house.governance._ledger.move(session, session.merge(stored), "erased", actor=EXPERT)
 
     assert answers(accepted.sync()) == [None]
-    assert answers(AcceptedCorrections(house.database).sync()) == ["Larder."]
+    assert answers(AcceptedCorrections(house.database, lambda label: label).sync()) == ["Larder."]
 
 
 def test_what_was_taken_back_counts_no_more_and_what_it_replaced_counts_again(
