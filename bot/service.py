@@ -229,8 +229,7 @@ def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
     taught = TaughtFeedback(parts.database, parts.store)
-    domain_of = parts.governance.policy.domain_of
-    return WorkedExamples(parts.database, embedder.embed, settings.examples, taught, domain_of)
+    return WorkedExamples(parts.database, embedder.embed, settings.examples, taught)
 
 
 def _slack_settings(settings: Settings, url: str) -> SlackSettings:

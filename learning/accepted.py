@@ -6,7 +6,7 @@ audit log says what changed: each change of a feedback's state has a record ther
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -68,22 +68,25 @@ Changes = dict[Place, Known | None]
 
 
 class AcceptedCorrections:
-    """Keeps up with one database; `domain_of` says to which domain a label belongs. Not for several threads at once."""
+    """Keeps up with one database. Not for several threads at once."""
 
-    def __init__(self, database: Database, domain_of: Callable[[str], str]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._domain_of = domain_of
+        self._domains: frozenset[str] = frozenset()
         self._next: int | None = None
         self._places: dict[str, Place] = {}
         self._corrections: defaultdict[Place, dict[str, _Correction]] = defaultdict(dict)
 
-    def sync(self) -> Changes:
+    def sync(self, domains: frozenset[str] = frozenset()) -> Changes:
         """Return what is in force at each place that changed since the last call (the first: at all); None: nothing.
 
-        Costs one look at the end of the audit log when nothing changed.
+        `domains` are those with adapters of their own; all other labels belong to the default one. Costs one look at
+        the end of the audit log when nothing changed.
         """
         with self._database.read() as session:
             end = next_sequence(session)
+            if domains != self._domains:
+                self._domains, self._next = domains, None
             if self._next == end:
                 return {}
             touched = self._load_all(session) if self._next is None else self._load_changed(session, self._next)
@@ -91,7 +94,10 @@ class AcceptedCorrections:
         return dict(self._settle(touched))
 
     def _load_all(self, session: Session) -> set[Place]:
-        return {self._take(feedback) for feedback in accepted_corrections(session)}
+        before = set(self._corrections)
+        self._places.clear()
+        self._corrections.clear()
+        return before | {self._take(feedback) for feedback in accepted_corrections(session)}
 
     def _load_changed(self, session: Session, start: int) -> set[Place]:
         bodies = (json.loads(record.body) for record in read_audit_records(session, start))
@@ -104,7 +110,8 @@ class AcceptedCorrections:
 
     def _take(self, feedback: Feedback) -> Place:
         owner = feedback.person_id if feedback.private else None
-        scope = Scope(feedback.workspace_id, owner, self._domain_of(feedback.domain))
+        domain = feedback.domain if feedback.domain in self._domains else DEFAULT_DOMAIN
+        scope = Scope(feedback.workspace_id, owner, domain)
         place = Place(scope, question_key(feedback.question))
         self._places[feedback.id] = place
         self._corrections[place][feedback.id] = _Correction(

@@ -6,7 +6,7 @@ change the adapter alone.
 """
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from learning.retrieval import Embed, Match, Retriever
 from learning.same_question import is_same_question
 from learning.taught import TaughtFeedback
 from storage.database import Database
-from storage.domains import DEFAULT_DOMAIN
+from storage.domains import Labels
 from storage.settings import ExamplesSettings
 
 LEAD = 0.1
@@ -60,23 +60,17 @@ class Choice:
         }
 
 
+EVERYTHING = Labels()
 MODEL_ALONE = Choice("model")
 
 
 class WorkedExamples:
     """Chooses by what the database says is accepted at the moment of the question. May be used by several threads."""
 
-    def __init__(
-        self,
-        database: Database,
-        embed: Embed,
-        settings: ExamplesSettings,
-        taught: TaughtFeedback,
-        domain_of: Callable[[str], str] = lambda _: DEFAULT_DOMAIN,
-    ) -> None:
+    def __init__(self, database: Database, embed: Embed, settings: ExamplesSettings, taught: TaughtFeedback) -> None:
         self._settings = settings
         self._taught = taught
-        self._accepted = AcceptedCorrections(database, domain_of)
+        self._accepted = AcceptedCorrections(database)
         self._retriever = Retriever(embed)
         self._turn = threading.Lock()
 
@@ -86,20 +80,21 @@ class WorkedExamples:
         workspace_id: str,
         alone_with: str | None = None,
         *,
-        domain: str = DEFAULT_DOMAIN,
+        labels: Labels = EVERYTHING,
         adapter: str | None = None,
     ) -> Choice:
         """Say how to answer a question of somebody in this workspace; blocks.
 
         `alone_with` is the person when nobody else can read the conversation; only there are private corrections used.
-        `adapter` is the one that would answer without any (None: the base model).
+        `labels` are those of the domain that the question belongs to, `adapter` is the one that would answer without
+        any correction (None: the base model).
         """
         if not self._settings.enabled or not question.strip():
             return MODEL_ALONE
         owners = [None, *([alone_with] if alone_with else [])]
-        scopes = [Scope(workspace_id, owner, domain) for owner in owners]
+        scopes = [Scope(workspace_id, owner, labels.domain) for owner in owners]
         with self._turn:
-            self._retriever.update(self._accepted.sync())
+            self._retriever.update(self._accepted.sync(labels.named))
             matches = self._retriever.search(question, scopes, max(2, self._settings.max))
             taught = self._taught.feedback_ids(adapter)
         return decide(question, matches, self._settings, taught)

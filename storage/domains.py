@@ -15,15 +15,16 @@ DEFAULT_DOMAIN = "default"
 class Labels:
     """The labels that channels can have whose questions and feedback belong to one domain.
 
-    Those of a domain with an adapter of its own are its name alone; those of the default domain are all but `others`.
+    `named` are all domains with adapters of their own. The label of one of these is its name alone; those of the
+    default domain are all others.
     """
 
     domain: str = DEFAULT_DOMAIN
-    others: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
 
     def holds(self, column: Any) -> ColumnElement[bool]:
         """Return the condition that a column with labels has one of these."""
         condition: ColumnElement[bool] = (
-            column.not_in(sorted(self.others)) if self.domain == DEFAULT_DOMAIN else column == self.domain
+            column.not_in(sorted(self.named)) if self.domain == DEFAULT_DOMAIN else column == self.domain
         )
         return condition

@@ -200,7 +200,7 @@ class Answering:
         chosen = self._parts.serving.for_person(asker, policy, domain)
         alone_with = asker if question.direct else None
         choice = self._parts.examples.choose(
-            question.text, question.team, alone_with, domain=domain, adapter=chosen.digest
+            question.text, question.team, alone_with, labels=policy.labels_of(domain), adapter=chosen.digest
         )
         authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
