@@ -1,6 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both set up .venv first, and skip that when it is up to date.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Processes that run the tests, up to 3 GB of memory each. Most tests wait more than they compute, so 2 pay on 2 cores.
+WORKERS ?= 2
 EMULATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/apprentice-emulate
 READY := .venv/.ready
 
@@ -27,10 +29,10 @@ demo: $(READY)
 	@$(BIN)/apprentice demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-all: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-emulate: $(READY)
 	@mkdir -p $(EMULATE)

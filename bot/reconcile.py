@@ -9,16 +9,19 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.approvals import note_promotion
+from bot.slack.canary import note_canary
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
 from bot.slack.reviews import due_reviews, show_review, tell_authors
-from storage.adapters import serving_adapter
+from bot.slack.rolling_back import note_rollbacks
 from storage.proposals import proposal_for, undrawn_proposals
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
+WATCH_S = 20.0
+"""Between two looks at what people said of the newest adapter's answers, which read all of it."""
 RETRY_S = 10.0
 """How long a step that failed is left alone, so that a Slack that is down or refuses is not asked every second."""
 
@@ -32,8 +35,9 @@ class Reconciler:
         self._parts = parts
         self._client = client
         self._monotonic = monotonic
-        self._noted: str | None = None
+        self._noted: dict[str, str] = {}
         self._resting: dict[str, float] = {}
+        self._watch_at = 0.0
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -43,7 +47,10 @@ class Reconciler:
 
     async def look(self) -> None:
         """Do once whatever has to be done."""
+        await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
+        await self._attempt("watching the newest adapter", self._watch)
+        await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
         await self._attempt("looking for reminders", self._remind)
@@ -53,12 +60,21 @@ class Reconciler:
     async def _follow(self) -> None:
         """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
         await self._parts.serving.sync()
+        await note_canary(self._parts)
         wanted = self._parts.serving.wanted
         if wanted != self._noted:
-            proposal_id = await asyncio.to_thread(self._promoted)
-            if proposal_id is not None:
+            for proposal_id in await asyncio.to_thread(self._promoted, set(wanted.values())):
                 await note_promotion(self._parts, proposal_id)
             self._noted = wanted
+
+    async def _advance(self) -> None:
+        await asyncio.to_thread(self._parts.governance.advance_rollout)
+
+    async def _watch(self) -> None:
+        """Take the newest adapter out if the policy says so of how people judge it."""
+        if self._monotonic() >= self._watch_at:
+            self._watch_at = self._monotonic() + WATCH_S
+            await asyncio.to_thread(self._parts.governance.take_out_if_worse)
 
     async def _close_expired(self) -> None:
         await asyncio.to_thread(self._parts.governance.expire_proposals)
@@ -90,11 +106,10 @@ class Reconciler:
         else:
             self._resting.pop(what, None)
 
-    def _promoted(self) -> str | None:
+    def _promoted(self, digests: set[str]) -> list[str]:
         with self._parts.database.read() as session:
-            adapter = serving_adapter(session)
-            proposal = proposal_for(session, adapter.digest) if adapter else None
-        return proposal.id if proposal else None
+            found = [proposal_for(session, digest) for digest in sorted(digests)]
+        return [proposal.id for proposal in found if proposal is not None]
 
     def _undrawn(self) -> list[str]:
         with self._parts.database.read() as session:

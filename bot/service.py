@@ -220,15 +220,15 @@ def recover(parts: Parts) -> bool:
 
 
 def _start_engine(settings: Settings, base: BaseModel) -> Engine:
-    return Engine.start(
-        base, detect(settings.inference.threads, settings.inference.dtype), max_batch=settings.inference.max_batch
-    )
+    inference = settings.inference
+    hardware = detect(inference.threads, inference.dtype)
+    return Engine.start(base, hardware, max_batch=inference.max_batch, adapter_memory_mb=inference.adapter_memory_mb)
 
 
 def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
+    taught = TaughtFeedback(parts.database, parts.store)
     return WorkedExamples(parts.database, embedder.embed, settings.examples, taught)
 
 

@@ -15,6 +15,8 @@ from learning.engine import Engine
 from learning.hardware import detect
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 
+LONGEST_NAME = 24
+"""Characters of a phase's name, which may be a path: a line of 80 has to hold bar, detail and time too."""
 BAR_STEPS = 100
 
 
@@ -38,7 +40,8 @@ class ProgressBars:
     def show(self, phase: str, step: int, total: int, detail: str = "") -> None:
         """Move the bar of `phase` to `step` of `total`."""
         if phase not in self._bars:
-            self._bars[phase] = self._progress.add_task(phase, total=total or None, detail=detail)
+            name = phase if len(phase) <= LONGEST_NAME else f"…{phase[1 - LONGEST_NAME :]}"
+            self._bars[phase] = self._progress.add_task(name, total=total or None, detail=detail)
         self._progress.update(self._bars[phase], completed=step, total=total or None, detail=detail)
 
     def on_event(self, event: RunEvent) -> None:
@@ -57,20 +60,21 @@ def open_engine(parts: Parts, bars: ProgressBars) -> Iterator[Engine]:
         parts.settings.cache_folder,
         lambda what, share: bars.show("model", int(share * BAR_STEPS), BAR_STEPS, what),
     )
-    hardware = detect(parts.settings.inference.threads, parts.settings.inference.dtype)
-    engine = Engine.start(base, hardware, max_batch=parts.settings.inference.max_batch)
+    inference = parts.settings.inference
+    hardware = detect(inference.threads, inference.dtype)
+    engine = Engine.start(base, hardware, max_batch=inference.max_batch, adapter_memory_mb=inference.adapter_memory_mb)
     try:
         yield engine
     finally:
         engine.close()
 
 
-def train_in_terminal(parts: Parts, started_by: str, *, quiet: bool) -> dict[str, Any]:
+def train_in_terminal(parts: Parts, started_by: str, domain: str, *, quiet: bool) -> dict[str, Any]:
     """Run the pipeline to its end, with bars on stderr; SIGINT and SIGTERM leave an `interrupted` run that resumes."""
     with ProgressBars(quiet=quiet) as bars, open_engine(parts, bars) as engine:
         pipeline = Pipeline(parts.settings, parts.database, parts.store, parts.governance, engine, engine.base)
         _stop_on_signal(pipeline)
-        result = pipeline.run(started_by, bars.on_event)
+        result = pipeline.run(started_by, bars.on_event, domain)
     if not quiet:
         _summarise(result)
     return as_dict(result)

@@ -1,42 +1,124 @@
 """How a proposal ends and what that does to its adapter and to the serving one, inside the caller's transaction."""
 
-from datetime import datetime
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
-from storage.adapters import Adapter, find_adapter, last_retired_adapter, serving_adapter
+from storage.adapters import (
+    Adapter,
+    answering_adapter,
+    canary_adapter,
+    find_adapter,
+    last_retired_adapter,
+    serving_adapter,
+)
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.proposals import Proposal
+from storage.records import new_id
+from storage.rollbacks import Rollback
+
+SUPERSEDED = "A newer adapter was approved while this one was a canary."
 
 
-def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> None:
-    """Approve a proposal and let its adapter serve; the one that served is retired."""
-    close(ledger, session, proposal, "approved", actor)
-    adapter = find_adapter(session, proposal.adapter_digest)
-    ledger.move(session, adapter, "canary", actor=actor)
-    current = serving_adapter(session)
-    if current is not None:
-        ledger.move(session, current, "retired", actor=actor)
-    _serve(ledger, session, adapter, actor)
+def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> bool:
+    """Approve a proposal; its adapter becomes the canary if the policy wants one, else it serves at once.
 
+    Returns:
+        Whether it serves.
 
-def roll_back(ledger: Ledger, session: Session, actor: str, reason: str) -> Adapter | None:
-    """Take the serving adapter out and put the one before it back; None means that the base model serves again.
-
-    Raises:
-        IllegalStateError: the base model serves already.
+    An earlier canary of its domain is taken out: of two new ones nobody could tell which is judged.
 
     """
-    current = serving_adapter(session)
+    close(ledger, session, proposal, "approved", actor)
+    adapter = find_adapter(session, proposal.adapter_digest)
+    earlier = canary_adapter(session, adapter.domain)
+    if earlier is not None:
+        _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
+    adapter.canary_since = ledger.clock()
+    ledger.move(session, adapter, "canary", actor=actor)
+    at_once = ledger.policy.rules_of(adapter.domain).rollout.canary_share == 0.0
+    if at_once:
+        let_serve(ledger, session, adapter, actor)
+    return at_once
+
+
+def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> None:
+    """Let the canary answer everybody in its domain; the one that served is retired."""
+    current = serving_adapter(session, canary.domain)
+    if current is not None:
+        ledger.move(session, current, "retired", actor=actor)
+    _serve(ledger, session, canary, actor)
+
+
+def is_due(ledger: Ledger, canary: Adapter) -> bool:
+    """Whether a canary has been one for as long as the policy wants."""
+    since, hours = canary.canary_since, ledger.policy.rules_of(canary.domain).rollout.canary_hours
+    return since is None or ledger.clock() >= since + timedelta(hours=hours)
+
+
+def roll_back(
+    ledger: Ledger,
+    session: Session,
+    actor: str,
+    reason: str,
+    domain: str = DEFAULT_DOMAIN,
+    figures: Mapping[str, Any] | None = None,
+) -> Adapter | None:
+    """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
+
+    The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back, or
+    what the default domain has where there is none. `figures` are what an automatic rollback rests on.
+
+    Raises:
+        IllegalStateError: the domain has no adapter that answers.
+
+    """
+    canary, current = canary_adapter(session, domain), serving_adapter(session, domain)
+    if canary is not None:
+        restored = answering_adapter(session, domain)
+        _take_out(ledger, session, canary, restored, actor, reason, figures)
+        return restored
     if current is None:
-        raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
-    ledger.move(session, current, "rolled_back", actor=actor, reason=reason)
-    previous = last_retired_adapter(session)
+        raise IllegalStateError(_nothing_to_take_out(domain))
+    previous = last_retired_adapter(session, domain)
+    restored = previous or (serving_adapter(session) if domain != DEFAULT_DOMAIN else None)
+    _take_out(ledger, session, current, restored, actor, reason, figures)
     if previous is not None:
         _serve(ledger, session, previous, actor)
-    return previous
+    return restored
+
+
+def _nothing_to_take_out(domain: str) -> str:
+    if domain == DEFAULT_DOMAIN:
+        return "the base model serves already; there is nothing to roll back to."
+    return f"the domain {domain} has no adapter of its own that answers; there is nothing to roll back."
+
+
+def _take_out(
+    ledger: Ledger,
+    session: Session,
+    adapter: Adapter,
+    restored: Adapter | None,
+    actor: str,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    ledger.move(session, adapter, "rolled_back", actor=actor, reason=reason)
+    session.add(
+        Rollback(
+            id=new_id("rb"),
+            adapter_digest=adapter.digest,
+            restored_digest=restored.digest if restored else None,
+            actor=actor,
+            reason=reason,
+            figures=dict(figures or {}),
+            created_at=ledger.clock(),
+        )
+    )
 
 
 def close(

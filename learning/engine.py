@@ -1,4 +1,4 @@
-"""The inference engine: one thread owns the model and decodes all running requests step by step.
+"""The inference engine: one thread loads and owns the model, and decodes all running requests step by step.
 
 All of them, whatever their adapters, are rows of one batch with one key/value cache; a new request joins it at the next
 step and a finished one leaves it. A request outside its adapter's scope (learning/scope.py) is the base model's. The
@@ -6,15 +6,15 @@ engine knows nothing of people or databases.
 """
 
 import asyncio
-import itertools
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,27 +22,26 @@ from transformers.cache_utils import Cache
 
 from learning.adapter_files import check_adapter
 from learning.base_model import BaseModel, load
-from learning.hardware import Hardware
+from learning.hardware import Hardware, in_thread_of_its_own
 from learning.lora import LoraWeights, Router, read_lora
 from learning.meaning import DEPTHS, question_states
+from learning.packed import can_pack, pack
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
+from learning.residency import EngineError, Residency, adapter_budget
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from learning.scope import Scope, read_scope
-from storage.errors import ApprenticeError
+
+__all__ = ["SERVING", "Completion", "Engine", "EngineError", "Piece", "Sampling"]
 
 Result = TypeVar("Result")
 
-MAX_LOADED = 8
-"""Adapters kept in memory; the least recently used one that nobody needs is unloaded beyond that."""
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
+READ_AT_ONCE = {"cpu": 24, "cuda": 512}
+"""Tokens of prompts that are read between two steps of running answers: on two cores about as long as such a step."""
 SCOPE_TEXT = 2000
 """Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
-
-
-class EngineError(ApprenticeError):
-    """The engine cannot do what was asked."""
 
 
 class _Serving:
@@ -70,6 +69,7 @@ class Completion:
 
     Where `in_scope` is False, the conversation lay outside the adapter's scope, and the base model wrote the answer.
     `read_as` is the taught question as which the adapter was asked the question; None where it was asked as it is.
+    `longest_pause` is the most seconds between one token and the next.
     """
 
     text: str
@@ -82,6 +82,7 @@ class Completion:
     finish_reason: str
     seconds: float
     seconds_to_first_token: float
+    longest_pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class _Request:
     read_as: str | None = None
     made: float = field(default_factory=time.monotonic)
     first: float = 0.0
+    newest: float = 0.0
+    longest_pause: float = 0.0
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     shown: int = 0
@@ -131,10 +134,19 @@ class _Batch:
     last: Tensor
 
 
+class _Reading(NamedTuple):
+    """Requests whose prompts are being read: each step of `parts` reads a part, and its end gives their batch."""
+
+    requests: list[_Request]
+    parts: Generator[None, None, _Batch]
+
+
 class Engine:
     """Answers requests on one base model with any number of adapters. Make it with `Engine.start`."""
 
-    def __init__(self, base: BaseModel, hardware: Hardware, model: Any, tokenizer: Any, max_batch: int) -> None:
+    def __init__(
+        self, base: BaseModel, hardware: Hardware, model: Any, tokenizer: Any, max_batch: int, residency: Residency
+    ) -> None:
         self.base = base
         self.hardware = hardware
         self._model = model
@@ -145,60 +157,87 @@ class Engine:
             for name, module in model.named_modules()
             if isinstance(module, torch.nn.Linear)
         }
+        if can_pack(hardware.device, hardware.dtype):
+            pack(model)
         self._ends = _end_tokens(model, tokenizer)
         self._inbox: queue.SimpleQueue[_Request | Future[None] | None] = queue.SimpleQueue()
         self._work: dict[Future[None], Callable[[], None]] = {}
         self._waiting: list[_Request] = []
         self._batch: _Batch | None = None
+        self._reading: _Reading | None = None
         self._layers = int(model.config.get_text_config().num_hidden_layers)
         self._width = len(DEPTHS) * int(model.config.get_text_config().hidden_size)
         self._router = Router(model)
         self._prefixes = Prefixes()
-        self._loaded: dict[str, int] = {}
+        self._residency = residency
         self._scopes: dict[str, Scope] = {}
-        self._uses = itertools.count()
-        self._serving: str | None = None
+        self._loading = threading.Lock()
+        self._gate = threading.Lock()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread = threading.current_thread()
 
     @classmethod
-    def start(cls, base: BaseModel, hardware: Hardware, *, max_batch: int = 8) -> "Engine":
-        """Load the base model and start the engine's thread.
+    def start(cls, base: BaseModel, hardware: Hardware, *, max_batch: int = 8, adapter_memory_mb: int = 0) -> "Engine":
+        """Load the base model and start the engine's thread; adapters may take so many MB (0: a share of the memory).
 
         Raises:
             BaseModelError: the model cannot be loaded.
 
         """
-        hardware.use()
-        model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
-        engine = cls(base, hardware, model, tokenizer, max_batch)
-        engine._thread.start()
-        return engine
+        started: Future[Engine] = Future()
+        residency = Residency(adapter_budget(hardware, adapter_memory_mb))
+
+        def live() -> None:
+            try:
+                hardware.use()
+                model, tokenizer = load(base, hardware.dtype, hardware.device, hardware.attention)
+                engine = cls(base, hardware, model, tokenizer, max_batch, residency)
+            except Exception as error:  # noqa: BLE001 - given to whoever waits
+                started.set_exception(error)
+            else:
+                started.set_result(engine)
+                engine._run()
+
+        threading.Thread(target=live, name="engine", daemon=True).start()
+        return started.result()
 
     @property
     def serving(self) -> str | None:
         """The digest of the adapter that new requests get by default; None for the base model."""
-        return self._serving
+        return self._residency.serving
 
     def serve(self, digest: str | None) -> None:
-        """Let new requests use this loaded adapter (None: the base model); running ones end on what they began with."""
-        if digest is not None and digest not in self._loaded:
-            raise EngineError(f"adapter {digest} is not loaded; load it before it can serve.")
-        self._serving = digest
-
-    def load_adapter(self, digest: str, folder: Path) -> None:
-        """Check the adapter's files and load them, between two decoding steps; does nothing when it is loaded.
+        """Let new requests use this loaded adapter (None: the base model); running ones end on what they began with.
 
         Raises:
-            AdapterError: the files do not fit; nothing was changed.
+            EngineError: it is not loaded.
 
         """
-        if digest in self._loaded:
-            return
-        check_adapter(folder, self.base.digest, self._shapes)
-        weights = read_lora(folder, self.hardware.dtype, self.hardware.device)
-        scope = read_scope(folder, self._width)
-        self._do(lambda: self._load(digest, weights, scope))
+        self._residency.serve(digest)
+
+    def is_loaded(self, digest: str) -> bool:
+        """Whether an adapter is in memory, so that requests can name it."""
+        return digest in self._residency
+
+    def load_adapter(self, digest: str, folder: Path) -> None:
+        """Read an adapter and hand it over to the engine's thread; does nothing when it is loaded.
+
+        All reading, checking and moving to the device is done outside of that thread, while answers go on. Others that
+        nobody needs are unloaded to make room, the least recently used ones first.
+
+        Raises:
+            AdapterError: the files are not this adapter's, or do not fit; nothing was changed.
+            EngineError: it has no room in the memory for adapters.
+
+        """
+        with self._loading:
+            if digest in self._residency:
+                self._residency.use(digest)
+                return
+            size, weights, scope = in_thread_of_its_own(partial(self._read_adapter, digest, folder))
+            unused = self._residency.make_room(digest, size)
+            self._do(lambda: self._load(digest, weights, scope, unused))
+            self._residency.add(digest, size)
 
     def unload_adapter(self, digest: str) -> None:
         """Free an adapter that neither serves nor runs.
@@ -207,9 +246,9 @@ class Engine:
             EngineError: it is in use.
 
         """
-        if digest == self._serving:
-            raise EngineError(f"adapter {digest} serves; let another one serve first.")
-        self._do(lambda: self._unload(digest))
+        with self._loading:
+            if self._residency.remove(digest):
+                self._do(lambda: self._unload(digest))
 
     def borrow(self, work: Callable[[Any, Any, Callable[[str | None], None]], Result]) -> Result:
         """Return `work(model, tokenizer, route)`, run in the engine's thread between two steps; answers wait meanwhile.
@@ -229,7 +268,7 @@ class Engine:
         found: list[bool] = []
 
         def find() -> None:
-            self._check_loaded(adapter)
+            self._residency.use(adapter)
             found.extend(inside for inside, _ in self._placed(adapter, conversations))
 
         self._do(find)
@@ -252,7 +291,10 @@ class Engine:
         pieces: asyncio.Queue[Piece | Exception] = asyncio.Queue()
 
         def emit(piece: Piece | Exception) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            except RuntimeError:  # the loop was closed: nobody listens any more
+                request.cancelled = True
 
         request = self._submit(messages, adapter, sampling, emit)
         try:
@@ -313,10 +355,11 @@ class Engine:
 
     def close(self) -> None:
         """Stop the thread; requests that still run end with an error."""
-        if not self._closing:
-            self._closing = True
-            self._inbox.put(None)
-            self._thread.join()
+        with self._gate:
+            if not self._closing:
+                self._closing = True
+                self._inbox.put(None)
+        self._thread.join()
 
     # What follows, down to _fail_all, is called by other threads only through the inbox.
 
@@ -327,12 +370,18 @@ class Engine:
         sampling: Sampling | None,
         emit: Callable[[Piece | Exception], None],
     ) -> _Request:
-        if self._closing:
-            raise EngineError("the engine is closed.")
-        digest = self._serving if isinstance(adapter, _Serving) else adapter
-        self._check_loaded(digest)
-        request = _Request(messages, self._prompt(messages), digest, sampling or Sampling(), emit)
-        self._inbox.put(request)
+        prompt = self._prompt(messages)
+        residency = self._residency
+        if isinstance(adapter, _Serving):
+            adapter = residency.claim_serving()
+        else:
+            residency.claim(adapter)
+        request = _Request(messages, prompt, adapter, sampling or Sampling(), emit)
+        try:
+            self._put(request)
+        except EngineError:
+            residency.release(adapter)
+            raise
         return request
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
@@ -340,18 +389,19 @@ class Engine:
         prompt: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return prompt
 
-    def _check_loaded(self, adapter: str | None) -> None:
-        if adapter is not None and adapter not in self._loaded:
-            raise EngineError(f"adapter {adapter} is not loaded.")
-
     def _do(self, work: Callable[[], None]) -> None:
         """Run `work` in the engine's thread, between two steps, and wait for it."""
-        if self._closing:
-            raise EngineError("the engine is closed.")
         done: Future[None] = Future()
         self._work[done] = work
-        self._inbox.put(done)
+        self._put(done)
         done.result()
+
+    def _put(self, item: "_Request | Future[None]") -> None:
+        """Put something into the inbox, which somebody will read: the gate lets nothing in once that is over."""
+        with self._gate:
+            if self._closing:
+                raise EngineError("the engine is closed.")
+            self._inbox.put(item)
 
     def _run(self) -> None:
         try:
@@ -368,7 +418,7 @@ class Engine:
     def _take(self) -> bool:
         """Empty the inbox, waiting for something to do when idle; return False when the engine is to stop."""
         while True:
-            idle = not self._waiting and self._batch is None
+            idle = not self._waiting and self._batch is None and self._reading is None
             try:
                 item = self._inbox.get(block=idle)
             except queue.Empty:
@@ -381,20 +431,30 @@ class Engine:
                 self._waiting.append(item)
 
     def _admit(self) -> None:
-        """Let waiting requests join the batch, first come first served, as far as there are places."""
-        self._waiting = [request for request in self._waiting if not request.cancelled]
-        free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
-        admitted, self._waiting = self._waiting[:free], self._waiting[free:]
-        if not admitted:
-            return
+        """Let waiting requests join the batch, first come first served, as far as there are places.
+
+        Their prompts are read in parts, one at each call, so that running answers go on between them.
+        """
+        for request in [request for request in self._waiting if request.cancelled]:
+            self._waiting.remove(request)
+            self._residency.release(request.adapter)
+        if self._reading is None:
+            free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
+            admitted, self._waiting = self._waiting[:free], self._waiting[free:]
+            if not admitted:
+                return
+            self._reading = _Reading(admitted, self._read(admitted))
         try:
-            self._decide_scope(admitted)
-            fresh = self._without_finished(self._prefill(admitted))
-        except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
-            for request in admitted:
-                request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
-        else:
+            next(self._reading.parts)
+        except StopIteration as done:
+            self._reading = None
+            fresh = self._without_finished(done.value)
             self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
+        except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
+            for request in self._reading.requests:
+                self._residency.release(request.adapter)
+                request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
+            self._reading = None
 
     def _decide_scope(self, requests: list[_Request]) -> None:
         """Decide which model answers each request, and as which taught question its own is put to the adapter."""
@@ -429,20 +489,29 @@ class Engine:
             placed.append((held, read.get(asked[0]) if held and _is_one_question(messages) else None))
         return placed
 
-    def _prefill(self, requests: list[_Request]) -> _Batch:
+    def _read_adapter(self, digest: str, folder: Path) -> tuple[int, LoraWeights, Scope | None]:
+        """Check and read an adapter; return how many bytes it takes, and its parts. Not in the engine's thread."""
+        adapter = check_adapter(folder, digest, self.base.digest, self._shapes)
+        size = adapter.numbers * self.hardware.dtype.itemsize + adapter.scope_bytes
+        self._residency.check_size(digest, size)
+        return size, read_lora(adapter, self.hardware.dtype, self.hardware.device), read_scope(folder, self._width)
+
+    def _read(self, requests: list[_Request]) -> Generator[None, None, _Batch]:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
-        self._share(requests)
+        self._decide_scope(requests)
+        yield
+        yield from self._share(requests)
         known = [self._prefixes.longest(request.routed, request.prompt) for request in requests]
         new = max(len(request.prompt) - length for request, (length, _) in zip(requests, known, strict=True))
         width = max(len(request.prompt) for request in requests)
-        self._route(requests)
         mask = self._tensor([[0] * (width - len(each.prompt)) + [1] * len(each.prompt) for each in requests])
         tokens = self._tensor([([0] * width + each.prompt)[-new:] for each in requests])
         parts = [part for _, part in known]
         like = next((part for part in parts if part is not None), [])
         lengths = [max(0, len(request.prompt) - new) for request in requests]
         cache = make_cache(self._layers, left_padded(parts, lengths, width - new, like))
-        last = self._choose(requests, self._forward(tokens, mask, cache))
+        logits = yield from self._read_tokens(requests, tokens, mask, cache)
+        last = self._choose(requests, logits)
         for row, (request, (length, _)) in enumerate(zip(requests, known, strict=True)):
             if length < len(request.prompt) // 2:
                 rows = self._tensor([row])
@@ -450,18 +519,35 @@ class Engine:
                 self._prefixes.remember(request.routed, request.prompt, keep_rows(contents(cache), rows, start))
         return _Batch(requests, cache, mask, last)
 
-    def _share(self, requests: list[_Request]) -> None:
+    def _read_tokens(
+        self, requests: list[_Request], tokens: Tensor, mask: Tensor, cache: Cache
+    ) -> Generator[None, None, Tensor]:
+        """Put `tokens` (rows, new) into the cache, few at a time while answers run; return the last one's logits."""
+        rows, new = tokens.shape
+        at = 0
+        while True:
+            size = new - at if self._batch is None else max(1, READ_AT_ONCE[self.hardware.device] // rows)
+            end = min(new, at + size)
+            self._route(requests)
+            logits = self._forward(tokens[:, at:end], mask[:, : mask.shape[1] - new + end], cache)
+            if end == new:
+                return logits
+            at = end
+            yield
+
+    def _share(self, requests: list[_Request]) -> Generator[None, None, None]:
         """Read once what requests with the same adapter, which come together, begin with in common."""
         for adapter in dict.fromkeys(request.routed for request in requests):
-            prompts = [request.prompt for request in requests if request.routed == adapter]
-            shared = prompts[0][: min(common(prompts[0], prompt) for prompt in prompts)]
+            alike = [request for request in requests if request.routed == adapter]
+            first, *others = (request.prompt for request in alike)
+            shared = first[: min((common(first, other) for other in others), default=0)]
             length, _ = self._prefixes.longest(adapter, shared)
-            if len(prompts) > 1 and len(shared) - length >= MIN_SHARED:
+            if len(shared) - length >= MIN_SHARED:
                 cache = make_cache(self._layers)
                 tokens = self._tensor([shared])
-                self._router.route([adapter])
-                self._forward(tokens, torch.ones_like(tokens), cache)
+                yield from self._read_tokens(alike[:1], tokens, torch.ones_like(tokens), cache)
                 self._prefixes.remember(adapter, shared, contents(cache))
+                yield
 
     def _step(self, batch: _Batch) -> _Batch | None:
         """Decode one token for each running request."""
@@ -471,15 +557,10 @@ class Engine:
         return self._without_finished(batch)
 
     def _route(self, requests: list[_Request]) -> None:
-        for request in requests:
-            if request.adapter is not None:
-                self._loaded[request.adapter] = next(self._uses)
         self._router.route([request.routed for request in requests])
 
     def _route_all(self, adapter: str | None) -> None:
-        if adapter is not None:
-            self._check_loaded(adapter)
-            self._loaded[adapter] = next(self._uses)
+        self._residency.use(adapter)
         self._router.route([adapter])
 
     def _tensor(self, rows: Any) -> Tensor:
@@ -503,18 +584,25 @@ class Engine:
         """Choose each row's next token, keep it and its log-probability, and emit the text that it completes."""
         logprobs = torch.log_softmax(logits.float(), dim=-1)
         chosen = logprobs.argmax(dim=-1)
+        now = time.monotonic()
         for row, request in enumerate(requests):
             if request.sampling.temperature > 0:
                 chosen[row] = _sample(logprobs[row], request)
             token = int(chosen[row])
-            request.first = request.first or time.monotonic()
+            request.longest_pause = max(request.longest_pause, now - (request.newest or now))
+            request.first, request.newest = request.first or now, now
             request.tokens.append(token)
             request.logprobs.append(float(logprobs[row, token]))
         return chosen
 
     def _without_finished(self, batch: _Batch) -> _Batch | None:
         """Emit what each request's newest token adds, and let finished and cancelled requests leave the batch."""
-        keep = [row for row, request in enumerate(batch.requests) if not request.cancelled and not self._emit(request)]
+        keep = []
+        for row, request in enumerate(batch.requests):
+            if request.cancelled:
+                self._residency.release(request.adapter)
+            elif not self._emit(request):
+                keep.append(row)
         if len(keep) == len(batch.requests):
             return batch
         return _select(batch, keep) if keep else None
@@ -533,6 +621,7 @@ class Engine:
             text = _settled(text, request.sampling.stop)
         fresh, request.shown = text[request.shown :], max(request.shown, len(text))
         if finished:
+            self._residency.release(request.adapter)
             reason = "stop" if ended or stopped >= 0 else "length"
             request.emit(Piece(fresh, self._complete(request, text.strip(), reason)))
         elif fresh:
@@ -551,32 +640,26 @@ class Engine:
             finish_reason=reason,
             seconds=time.monotonic() - request.made,
             seconds_to_first_token=request.first - request.made,
+            longest_pause=request.longest_pause,
         )
 
-    def _load(self, digest: str, weights: LoraWeights, scope: Scope | None) -> None:
+    def _load(self, digest: str, weights: LoraWeights, scope: Scope | None, unused: list[str]) -> None:
+        for name in unused:
+            self._unload(name)
         self._router.add(digest, weights)
         if scope is not None:
             self._scopes[digest] = scope
-        self._loaded[digest] = next(self._uses)
-        idle = [name for name in self._loaded if name not in {digest, self._serving} and not self._in_use(name)]
-        for name in sorted(idle, key=self._loaded.__getitem__)[: max(0, len(self._loaded) - MAX_LOADED)]:
-            self._unload(name)
 
     def _unload(self, digest: str) -> None:
-        if self._in_use(digest):
-            raise EngineError(f"adapter {digest} is answering; unload it when its last answer is complete.")
-        if self._loaded.pop(digest, None) is not None:
-            self._router.remove(digest)
-            self._scopes.pop(digest, None)
-            self._prefixes.forget(digest)
-
-    def _in_use(self, digest: str) -> bool:
-        running = self._batch.requests if self._batch else []
-        return any(request.adapter == digest for request in [*running, *self._waiting])
+        self._router.remove(digest)
+        self._scopes.pop(digest, None)
+        self._prefixes.forget(digest)
 
     def _fail_all(self, error: EngineError) -> None:
-        self._closing = True
-        for request in [*self._waiting, *(self._batch.requests if self._batch else [])]:
+        with self._gate:
+            self._closing = True
+        reading = self._reading.requests if self._reading else []
+        for request in [*self._waiting, *reading, *(self._batch.requests if self._batch else [])]:
             request.emit(error)
         while not self._inbox.empty():
             item = self._inbox.get()

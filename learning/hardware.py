@@ -2,9 +2,11 @@
 
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psutil
 import torch
@@ -14,6 +16,7 @@ from learning.memory import peak_resident_mb
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
 DtypeChoice = Literal["auto", "float32", "bfloat16"]
+Result = TypeVar("Result")
 MB = 2**20
 MEASURED_SECONDS = 0.2
 
@@ -54,6 +57,17 @@ def detect(threads: int = 0, dtype: DtypeChoice = "auto", *, training: bool = Fa
         return Hardware("cuda", name, threads, properties.total_memory, properties.name)
     name = ("bfloat16" if training and _has_bfloat16() else "float32") if dtype == "auto" else dtype
     return Hardware("cpu", name, threads, psutil.virtual_memory().total, torch.backends.cpu.get_cpu_capability())
+
+
+def in_thread_of_its_own(work: Callable[[], Result]) -> Result:
+    """Return `work()`, done in a thread that ends with it, so that it leaves no pool of threads behind.
+
+    Each thread whose tensor operations run in parallel keeps its own pool (libgomp). As soon as all pools have more
+    threads than the machine has cores, their threads sleep between two operations instead of spinning, and a decoding
+    step takes twice as long. So where an engine runs, only its own thread may keep a pool. docs/decisions/0028.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
 
 
 def peak_memory_mb() -> float:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 import sqlalchemy
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, func, or_, select
@@ -38,7 +38,7 @@ class InboxEvent(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
     kind: str
-    lane: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    lane: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     payload: dict[str, Any] = json_field()
     state: str
     attempts: int = 0
@@ -126,10 +126,10 @@ def in_hand(session: Session, kind: str) -> list[InboxEvent]:
 
 
 def times_received(
-    session: Session, kind: str, after: datetime, *, person: str | None = None, place: str | None = None
+    session: Session, kinds: Collection[str], after: datetime, *, person: str | None = None, place: str | None = None
 ) -> list[datetime]:
-    """Return when events of this kind came later than `after`, from one person or in one place; the oldest first."""
-    query = select(InboxEvent.received_at).where(InboxEvent.kind == kind, col(InboxEvent.received_at) > after)
+    """Return when events of these kinds came later than `after`, from one person or in one place; the oldest first."""
+    query = select(InboxEvent.received_at).where(col(InboxEvent.kind).in_(kinds), col(InboxEvent.received_at) > after)
     if person is not None:
         query = query.where(InboxEvent.person == person)
     if place is not None:
@@ -137,13 +137,13 @@ def times_received(
     return list(session.exec(query.order_by(col(InboxEvent.received_at))))
 
 
-def count_unfinished(session: Session, kind: str, person: str, after: datetime) -> int:
-    """Count one person's events of this kind that came later than `after` and are not handled yet."""
+def count_unfinished(session: Session, kinds: Collection[str], person: str, after: datetime) -> int:
+    """Count one person's events of these kinds that came later than `after` and are not handled yet."""
     query = (
         select(func.count())
         .select_from(InboxEvent)
         .where(
-            InboxEvent.kind == kind,
+            col(InboxEvent.kind).in_(kinds),
             InboxEvent.person == person,
             col(InboxEvent.received_at) > after,
             col(InboxEvent.state).in_(OPEN),

@@ -83,6 +83,7 @@ class InferenceSettings(_Section):
     max_new_tokens: int = Field(default=96, ge=1, le=4096)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     max_batch: int = Field(default=8, ge=1, le=256)
+    adapter_memory_mb: int = Field(default=0, ge=0)
     threads: int = Field(default=0, ge=0, le=1024)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 

@@ -16,6 +16,7 @@ from storage.pauses import Pause
 from storage.people import Person, Workspace
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
+from storage.rollbacks import Rollback
 from storage.runs import Run
 
 metadata = SQLModel.metadata
@@ -36,6 +37,7 @@ __all__ = [
     "Person",
     "Proposal",
     "ReviewMessage",
+    "Rollback",
     "Run",
     "Workspace",
     "metadata",

@@ -19,11 +19,14 @@ from learning.serving_timing import (
     make_adapters,
     measure_limits,
 )
+from learning.swap_timing import SwapJob, SwapResult
 
 AT_ONCE = (1, 4, 8, 16)
 ADAPTERS = (1, 4)
 NEW_TOKENS = 32
 ROUNDS = 2
+SWAPS, SWAPPED_UNDER = 100, 4
+"""How often the serving adapter is swapped, and for how many questions at once meanwhile."""
 ALONE: ServingSide = "one by one"
 """What each answer is compared with, word by word: plain `generate`."""
 TOPICS = (
@@ -50,6 +53,8 @@ def measure(
     Returns:
         `results`: engine, concurrency, adapters, tokens_per_s, ttft_p95_s (the 95th percentile of the seconds to the
         first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb.
+        `swaps`: count, failed (answers), longest_pause_ms between two tokens of an answer meanwhile, and
+        longest_undisturbed_ms without any swap.
         `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
         the rate of matrix products, whichever is slower; `share_of_limit`: ours with one adapter.
 
@@ -70,13 +75,29 @@ def measure(
         done = run_child("learning.serving_timing", job, place, ServingResult)
         timed |= {(side, each, count): one for each, one in zip(wanted, done.timed, strict=True)}
         peaks |= {(side, each, count): done.peak_mb for each in wanted}
-    show("timing answers", len(cases), len(cases), "")
+    show("timing answers", len(cases), len(cases), "swaps of adapters")
+    swaps = _swap(base, folders, system_prompt, threads, folder)
     hardware, parameters = detect(threads, "float32"), count_parameters(base.path)
     limits = {each: limit(measure_limits(hardware, each), parameters, each) for each in at_once}
     return {
+        "swaps": swaps,
         "results": [_row(case, timed, peaks[case]) for case in timed],
         "limit_tokens_per_s": {str(each): round(most, 1) for each, most in limits.items()},
         "share_of_limit": {str(each): round(_rate(timed["ours", each, 1]) / most, 3) for each, most in limits.items()},
+    }
+
+
+def _swap(base: BaseModel, adapters: tuple[str, ...], system_prompt: str, threads: int, folder: Path) -> dict[str, Any]:
+    job = SwapJob(
+        base_path=str(base.path), base_digest=base.digest, adapter_folders=adapters, system_prompt=system_prompt,
+        questions=_questions(SWAPPED_UNDER), count=SWAPS, new_tokens=NEW_TOKENS, threads=threads,
+    )  # fmt: skip
+    done = run_child("learning.swap_timing", job, folder / "swaps", SwapResult)
+    return {
+        "count": SWAPS,
+        "failed": done.failed,
+        "longest_pause_ms": round(done.longest_pause_ms),
+        "longest_undisturbed_ms": round(done.longest_undisturbed_ms),
     }
 
 

@@ -167,6 +167,7 @@ def serving(
     """Time answers to several questions at once: ours, and transformers one by one, in a batch, and continuously.
 
     With one adapter for all, and with four that take turns; each answer is compared with that of plain `generate`.
+    Then the serving adapter is swapped 100 times while four questions at a time are answered.
 
     Example: `apprentice bench serving --at-once 8 --json result.json`
     """
@@ -280,6 +281,12 @@ def _show_serving(result: dict[str, Any]) -> None:
     for at_once, most in result["limit_tokens_per_s"].items():
         reached = f"{result['share_of_limit'][at_once]:.0%} of the {most:.0f} tokens a second that the machine allows"
         console.print(f"{at_once} at once: {reached}.", highlight=False)
+    swaps = result["swaps"]
+    console.print(
+        f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed, the longest pause between two tokens "
+        f"was {swaps['longest_pause_ms']} ms ({swaps['longest_undisturbed_ms']} ms without swaps).",
+        highlight=False,
+    )
 
 
 def _show_curation(result: dict[str, Any]) -> None:

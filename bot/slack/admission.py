@@ -66,7 +66,7 @@ class Admission:
         text, content = off_notice(self._parts.governance.policy.channels.settings_by)
         thread_ts = question.thread_ts if question.thread_ts != question.ts else None
         key = f"{question.key}/off"
-        await self._outbox.whisper(key, question.channel, question.user, text, thread_ts, content)
+        await self._outbox.whisper(key, question.channel, question.user, text, thread_ts, blocks=content)
 
 
 def _is_for_all(session: Session, question: Question) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.serving import Chosen
 from bot.slack import blocks, tasks
 from bot.slack.directory import Directory
 from bot.slack.jobs import Question
@@ -46,13 +47,20 @@ CREDITS = {
 class Plan:
     """How a question will be answered; `credit` says to its readers whose corrections that rests on.
 
-    `domain` is what the settings of the channel say its questions are about.
+    `domain` is what the settings of the channel say its questions are about, `chosen` the adapter that answers where
+    no accepted correction does.
     """
 
     choice: Choice
     messages: list[ChatMessage]
     credit: str
     domain: str
+    chosen: Chosen
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What is kept with the answer of what it rests on."""
+        return {**self.choice.record(), "domain": self.domain, "side": self.chosen.side}
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,7 @@ class Answering:
                 prompt_digest=prompt_digest(plan.messages),
                 private=private,
                 usage=given.usage,
-                source={**plan.choice.record(), "domain": plan.domain},
+                source=plan.source,
                 created_at=self._parts.clock(),
             )
             await asyncio.to_thread(self._store, interaction)
@@ -140,20 +148,20 @@ class Answering:
     async def _give(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
         """Answer as planned: with an accepted correction, which no model made, or with the model."""
         if plan.choice.answer is None:
-            return await self._generate(plan.messages, stream, answer)
+            return await self._generate(plan, stream, answer)
         answer.begun = True
         stream.tell(tasks.answered(tasks.CORRECTION))
         await stream.append(as_typed(plan.choice.answer))
         return Given(plan.choice.answer, None, {})
 
-    async def _generate(self, messages: list[ChatMessage], stream: AnswerStream, answer: RunningAnswer) -> Given:
-        """Let the serving adapter answer, each piece going to Slack as it comes, until it ends or is stopped."""
-        rules, adapter, said = self._parts.settings.inference, self._parts.engine.serving, ""
+    async def _generate(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
+        """Let the chosen adapter answer, each piece going to Slack as it comes, until it ends or is stopped."""
+        rules, adapter, said = self._parts.settings.inference, plan.chosen.digest, ""
         sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
         stream.tell(tasks.answering(tasks.source_of(adapter)))
         self._parts.running.line_up(answer)
         async with (
-            aclosing(self._parts.engine.stream(messages, adapter=adapter, sampling=sampling)) as pieces,
+            aclosing(self._parts.engine.stream(plan.messages, adapter=adapter, sampling=sampling)) as pieces,
             aclosing(until(answer.stopped, pieces)) as heard,
         ):
             async for piece in heard:
@@ -185,17 +193,24 @@ class Answering:
 
     def plan(self, question: Question, asker: str) -> Plan:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
-        choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
+        with self._parts.database.read() as session:
+            channel = channel_settings(session, question.team, question.channel)
+        policy = self._parts.governance.policy
+        domain = policy.domain_of(channel.domain)
+        chosen = self._parts.serving.for_person(asker, policy, domain)
+        alone_with = asker if question.direct else None
+        choice = self._parts.examples.choose(
+            question.text, question.team, alone_with, labels=policy.labels_of(domain), adapter=chosen.digest
+        )
         authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
             names = names_of(session, authors)
-            channel = channel_settings(session, question.team, question.channel)
         history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
         system_prompt = in_language(self._parts.settings.model.system_prompt, LANGUAGES.get(channel.language, ""))
         messages = messages_with_examples(question.text, system_prompt, choice.known, history)
         credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))
-        return Plan(choice, messages, credit, channel.domain)
+        return Plan(choice, messages, credit, channel.domain, chosen)
 
     def _note(self, event: InboxEvent, begun: list[str]) -> None:
         with self._parts.database.transaction() as session:

@@ -20,7 +20,7 @@ from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
-from bot.slack.ours import placed
+from bot.slack.ours import has_to_be_placed, placed
 from bot.slack.parts import SlackParts
 from governance.channels import check_settings
 from governance.reasons import check_reason
@@ -86,7 +86,7 @@ class _Listeners:
             return None
         hearing = await self._parts.ears.hearing(self._parts.database, self._parts.governance.policy)
         job = jobs.job_of_event(body, hearing)
-        if job is not None:
+        if job is not None and has_to_be_placed(job):  # no other job waits here: events keep their order
             job = await asyncio.to_thread(placed, self._parts.database, job)
         if job is not None:
             await store_job(self._parts, job)
@@ -138,7 +138,12 @@ class _Listeners:
         await ack()
 
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
-        await store_job(self._parts, requests.command_of(body))
+        command = requests.command_of(body)
+        if jobs.wish_of(command).command == "settings":  # a form opens at once or never
+            await ack()
+            await self._show_settings(body, command.team, command.channel, command.user)
+            return
+        await store_job(self._parts, command)
         await ack()
 
     async def on_data_request(self, ack: AsyncAck, body: Body) -> None:
@@ -151,7 +156,9 @@ class _Listeners:
 
     async def open_settings(self, ack: AsyncAck, body: Body) -> None:
         await ack()
-        team, channel, user = body["team"]["id"], body["channel"]["id"], body["user"]["id"]
+        await self._show_settings(body, body["team"]["id"], body["channel"]["id"], body["user"]["id"])
+
+    async def _show_settings(self, body: Body, team: str, channel: str, user: str) -> None:
         client = await self._clients.of(team)
         await open_settings(self._parts, client, body["trigger_id"], team=team, channel=channel, user=user)
 

@@ -52,7 +52,7 @@ class PrivateAnswers:
     def _generate(self, plan: Plan) -> Completion:
         rules = self._parts.settings.inference
         sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
-        return self._parts.engine.generate(plan.messages, sampling=sampling)
+        return self._parts.engine.generate(plan.messages, adapter=plan.chosen.digest, sampling=sampling)
 
     def _interaction(
         self, interaction_id: str, question: Question, asker: str, plan: Plan, completion: Completion | None
@@ -72,7 +72,7 @@ class PrivateAnswers:
             prompt_digest=prompt_digest(plan.messages),
             private=True,
             usage=usage_of(completion) if completion else {},
-            source=plan.choice.record(),
+            source=plan.source,
             created_at=self._parts.clock(),
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
@@ -10,11 +11,18 @@ from bot.slack.directory import Directory
 from bot.slack.jobs import Joined, SettingsChange
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
+from bot.slack.refusals import error_code
 from bot.slack.settings_form import greeting, saved, settings_modal
 from storage.channels import channel_settings
 from storage.errors import ApprenticeError
 
+DIRECT = "D"
+"""With this the id of a direct message begins."""
 NOT_A_MEMBER = "only members of a channel can change its settings."
+NO_CHANNEL = (
+    "direct messages with me have no settings; I answer everything here. Ask for them in a channel that I am in."
+)
+NOT_THERE = "I am not in this channel, so it has no settings. Invite me first."
 
 
 async def open_settings(
@@ -68,9 +76,16 @@ async def _why_not(parts: SlackParts, directory: Directory, team: str, channel: 
     """Return why somebody may not change a channel's settings; empty when they may."""
     person = await directory.person(team, user)
     refusal = await asyncio.to_thread(parts.governance.may_set_channel, person)
-    if not refusal and not await directory.is_member(channel, user):
-        return NOT_A_MEMBER
-    return refusal
+    if refusal:
+        return refusal
+    if channel.startswith(DIRECT):
+        return NO_CHANNEL
+    try:
+        return "" if await directory.is_member(channel, user) else NOT_A_MEMBER
+    except SlackApiError as error:
+        if error_code(error) not in {"channel_not_found", "not_in_channel"}:
+            raise
+        return NOT_THERE
 
 
 def _form(parts: SlackParts, team: str, channel: str) -> dict[str, Any]:

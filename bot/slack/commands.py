@@ -8,7 +8,7 @@ from bot.slack import blocks, names
 from bot.slack.answering import Answering
 from bot.slack.asking import PrivateAnswers
 from bot.slack.directory import Directory
-from bot.slack.jobs import plain_text
+from bot.slack.jobs import wish_of
 from bot.slack.links import permalink, whereabouts
 from bot.slack.my_data import MyData
 from bot.slack.outbox import Outbox
@@ -17,7 +17,7 @@ from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
 from bot.slack.steering import Steering
 from bot.slack.whisper import Notice, confide
-from bot.slack.wording import Wish, help_text, meant, read_wish
+from bot.slack.wording import Wish, help_text, meant
 from governance.people import why_no_answer
 from storage.people import get_person
 
@@ -47,9 +47,11 @@ class CommandDesk:
 
     async def obey(self, job: Command) -> None:
         """Do what was asked for, and say so to whoever asked."""
-        wish = read_wish(plain_text(job.text, ""))
+        wish = wish_of(job)
         person = await self._directory.person(job.team, job.user)
-        refusal = "" if wish.command == "my-data" else await asyncio.to_thread(self._why_not, person)
+        refusal = job.refused
+        if not refusal and wish.command != "my-data":
+            refusal = await asyncio.to_thread(self._why_not, person)
         if wish.command == "ask" and wish.rest and not refusal:
             await self._answers.answer(job, wish.rest, person)
             return

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from bot.slack.clients import Clients
 from bot.slack.outbox import POST
 from bot.slack.parts import SlackParts
+from bot.slack.posting import Subject, find_posted
 from bot.slack.refusals import Trouble, error_code, is_passing, trouble_of
 from storage import outbox
 from storage.outbox import Claim, OutboxCall
@@ -34,8 +35,6 @@ LOOK_AGAIN_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
 """Slack's longest outages lasted hours; what is older than a day would only surprise whoever reads it."""
-SKEW = timedelta(minutes=5)
-"""How far this machine's clock and Slack's may be apart; a message is looked for since so long before it was owed."""
 MARK = "apprentice_outbox"
 """The type of the metadata by which a posted message is found again."""
 DONE_ALREADY = {
@@ -87,8 +86,9 @@ class Deliverer:
             if claim is not None:
                 self._in_hand.add(_id(claim.call))
                 return claim
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.owed.wait(), self._look_again_s)
+            with suppress(TimeoutError):  # not `wait_for`, which in Python 3.11 may swallow that we are cancelled
+                async with asyncio.timeout(self._look_again_s):
+                    await self._parts.owed.wait()
 
     async def _deliver(self, claim: Claim) -> None:
         call = claim.call
@@ -148,35 +148,22 @@ class Deliverer:
 
 async def _find_posted(client: AsyncWebClient, call: OutboxCall) -> str | None:
     """Return the ts of the message, if it was posted all the same; None also where the app may not look."""
-    oldest = f"{(call.created_at - SKEW).timestamp():.6f}"
-    about = {"channel": call.arguments["channel"], "oldest": oldest, "include_all_metadata": True}
-    thread_ts = call.arguments.get("thread_ts")
     try:
-        if thread_ts:
-            pages = await client.conversations_replies(ts=thread_ts, **about)
-        else:
-            pages = await client.conversations_history(**about)
-        async for page in pages:
-            for message in page["messages"]:
-                metadata = message.get("metadata", {})
-                if metadata.get("event_type") == MARK and metadata.get("event_payload") == _mark(call):
-                    return str(message["ts"])
+        return await find_posted(client, call.arguments["channel"], _subject(call), call.arguments.get("thread_ts"))
     except SlackApiError as error:
         if is_passing(error):
             raise
         log.warning("outbox call %s may be posted twice, its channel cannot be read: %s", call.id, error_code(error))
-    return None
+        return None
 
 
 def _marked(call: OutboxCall) -> dict[str, Any]:
-    if call.method != POST:
-        return call.arguments
-    return {**call.arguments, "metadata": {"event_type": MARK, "event_payload": _mark(call)}}
+    return {**call.arguments, "metadata": _subject(call).metadata} if call.method == POST else call.arguments
 
 
-def _mark(call: OutboxCall) -> dict[str, str]:
-    """Return what no other message carries; ids alone begin again in a new database."""
-    return {"id": str(call.id), "owed_at": call.created_at.isoformat()}
+def _subject(call: OutboxCall) -> Subject:
+    """Name what no other message stands for; ids alone begin again in a new database."""
+    return Subject(MARK, f"{call.id}/{call.created_at.isoformat()}", call.created_at)
 
 
 def _id(call: OutboxCall) -> int:

@@ -5,13 +5,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
+from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
+from bot.slack.commands import CommandDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
+    CanaryBegun,
     Cancellation,
     Correction,
     Decision,
@@ -27,18 +30,20 @@ from bot.slack.jobs import (
     Saying,
     SettingsChange,
     Stop,
+    TakenOut,
     Uninstalled,
     Vote,
 )
 from bot.slack.leaving import LeavingDesk
+from bot.slack.my_data import MyData
 from bot.slack.news import NewsDesk
 from bot.slack.outbox import Outbox
 from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
-from bot.slack.personal import PersonalDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
+from bot.slack.rolling_back import RollbackDesk
 from bot.slack.stopping import StopDesk
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -57,13 +62,16 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
+        self._canary = CanaryDesk(parts, outbox)
+        self._rolling_back = RollbackDesk(parts, client, outbox)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
+        self._data = MyData(parts, client, outbox, directory)
+        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data)
         self._news = NewsDesk(parts, client, outbox)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, outbox, directory)
-        self._personal = PersonalDesk(parts, client, outbox, directory, self._answering, self._home)
         self._stopping = StopDesk(parts, client, outbox)
         self._overload = OverloadDesk(outbox)
 
@@ -87,6 +95,10 @@ class Desks:
                 await self._home.show(job)
             case Promotion():
                 await self._approvals.announce(job)
+            case CanaryBegun():
+                await self._canary.tell(job)
+            case TakenOut():
+                await self._rolling_back.tell(job)
             case News():
                 await self._news.tell(job)
             case Uninstalled():
@@ -95,8 +107,12 @@ class Desks:
                 await self._settings.greet(job)
             case SettingsChange():
                 await self._settings.change(job)
-            case Command() | DataRequest() | NewsChoice():
-                await self._personal.do(job)
+            case Command():
+                await self._commands.obey(job)
+            case DataRequest():
+                await self._data.send(job)
+            case NewsChoice():
+                await self._home.choose_news(job)
             case Stop():
                 await self._stopping.stop(job)
             case Refusal():
@@ -128,5 +144,8 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
-        case Opened() | Promotion() | News() | ReviewNews() | Joined() | Uninstalled() | Refusal():
-            return None
+        case (
+            Opened() | Promotion() | CanaryBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
+            | Refusal()
+        ):  # fmt: skip
+            return None  # nobody asked for anything

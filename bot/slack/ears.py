@@ -17,16 +17,19 @@ class Ears:
 
     async def hearing(self, database: Database, policy: Policy) -> Hearing:
         """Return what is heard besides mentions and direct messages."""
-        if self._hearing is None:
-            await self.renew(database, policy)
-        assert self._hearing is not None
-        return self._hearing
+        async with self._reading:  # in the order in which events came
+            if self._hearing is None:
+                self._hearing = await self._read(database, policy)
+            return self._hearing
 
     async def renew(self, database: Database, policy: Policy) -> None:
         """Read again what is heard; call after each change of a channel's settings."""
         async with self._reading:  # who reads later keeps what is later
-            channels = await asyncio.to_thread(_read, database)
-            self._hearing = Hearing(frozenset(channels), bots=policy.people.bots == "answer")
+            self._hearing = await self._read(database, policy)
+
+    async def _read(self, database: Database, policy: Policy) -> Hearing:
+        channels = await asyncio.to_thread(_read, database)
+        return Hearing(frozenset(channels), bots=policy.people.bots == "answer")
 
 
 def _read(database: Database) -> set[tuple[str, str]]:

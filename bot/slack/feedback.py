@@ -15,6 +15,7 @@ from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice, replace_whisper
 from governance.errors import NotEntitledError
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
 from storage.interactions import Interaction, find_by_answer, get_interaction
@@ -76,6 +77,7 @@ class FeedbackDesk:
             interaction_id=said.about.id,
             source=said.source,
             private=said.about.private,
+            domain=str(said.about.source.get("domain", DEFAULT_DOMAIN)),
             feedback_id=feedback_id,
         )
 
@@ -85,7 +87,7 @@ async def tell(client: AsyncWebClient, outbox: Outbox, job: Recordable | Withdra
     response_url = "" if isinstance(job, Vote | Reaction) else job.response_url
     if not response_url or not await replace_whisper(client, response_url, notice):
         key = f"{job.key}/reply"
-        await outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+        await outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, blocks=notice.blocks)
 
 
 def _understand(session: Session, job: Recordable, person: str) -> _Said | None:

@@ -11,8 +11,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel import Session
 
 from bot.slack.jobs import Job, Question, as_payload
-from bot.slack.overload import admit, place_of
+from bot.slack.overload import admit, asks, place_of
 from bot.slack.parts import Arriving, SlackParts
+from bot.slack.requests import Command
 from storage import inbox
 from storage.inbox import Arrival
 from storage.people import person_id
@@ -63,7 +64,7 @@ def _receive(session: Session, limits: SlackSettings, batch: Sequence[Arriving])
     ready: list[Arrival] = []
     for each in batch:
         job = each.job
-        if isinstance(job, Question) and limits.limits_questions:
+        if limits.limits_questions and asks(job):
             inbox.receive(session, ready)  # they count
             ready, job = [], admit(session, job, limits, each.at)
         ready.append(_arrival(job, each))
@@ -71,7 +72,7 @@ def _receive(session: Session, limits: SlackSettings, batch: Sequence[Arriving])
 
 
 def _arrival(job: Job, arriving: Arriving) -> Arrival:
-    asked = arriving.job if isinstance(arriving.job, Question) else None
+    asked = arriving.job if asks(arriving.job) and not (isinstance(job, Command) and job.refused) else None
     return Arrival(
         key=job.key,
         kind=job.kind,
@@ -79,5 +80,5 @@ def _arrival(job: Job, arriving: Arriving) -> Arrival:
         payload=as_payload(job),
         received_at=arriving.at,
         person=person_id(asked.team, asked.user) if asked else None,
-        place=place_of(asked) if asked else None,
+        place=place_of(asked) if isinstance(asked, Question) else None,
     )

@@ -24,6 +24,7 @@ from bot.slack.feedback_jobs import (
     reply_key,
 )
 from bot.slack.requests import Command, DataRequest, NewsChoice
+from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
 
 PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
@@ -269,6 +270,42 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class CanaryBegun:
+    """An adapter answers a share of the people by this proposal: the approvers' channel is to be told."""
+
+    kind: ClassVar[str] = "canary_begun"
+    proposal_id: str
+
+    @property
+    def key(self) -> str:
+        """Told once, whoever notices it first."""
+        return f"canary_begun/{self.proposal_id}"
+
+    @property
+    def lane(self) -> str:
+        """After the decision that led to it."""
+        return self.proposal_id
+
+
+@dataclass(frozen=True)
+class TakenOut:
+    """An adapter was rolled back, by a person or by itself: the approvers' channel is to be told."""
+
+    kind: ClassVar[str] = "taken_out"
+    rollback_id: str
+
+    @property
+    def key(self) -> str:
+        """Told once, whoever notices it first."""
+        return f"taken_out/{self.rollback_id}"
+
+    @property
+    def lane(self) -> str:
+        """One after the other, as they happened."""
+        return "taken_out"
+
+
+@dataclass(frozen=True)
 class News:
     """One person is to be told that what they corrected is live."""
 
@@ -415,6 +452,8 @@ Job = (
     | Cancellation
     | Opened
     | Promotion
+    | CanaryBegun
+    | TakenOut
     | News
     | Command
     | DataRequest
@@ -427,7 +466,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind})
+LASTING = frozenset({Promotion.kind, News.kind, CanaryBegun.kind, TakenOut.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 
@@ -516,6 +555,11 @@ def plain_text(text: str, bot_user: str) -> str:
     without_mention = re.sub(rf"<@{re.escape(bot_user)}(?:\|[^>]*)?>", " ", text)
     with_links = LINK.sub(lambda link: link[2] or link[1], without_mention)
     return re.sub(r"[ \t]+", " ", html.unescape(with_links)).strip()
+
+
+def wish_of(command: Command) -> Wish:
+    """Read what somebody wrote behind the slash command."""
+    return read_wish(plain_text(command.text, ""))
 
 
 def vote_of(body: Mapping[str, Any]) -> Vote:

@@ -12,6 +12,11 @@ from storage.database import Database
 from storage.interactions import find_by_answer, is_in_thread
 
 
+def has_to_be_placed(job: Job) -> bool:
+    """Whether it has to be looked up what a job is about."""
+    return isinstance(job, Reaction) or (isinstance(job, Reply) and not job.mentioned)
+
+
 def placed(database: Database, job: Job) -> Job | None:
     """Return the job, a reaction with the thread of its answer; None when it does not concern us."""
     match job:

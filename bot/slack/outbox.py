@@ -8,7 +8,6 @@ was sent, which is longer than any job is tried.
 import asyncio
 from typing import Any
 
-from bot.slack.blocks import Blocks
 from bot.slack.parts import SlackParts
 from storage import outbox
 from storage.outbox import OutboxCall
@@ -32,34 +31,24 @@ class Outbox:
         await self._keep(self.posting(key, channel, text, thread_ts, **more))
 
     async def whisper(
-        self,
-        key: str,
-        channel: str,
-        user: str,
-        text: str,
-        thread_ts: str | None = None,
-        blocks: Blocks | None = None,
+        self, key: str, channel: str, user: str, text: str, thread_ts: str | None = None, **more: Any
     ) -> None:
         """Owe a message that only one person sees. Slack tells nobody whether it was shown, so it may come twice."""
-        await self._keep(self.whispering(key, channel, user, text, thread_ts, blocks))
+        await self._keep(self.whispering(key, channel, user, text, thread_ts, **more))
 
     def posting(self, key: str, channel: str, text: str, thread_ts: str | None = None, **more: Any) -> OutboxCall:
         """Make what `post` keeps, for `storage.outbox.owe` in a transaction that stores more."""
         lane = f"{self._team}/{channel}/{thread_ts or ''}"
-        return self._call(key, lane, POST, channel=channel, text=text, thread_ts=thread_ts, **more)
+        return self._call(key, lane, POST, channel=channel, text=text, thread_ts=thread_ts or None, **more)
 
     def whispering(
-        self,
-        key: str,
-        channel: str,
-        user: str,
-        text: str,
-        thread_ts: str | None = None,
-        blocks: Blocks | None = None,
+        self, key: str, channel: str, user: str, text: str, thread_ts: str | None = None, **more: Any
     ) -> OutboxCall:
         """Make what `whisper` keeps."""
         lane = f"{self._team}/{channel}/{thread_ts or ''}/{user}"
-        return self._call(key, lane, WHISPER, channel=channel, user=user, text=text, thread_ts=thread_ts, blocks=blocks)
+        return self._call(
+            key, lane, WHISPER, channel=channel, user=user, text=text, thread_ts=thread_ts or None, **more
+        )
 
     async def owe(self, key: str, lane: str, method: str, **arguments: Any) -> None:
         """Owe a call of any other method of the Web API, one that is harmless when it is made twice."""

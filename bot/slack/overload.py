@@ -6,17 +6,21 @@ does not count against its asker, and a second delivery of it is not answered ei
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from sqlmodel import Session
 
-from bot.slack.jobs import Question, Refusal
+from bot.slack.jobs import Job, Question, Refusal, wish_of
 from bot.slack.outbox import Outbox
+from bot.slack.requests import Command
 from storage import inbox
 from storage.people import person_id
 from storage.settings import SlackSettings
 
+QUESTIONS = (Question.kind, Command.kind)
+"""Kinds of which those events that ask something are stored with who sent them."""
 MINUTE = timedelta(minutes=1)
 WAITING_HOLDS = timedelta(seconds=10)
 """For so long a person who has too many questions waiting is not told of it again."""
@@ -60,12 +64,27 @@ def excess(load: Load, limits: SlackSettings, now: datetime) -> Excess | None:
     return None
 
 
-def admit(session: Session, question: Question, limits: SlackSettings, now: datetime) -> Question | Refusal:
-    """Return the question, or the refusal that takes its place; while a limit holds, its person is told of it once."""
+def asks(job: Job) -> TypeGuard[Question | Command]:
+    """Whether a job is a question, in a message or behind the slash command."""
+    if isinstance(job, Command):
+        wish = wish_of(job)
+        return wish.command == "ask" and bool(wish.rest)
+    return isinstance(job, Question)
+
+
+def admit(
+    session: Session, question: Question | Command, limits: SlackSettings, now: datetime
+) -> Question | Command | Refusal:
+    """Return the question, or the refusal that takes its place; while a limit holds, its person is told of it once.
+
+    Whoever wrote a command is told each time: nobody else sees it.
+    """
     person = person_id(question.team, question.user)
     over = excess(_load(session, question, person, limits, now), limits, now)
     if over is None:
         return question
+    if isinstance(question, Command):
+        return replace(question, refused=over.sentence)
     told = inbox.latest_of(session, Refusal.kind, person)
     knows = told is not None and float(told.payload["until"]) > now.timestamp()
     return Refusal(
@@ -103,16 +122,16 @@ def _too_often(what: str, until: datetime, now: datetime) -> Excess:
     return Excess(f"{what}, so I leave this one, and others until then, unanswered. Ask again in {again}.", until)
 
 
-def _load(session: Session, question: Question, person: str, limits: SlackSettings, now: datetime) -> Load:
-    """Count what there are limits for."""
-    lately, kind = now - MINUTE, Question.kind
+def _load(session: Session, question: Question | Command, person: str, limits: SlackSettings, now: datetime) -> Load:
+    """Count what there are limits for; what is asked by command is no question of the channel in which it is typed."""
+    lately, place = now - MINUTE, place_of(question) if isinstance(question, Question) else None
     of_person, in_channel, waiting = (
         limits.questions_per_person_per_minute,
         limits.questions_per_channel_per_minute,
         limits.waiting_questions_per_person,
     )
     return Load(
-        of_person=inbox.times_received(session, kind, lately, person=person) if of_person else (),
-        in_channel=inbox.times_received(session, kind, lately, place=place_of(question)) if in_channel else (),
-        waiting=inbox.count_unfinished(session, kind, person, now - WAITS_AT_MOST) if waiting else 0,
+        of_person=inbox.times_received(session, QUESTIONS, lately, person=person) if of_person else (),
+        in_channel=inbox.times_received(session, QUESTIONS, lately, place=place) if in_channel and place else (),
+        waiting=inbox.count_unfinished(session, QUESTIONS, person, now - WAITS_AT_MOST) if waiting else 0,
     )

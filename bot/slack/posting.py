@@ -35,6 +35,11 @@ class Subject:
     id: str
     since: datetime | None
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the message carries, by which it is found again."""
+        return {"event_type": self.kind, "event_payload": {"id": self.id}}
+
 
 @dataclass(frozen=True)
 class Posted:
@@ -68,12 +73,11 @@ async def post_once(
     thread_ts: str | None = None,
 ) -> Posted:
     """Post a message, unless a process did that and died before it noted where."""
-    found = await _find_posted(client, channel, subject, thread_ts)
+    found = await _find_where_allowed(client, channel, subject, thread_ts)
     if found is not None:
         return Posted(found, found=True)
-    metadata = {"event_type": subject.kind, "event_payload": {"id": subject.id}}
     posted = await client.chat_postMessage(
-        channel=channel, text=text, blocks=content, metadata=metadata, thread_ts=thread_ts
+        channel=channel, text=text, blocks=content, metadata=subject.metadata, thread_ts=thread_ts
     )
     return Posted(str(posted["ts"]), found=False)
 
@@ -96,25 +100,37 @@ async def remove_second(client: AsyncWebClient, channel: str, ts: str) -> None:
         log.warning("a second message %s in %s stays: %s", ts, channel, error_code(error))
 
 
-async def _find_posted(client: AsyncWebClient, channel: str, subject: Subject, thread_ts: str | None) -> str | None:
-    """Look for the message by its metadata; that needs a scope which the app may not have."""
+async def find_posted(client: AsyncWebClient, channel: str, subject: Subject, thread_ts: str | None) -> str | None:
+    """Return the ts of the message that carries the subject's metadata; None where there is none.
+
+    Raises:
+        SlackApiError: the channel or thread cannot be read.
+
+    """
     if subject.since is None:
         return None
     oldest = (subject.since - CLOCKS_DIFFER).timestamp()
     read: dict[str, Any] = {"channel": channel, "oldest": f"{oldest:.6f}", "include_all_metadata": True}
+    pages = await (
+        client.conversations_history(**read)
+        if thread_ts is None
+        else client.conversations_replies(ts=thread_ts, **read)
+    )
+    async for page in pages:
+        for message in page["messages"]:
+            metadata = message.get("metadata", {})
+            if {name: metadata.get(name) for name in subject.metadata} == subject.metadata:
+                return str(message["ts"])
+    return None
+
+
+async def _find_where_allowed(
+    client: AsyncWebClient, channel: str, subject: Subject, thread_ts: str | None
+) -> str | None:
+    """Look for the message, which needs a scope that the app may not have."""
     try:
-        pages = await (
-            client.conversations_history(**read)
-            if thread_ts is None
-            else client.conversations_replies(ts=thread_ts, **read)
-        )
-        async for page in pages:
-            for message in page["messages"]:
-                metadata = message.get("metadata", {})
-                payload = metadata.get("event_payload", {})
-                if (metadata.get("event_type"), payload.get("id")) == (subject.kind, subject.id):
-                    return str(message["ts"])
+        return await find_posted(client, channel, subject, thread_ts)
     except SlackApiError as error:
         if error_code(error) not in {"missing_scope", "thread_not_found"}:
             raise
-    return None
+        return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
+from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
 from governance.approvals import Ballot, Electorate
@@ -19,6 +20,7 @@ from governance.gates import GateResult
 from governance.policy import Approval
 from learning.evaluation import Change, read_report
 from storage.adapters import Adapter, find_adapter
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.people import names_of
 from storage.proposals import Decision, Proposal, decisions_on, get_proposal, note_shown
@@ -105,16 +107,19 @@ def _read(parts: SlackParts, proposal_id: str) -> Shown:
     with parts.database.read() as session:
         proposal = get_proposal(session, proposal_id)
         decisions = decisions_on(session, proposal_id)
-        electorate = Electorate.of(parts.governance.policy, proposal, decisions)
+        adapter = find_adapter(session, proposal.adapter_digest)
+        electorate = Electorate.of(parts.governance.policy.rules_of(adapter.domain), proposal, decisions)
         names = names_of(session, [*electorate.excluded, *(decision.person_id for decision in decisions)])
-        return Shown(proposal, find_adapter(session, proposal.adapter_digest), decisions, electorate, names)
+        return Shown(proposal, adapter, decisions, electorate, names)
 
 
 def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
     """Return the message's fallback text and its blocks."""
     proposal = shown.proposal
     is_open = proposal.state == "open"
-    rules = [_who_decides(shown, parts.governance.policy.approval)] if is_open else []
+    approval = parts.governance.policy.rules_of(shown.adapter.domain).approval
+    rules = [_who_decides(shown, approval)] if is_open else []
+    details = [f"It would answer{place}."] if (place := where(shown.adapter)) else []
     report = f"<{parts.settings.web.address}/reports/{proposal.report_digest}|The whole report of its evaluation>"
     content = blocks.proposal_message(
         adapter=proposal.adapter_digest,
@@ -123,7 +128,7 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
         status=_status(shown),
         decidable=is_open,
         proposal_id=proposal.id,
-        details=[*rules, *([report] if proposal.report_digest else [])],
+        details=[*details, *rules, *([report] if proposal.report_digest else [])],
     )
     return f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}.", content
 
@@ -149,6 +154,17 @@ def _who_decides(shown: Shown, approval: Approval) -> str:
     """Say how many approvals are needed, and who can give those that are missing."""
     missing = Ballot.of(shown.decisions, approval).missing
     return f"Approvals needed: {approval.quorum}, missing: {missing}. {who_can_decide(shown.electorate, shown.names)}"
+
+
+async def announce(outbox: Outbox, key: str, proposal: Proposal, text: str) -> None:
+    """Owe the approvers news of a proposal, in its thread and in the channel; of one that no message shows, none."""
+    if proposal.message_ts:
+        await outbox.post(key, proposal.channel, text, proposal.message_ts, reply_broadcast=True)
+
+
+def where(adapter: Adapter) -> str:
+    """Say where an adapter answers, to be put behind whom or what: nothing of the default domain's."""
+    return "" if adapter.domain == DEFAULT_DOMAIN else f" in channels about {blocks.escape(adapter.domain)}"
 
 
 def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ class ReplyDesk:
         await asyncio.to_thread(self._note, event, about.id)
         notice = recorded.reply_question(about, job.corrected, job.ts)
         key = f"{job.key}/reply"
-        await self._outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, notice.blocks)
+        await self._outbox.whisper(key, job.channel, job.user, notice.text, job.thread_ts, blocks=notice.blocks)
 
     def _answer_before(self, job: Reply) -> Interaction | None:
         with self._parts.database.read() as session:

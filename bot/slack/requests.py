@@ -9,7 +9,7 @@ from bot.slack import names
 
 @dataclass(frozen=True)
 class Command:
-    """What somebody wrote behind the slash command, as Slack sent it."""
+    """What somebody wrote behind the slash command, as Slack sent it; `refused` says why they get no answer to it."""
 
     kind: ClassVar[str] = "command"
     team: str
@@ -17,6 +17,7 @@ class Command:
     user: str
     text: str
     trigger_id: str
+    refused: str = ""
 
     @property
     def key(self) -> str:

@@ -74,8 +74,9 @@ class InboxWorker:
                 event = None
             if event is not None:
                 return event
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.arrived.wait(), LOOK_AGAIN_S)
+            with suppress(TimeoutError):  # not `wait_for`, which in Python 3.11 may swallow that we are cancelled
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._parts.arrived.wait()
 
     async def _handle(self, event: InboxEvent) -> None:
         try:
@@ -119,7 +120,9 @@ class InboxWorker:
         return await self._clients.of(getattr(job, "team", ""))
 
     def _desks(self, job: Job, client: AsyncWebClient) -> Desks:
-        return self._of_workspace.setdefault(client, Desks(self._parts, client, getattr(job, "team", "")))
+        if client not in self._of_workspace:
+            self._of_workspace[client] = Desks(self._parts, client, getattr(job, "team", ""))
+        return self._of_workspace[client]
 
     async def _close(self, close: Callable[[InboxEvent], None], event: InboxEvent) -> None:
         """Note how an event ended, when the database can be reached: until then it would count as begun."""

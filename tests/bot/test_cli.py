@@ -21,6 +21,7 @@ from storage.feedback import Feedback, get_feedback
 from storage.records import utc_now
 from tests.bot.commands import CommandLine
 from tests.governance.installation import Clock, Installation
+from tests.governance.test_watching import judged
 
 DIGEST = "a1b2c3d4" * 8
 
@@ -162,6 +163,23 @@ def test_an_approval_promotes_and_a_rollback_restores(apprentice: CommandLine, h
     assert house.serving() is None
     again = apprentice("rollback", "--reason", "worse")
     assert (again.status, "nothing to roll back to" in again.said) == (1, True)
+
+
+def test_the_figures_say_what_people_made_of_each_adapters_answers(
+    apprentice: CommandLine, house: Installation
+) -> None:
+    judged(house, None, "uuud")
+    house.live(DIGEST)
+    judged(house, DIGEST, "udc")
+
+    adapter, base = apprentice("figures", "--json").json
+
+    assert adapter | {"bad_from": 0, "bad_to": 0, "watched": ""} == {
+        "adapter": DIGEST[:12], "state": "serving", "domain": "default", "answers": 3, "judged": 3, "bad": 2,
+        "bad_from": 0, "bad_to": 0, "watched": "",
+    }  # fmt: skip
+    assert adapter["bad_from"] < 2 / 3 < adapter["bad_to"]
+    assert (base["adapter"], base["judged"], base["bad"]) == ("base model", 4, 1)
 
 
 def test_a_rejection_needs_a_reason_and_ends_the_proposal(apprentice: CommandLine, house: Installation) -> None:

@@ -189,6 +189,10 @@ def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
     ours = rows["ours", 5, 1]["tokens_per_s"]
     assert result["share_of_limit"]["5"] == pytest.approx(ours / result["limit_tokens_per_s"]["5"], rel=0.01, abs=0.001)
     assert "that the machine allows" in shown
+    swaps = result["swaps"]
+    assert (swaps["count"], swaps["failed"]) == (100, 0)
+    assert swaps["longest_pause_ms"] > 0
+    assert "100 swaps of adapters: 0 answers failed" in " ".join(shown.split())
 
 
 def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(

@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlmodel import select
 
 from governance.gates import Metric
@@ -22,6 +21,7 @@ from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.proposals import Proposal, Verdict, decisions_on, list_proposals
 from tests.governance.installation import APPROVER, BAD, EXPERT, GOOD, OTHER, STARTER, Installation
+from tests.stateful import run_examples
 
 PEOPLE = st.sampled_from([STARTER, EXPERT, APPROVER, OTHER])
 VERDICTS = st.sampled_from(["approve", "approve", "approve", "reject"])
@@ -146,15 +146,5 @@ def test_no_order_of_events_breaks_the_rules(sqlite_template: Path, examples: in
         template = sqlite_template
         happened: ClassVar[Counter[str]] = Counter()
 
-    run_state_machine_as_test(
-        ThisOrganisation,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            derandomize=True,
-        ),
-    )
+    run_examples(ThisOrganisation, examples, steps)
     assert set(ThisOrganisation.happened) >= WORTH_SEEING

@@ -1,21 +1,31 @@
 """What the engine promises whoever asks it: the model's own words, whatever else runs at the same time."""
 
 import asyncio
-import json
-import struct
-from collections.abc import Iterator
-from contextlib import aclosing
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
+from functools import cache
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
+import torch
+from transformers import AutoModelForCausalLM
 
-from learning.adapter_files import CONFIG, MANIFEST, WEIGHTS, AdapterError
 from learning.base_model import BaseModel
 from learning.engine import Completion, Engine, EngineError, Sampling
 from learning.hardware import Hardware
+from learning.prefixes import common
 from learning.prompts import ChatMessage, build_messages
-from tests.learning.tiny import make_tiny_adapter, make_tiny_base, narrow_tiny_adapter, plain_generate
+from learning.residency import SHARE
+from tests.learning.tiny import (
+    TINY_ADAPTER_BYTES,
+    make_tiny_adapter,
+    make_tiny_base,
+    narrow_tiny_adapter,
+    plain_generate,
+)
 
 SYSTEM = "You answer questions about kites, in one short sentence."
 NEW = 24
@@ -49,14 +59,26 @@ def loaded(engine: Engine, adapters: dict[str, Path]) -> Engine:
     return engine
 
 
+def start(base: BaseModel, room_for: int) -> Engine:
+    """Start an engine with memory for so many adapters as `make_tiny_adapter` makes them."""
+    memory = room_for * TINY_ADAPTER_BYTES * SHARE
+    return Engine.start(base, Hardware("cpu", "float32", 1, memory, "test"), max_batch=8)
+
+
 def ask(number: int) -> list[ChatMessage]:
     return build_messages("which kite flies highest? " * (number % 3) + f"question {number}", SYSTEM)
 
 
 def expected(engine: Engine, adapter: Path | None, number: int) -> tuple[int, ...]:
+    """Return what plain `generate` says."""
     text = engine._tokenizer.apply_chat_template(ask(number), tokenize=False, add_generation_prompt=True)
     prompt = engine._tokenizer(text, add_special_tokens=False)["input_ids"]
-    return plain_generate(engine.base, adapter, prompt, NEW)
+    return plain(engine.base, adapter, tuple(prompt))
+
+
+@cache
+def plain(base: BaseModel, adapter: Path | None, prompt: tuple[int, ...]) -> tuple[int, ...]:
+    return plain_generate(base, adapter, list(prompt), NEW)
 
 
 async def answer(engine: Engine, number: int, adapter: str | None, sampling: Sampling = SHORT) -> Completion:
@@ -98,6 +120,26 @@ async def test_a_question_that_joins_a_running_batch_changes_no_answer(
         last = [piece async for piece in running][-1].completion
     assert last is not None
     assert last.token_ids[:NEW] == expected(loaded, None, 0)
+
+
+async def test_a_running_answer_goes_on_while_a_long_question_is_read(engine: Engine) -> None:
+    long_question = build_messages("which kite flies highest? " * 60, SYSTEM)
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for piece in engine.stream(long_question, adapter=None, sampling=SHORT):
+            heard.append("late")
+            assert piece.completion is None or len(piece.completion.token_ids) == NEW
+
+    async with aclosing(engine.stream(ask(0), adapter=None, sampling=Sampling(max_new_tokens=100_000))) as running:
+        await anext(running)
+        listening = asyncio.create_task(listen())
+        while "late" not in heard:
+            await anext(running)
+            heard.append("running")
+    await listening
+
+    assert heard.count("running") >= 20
 
 
 async def test_more_questions_than_places_are_all_answered(engine: Engine) -> None:
@@ -195,27 +237,44 @@ async def test_a_cancelled_stream_frees_its_place(base: BaseModel) -> None:
         engine.close()
 
 
-async def test_a_hundred_swaps_under_load_lose_no_request(loaded: Engine, adapters: dict[str, Path]) -> None:
-    digests = list(adapters)
+def test_a_hundred_swaps_under_load_fail_no_request_and_change_no_answer(
+    base: BaseModel, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    folders = {make_tiny_adapter(base, tmp_path / str(seed), seed): tmp_path / str(seed) for seed in range(4)}
+    engine = start(base, room_for=3)
+    swapped = threading.Event()
 
-    async def swap() -> None:
-        for number in range(100):
-            await asyncio.to_thread(loaded.unload_adapter, digests[number % 2])
-            await asyncio.to_thread(loaded.load_adapter, digests[number % 2], adapters[digests[number % 2]])
-            loaded.serve(digests[2] if number % 2 else None)
+    def swap() -> list[Completion]:
+        """Swap, and ask at once, so that the answer must be the new one's."""
+        answered = []
+        try:
+            for digest, folder in itertools.islice(itertools.cycle(folders.items()), 100):
+                engine.load_adapter(digest, folder)
+                engine.serve(digest)
+                answered.append(engine.generate(ask(0), sampling=Sampling(max_new_tokens=1)))
+                assert answered[-1].adapter == digest
+        finally:
+            swapped.set()
+        return answered
 
-    swapping = asyncio.create_task(swap())
-    answered: list[Completion] = []
-    while not swapping.done():
-        answered += await asyncio.gather(
-            *(asyncio.to_thread(loaded.generate, ask(n), sampling=SHORT) for n in range(4))
-        )
-    await swapping
-    for completion in answered:
-        assert completion.adapter in {None, digests[2]}
-    for adapter in (None, digests[2]):
-        said = {completion.token_ids for completion in answered if completion.adapter == adapter}
-        assert said <= {expected(loaded, adapters[adapter] if adapter else None, number) for number in range(4)}
+    def ask_on(number: int) -> list[Completion]:
+        answered = []
+        while not swapped.is_set():
+            answered.append(engine.generate(ask(number), sampling=Sampling(max_new_tokens=8)))
+        return answered
+
+    with closing(engine), ThreadPoolExecutor() as people:
+        swapping = people.submit(swap)
+        asking = [people.submit(ask_on, number) for number in range(1, 5)]
+        answers = [(number, each) for number, asked in enumerate([swapping, *asking]) for each in asked.result()]
+
+    for number, completion in answers:
+        alone = expected(engine, folders.get(completion.adapter or ""), number)
+        assert completion.token_ids == alone[: len(completion.token_ids)]
+        assert len(completion.token_ids) == (1 if number == 0 else 8)
+    longest = max(completion.longest_pause for _, completion in answers)
+    assert longest > 0
+    record_property("longest_pause_ms", round(1000 * longest))
 
 
 async def test_a_running_answer_ends_on_the_adapter_that_it_began_with(
@@ -261,8 +320,30 @@ def test_an_answer_ends_before_its_stop_string(engine: Engine) -> None:
 
 def test_each_token_has_its_log_probability(engine: Engine) -> None:
     completion = engine.generate(ask(0), sampling=SHORT)
-    assert len(completion.logprobs) == len(completion.token_ids)
-    assert all(logprob <= 0 for logprob in completion.logprobs)
+    tokens = torch.tensor([[*engine._prompt(ask(0)), *completion.token_ids]])
+    with torch.inference_mode():
+        logits = AutoModelForCausalLM.from_pretrained(engine.base.path)(tokens).logits[0, -NEW - 1 : -1]
+    wanted = logits.log_softmax(-1).gather(1, tokens[0, -NEW:, None])[:, 0]
+    assert completion.logprobs == pytest.approx(wanted.tolist(), abs=1e-3)
+
+
+def test_of_the_narrowest_nucleus_the_likeliest_token_is_drawn(engine: Engine) -> None:
+    sampling = Sampling(max_new_tokens=NEW, temperature=1.5, top_p=1e-6)
+    assert engine.generate(ask(0), sampling=sampling).token_ids == expected(engine, None, 0)
+
+
+def test_what_questions_begin_with_in_common_is_read_once(engine: Engine) -> None:
+    questions = [build_messages(question, SYSTEM) for question in ("Where?", "Who is it?", "When was that?")]
+    prompts = [engine._prompt(question) for question in questions]
+    shared = min(common(prompts[0], prompt) for prompt in prompts[1:])
+    read: list[int] = []
+    engine._model.get_input_embeddings().register_forward_hook(lambda _, inputs, __: read.append(inputs[0].numel()))
+
+    for _ in range(2):
+        engine.generate_many(questions, adapter=None, sampling=Sampling(max_new_tokens=1))
+
+    longest_rest = max(map(len, prompts)) - shared
+    assert sum(read) <= shared + 2 * len(prompts) * longest_rest < sum(map(len, prompts))
 
 
 def test_a_closed_engine_says_so(base: BaseModel) -> None:
@@ -272,113 +353,69 @@ def test_a_closed_engine_says_so(base: BaseModel) -> None:
         engine.generate(ask(0))
 
 
-def _cut(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-100])
+def test_a_listener_whose_event_loop_is_gone_stops_nobody_else(engine: Engine) -> None:
+    loop = asyncio.new_event_loop()
+    pieces = engine.stream(ask(0), sampling=Sampling(max_new_tokens=100_000))
+    loop.run_until_complete(anext(pieces))
+    loop.close()
+
+    assert engine.generate(ask(1), sampling=SHORT).token_ids == expected(engine, None, 1)
 
 
-def _drop_manifest(folder: Path) -> None:
-    (folder / MANIFEST).unlink()
+@pytest.fixture
+def same_size(base: BaseModel, tmp_path: Path) -> dict[str, Path]:
+    return {make_tiny_adapter(base, tmp_path / str(seed), seed): tmp_path / str(seed) for seed in range(4)}
 
 
-def _add_pickle(folder: Path) -> None:
-    (folder / "adapter_model.bin").write_bytes(b"\x80\x04.")
+def test_the_least_recently_used_adapter_makes_room(base: BaseModel, same_size: dict[str, Path]) -> None:
+    one, two, three, four = same_size
+    with closing(start(base, room_for=3)) as engine:
+        for digest in (one, two, three):
+            engine.load_adapter(digest, same_size[digest])
+        engine.serve(one)
+        engine.generate(ask(0), adapter=two, sampling=SHORT)
+
+        engine.load_adapter(four, same_size[four])
+
+        with pytest.raises(EngineError, match=f"{three} is not loaded"):
+            engine.generate(ask(0), adapter=three)
+        assert engine.generate(ask(0), sampling=SHORT).adapter == one
+        for digest in (two, four):
+            answered = engine.generate(ask(0), adapter=digest, sampling=SHORT)
+            assert answered.token_ids == expected(engine, same_size[digest], 0)
 
 
-def _other_base(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"base_digest": "0" * 64}))
-
-
-def _other_rank(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | {"r": 3}))
-
-
-def _dora(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | {"use_dora": True}))
-
-
-def _half_a_layer(folder: Path) -> None:
-    tensors = load_file(folder / WEIGHTS)
-    del tensors[next(name for name in tensors if "lora_B" in name)]
-    save_file(tensors, folder / WEIGHTS)
-
-
-def _drop_config(folder: Path) -> None:
-    (folder / CONFIG).unlink()
-
-
-def _no_alpha(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    del config["lora_alpha"]
-    (folder / CONFIG).write_text(json.dumps(config))
-
-
-def _list_for_config(folder: Path) -> None:
-    (folder / CONFIG).write_text("[]")
-
-
-def _odd_header(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes(struct.pack("<Q", 10) + b'{"x": 1}  ')
-
-
-def _overlapping_tensors(folder: Path) -> None:
-    content = (folder / WEIGHTS).read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + length])
-    last = max((name for name in header if name != "__metadata__"), key=lambda name: header[name]["data_offsets"])
-    first = next(entry for entry in header.values() if entry.get("data_offsets", [1])[0] == 0)
-    first["data_offsets"] = header[last]["data_offsets"]
-    forged = json.dumps(header).encode().ljust(length)
-    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(forged)) + forged + content[8 + length :])
-
-
-def _not_a_number(folder: Path) -> None:
-    tensors = load_file(folder / WEIGHTS)
-    next(iter(tensors.values()))[0, 0] = float("nan")
-    save_file(tensors, folder / WEIGHTS)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (_cut, "cut short"),
-        (lambda folder: (folder / WEIGHTS).write_bytes(b""), "not a whole safetensors file"),
-        (_drop_config, "adapter_config.json missing"),
-        (_no_alpha, "names no lora_alpha"),
-        (_list_for_config, "names no rank"),
-        (_odd_header, "not a whole safetensors file"),
-        (_overlapping_tensors, "is not readable"),
-        (_not_a_number, "holds infinity or no number"),
-        (_drop_manifest, "manifest.json missing"),
-        (_add_pickle, "adapter_model.bin"),
-        (_other_base, "was trained on base model"),
-        (_other_rank, "has shape"),
-        (_dora, "use_dora"),
-        (_half_a_layer, "lacks the A or the B"),
-    ],
-)
-def test_a_damaged_adapter_is_refused_by_name_and_the_engine_goes_on(
-    engine: Engine, base: BaseModel, tmp_path: Path, damage: object, message: str
+async def test_an_adapter_waits_for_room_that_a_running_answer_holds(
+    base: BaseModel, same_size: dict[str, Path]
 ) -> None:
-    before = engine.generate(ask(0), sampling=SHORT).token_ids
-    digest = make_tiny_adapter(base, tmp_path / "adapter")
-    assert callable(damage)
-    damage(tmp_path / "adapter")
-    with pytest.raises(AdapterError, match=message):
-        engine.load_adapter(digest, tmp_path / "adapter")
-    with pytest.raises(EngineError, match="not loaded"):
-        engine.serve(digest)
-    assert engine.generate(ask(0), sampling=SHORT).token_ids == before
+    one, two, three, _ = same_size
+    with closing(start(base, room_for=2)) as engine:
+        for digest in (one, two):
+            engine.load_adapter(digest, same_size[digest])
+        async with aclosing(engine.stream(ask(0), adapter=two, sampling=LONG)) as running:
+            await anext(running)
+            async with aclosing(engine.stream(ask(1), adapter=one, sampling=Sampling(100_000))) as endless:
+                await anext(endless)
+                loading = asyncio.create_task(asyncio.to_thread(engine.load_adapter, three, same_size[three]))
+                await answer(engine, 2, None)
+                assert not loading.done()
+            await loading
+            last = [piece async for piece in running][-1].completion
+        assert last is not None
+        assert last.token_ids[:NEW] == expected(engine, same_size[two], 0)
+        with pytest.raises(EngineError, match=f"{one} is not loaded"):
+            engine.generate(ask(0), adapter=one)
 
 
-def test_the_least_recently_used_adapter_makes_room(base: BaseModel, engine: Engine, tmp_path: Path) -> None:
-    digests = [make_tiny_adapter(base, tmp_path / str(seed), seed, 1) for seed in range(9)]
-    for seed, digest in enumerate(digests[:8]):
-        engine.load_adapter(digest, tmp_path / str(seed))
-    engine.serve(digests[0])
-    engine.load_adapter(digests[8], tmp_path / "8")
-    with pytest.raises(EngineError, match="not loaded"):
-        engine.generate(ask(0), adapter=digests[1])
-    assert engine.generate(ask(0), sampling=SHORT).adapter == digests[0]
+def test_an_adapter_that_the_memory_for_adapters_cannot_hold_is_refused(
+    base: BaseModel, same_size: dict[str, Path]
+) -> None:
+    one, two, three, _ = same_size
+    with closing(start(base, room_for=1)) as engine:
+        with pytest.raises(EngineError, match=r"needs 0\.1 MB, .* Raise inference\.adapter_memory_mb"):
+            engine.load_adapter(make_tiny_adapter(base, same_size[two], 9, 9), same_size[two])
+        engine.load_adapter(one, same_size[one])
+        engine.serve(one)
+        with pytest.raises(EngineError, match="the one that serves takes"):
+            engine.load_adapter(three, same_size[three])
+        assert engine.generate(ask(0), sampling=SHORT).token_ids == expected(engine, same_size[one], 0)

@@ -31,6 +31,11 @@ def sent(database: Database, call: OutboxCall, now: datetime = NOW) -> None:
         outbox.note_sent(session, call, "1.000001", now)
 
 
+def fail(database: Database, call: OutboxCall, error: str) -> None:
+    with database.transaction() as session:
+        outbox.note_failed(session, call, error)
+
+
 def keys(database: Database) -> set[str]:
     with database.read() as session:
         return {call.key for call in session.exec(select(OutboxCall))}
@@ -75,8 +80,7 @@ def test_a_call_waits_for_the_earlier_ones_of_its_lane_and_for_no_others(databas
 def test_what_was_given_up_does_not_hold_up_its_lane(database: Database) -> None:
     owe(database, "a", "thread")
     owe(database, "b", "thread")
-    with database.transaction() as session:
-        outbox.note_failed(session, claim(database).call, "channel_not_found")
+    fail(database, claim(database).call, "channel_not_found")
 
     assert claim(database).call.key == "b"
 
@@ -96,9 +100,9 @@ def test_a_call_that_was_put_off_comes_when_it_is_due_and_not_before(
     in_doubt: bool,  # noqa: FBT001 - given by pytest
 ) -> None:
     owe(database, "a")
+    call, until = claim(database).call, NOW + timedelta(seconds=30)
     with database.transaction() as session:
-        until = NOW + timedelta(seconds=30)
-        outbox.postpone(session, claim(database).call, "internal_error", until, in_doubt=in_doubt)
+        outbox.postpone(session, call, "internal_error", until, in_doubt=in_doubt)
 
     assert outbox.claim_next(database, NOW + timedelta(seconds=29)) is None
     assert claim(database, NOW + timedelta(seconds=30)).in_doubt == in_doubt
@@ -134,8 +138,7 @@ def test_what_was_sent_goes_after_a_week_and_what_failed_after_a_month(database:
         sent(database, claim(database).call, NOW - timedelta(days=days))
     for days in (31, 29):
         owe(database, f"failed {days}", created_at=NOW - timedelta(days=days))
-        with database.transaction() as session:
-            outbox.note_failed(session, claim(database).call, "is_archived")
+        fail(database, claim(database).call, "is_archived")
     owe(database, "waiting", created_at=NOW - timedelta(days=100))
 
     with database.transaction() as session:

@@ -31,7 +31,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_call_state_lane", "outbox_call", ["state", "lane", "id"])
     # What waits during an upgrade is in one lane, and so handled in the order in which it came.
-    op.add_column("inbox_event", sa.Column("lane", sa.String(), nullable=False, server_default=""))
+    op.add_column("inbox_event", sa.Column("lane", sa.String(), nullable=False, server_default=sa.text("''")))
     op.drop_index("ix_inbox_event_state", "inbox_event")
     op.create_index("ix_inbox_event_state_id", "inbox_event", ["state", "id"])
     op.create_index("ix_inbox_event_lane_state_id", "inbox_event", ["lane", "state", "id"])

@@ -36,6 +36,8 @@ from tests.bot.slack.conftest import (
 
 SETTLE_S = 0.02
 """After a kill: until the calls that were under way have reached the double, as they reach Slack."""
+LIMITS = ("questions_per_person_per_minute", "questions_per_channel_per_minute", "waiting_questions_per_person")
+"""None of them holds: a refused question has no answer."""
 Result = TypeVar("Result")
 
 
@@ -90,7 +92,7 @@ class House:
         self.sockets.retry_pause_s = 0.01
         self.held: list[tuple[str, Any, bool]] | None = None
         self._deliver, self.workspace.deliver = self.workspace.deliver, self.deliver
-        settings = settings_for(stage.url)
+        settings = settings_for(stage.url).model_copy(update=dict.fromkeys(LIMITS, 0))
         database = Database(f"sqlite:///{path}")
         parts = make_parts(settings, database, stage.engine, stage.base, Path(self.folder.name), Pace(), tokens=6)
         client = make_client(settings)
@@ -111,8 +113,12 @@ class House:
         """Deliver what was held, in another order."""
         held, self.held = self.held or [], None
         order.shuffle(held)
-        for envelope in held:
-            self._deliver(*envelope)
+
+        async def deliver() -> None:
+            for envelope in held:
+                self._deliver(*envelope)
+
+        self.stage.do(deliver())
 
     def start(self) -> None:
         """Start worker and deliverer as a process does."""

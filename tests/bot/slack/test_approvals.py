@@ -9,7 +9,7 @@ from storage.errors import ConfigurationError
 from storage.people import person_id
 from storage.proposals import decisions_on
 from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Town, all_done, eventually
-from tests.bot.slack.proposing import decided, proposal_message, proposed, read_proposal, use_channel
+from tests.bot.slack.proposing import approved, decided, proposal_message, proposed, read_proposal, use_channel
 
 
 async def test_a_proposal_is_posted_once_with_gates_and_what_changes(bot: Bot, town: Town) -> None:
@@ -28,12 +28,8 @@ async def test_a_proposal_is_posted_once_with_gates_and_what_changes(bot: Bot, t
 
 
 async def test_an_approval_puts_the_adapter_live_and_says_so(bot: Bot, town: Town) -> None:
-    proposal, _ = await proposed(bot)
-    await show_proposal(bot.client, bot.parts, proposal)
+    await approved(bot, town)
 
-    await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
-
-    assert (await decided(bot, proposal)).state == "approved"
     await all_done(bot, 3)
     with bot.parts.database.read() as session:
         serving = serving_adapter(session)

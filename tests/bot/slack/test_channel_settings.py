@@ -52,16 +52,19 @@ async def greetings(town: Town, channel: str) -> list[Message]:
 async def opened(town: Town, user: str, channel: str) -> Message:
     """Press Settings in the greeting; return the form, or what is shown in its place."""
     (greeting,) = await eventually(lambda: greetings(town, channel))
+    async with town.watch(user):
+        await town.press(user, greeting, names.SETTINGS_ACTION)
+        return await form_of(town, user)
 
+
+async def form_of(town: Town, user: str) -> Message:
     async def shown() -> Message | None:
         view = town.views[user][-1] if town.views[user] else None
         return view if view and "One moment" not in str(view["blocks"]) else None
 
-    async with town.watch(user):
-        await town.press(user, greeting, names.SETTINGS_ACTION)
-        view = await eventually(shown)
-        assert view is not None
-        return view
+    view = await eventually(shown)
+    assert view is not None
+    return view
 
 
 def filled(element: dict[str, Any], value: Any = None) -> dict[str, Any]:
@@ -114,6 +117,22 @@ async def test_the_bot_greets_where_it_is_added_and_its_button_shows_the_setting
     assert shown["language"]["selected_option"]["value"] == "auto"
     assert shown["domain"]["value"] == "default"
     assert shown["trusted"]["selected_users"] == []
+
+
+async def test_the_command_shows_them_too_and_says_why_where_there_are_none(bot: Bot, town: Town) -> None:
+    channel, direct = await invited(town), await town.dm(ADA)
+    await set_up(town, channel, answers="all")
+    elsewhere = str(
+        (await town.post("channel", user=ADA, name="attic", members=[PRIYA], is_private=True))["channel"]["id"]
+    )
+    for place, shown in (
+        (channel, "When do I answer"),
+        (direct, "direct messages with me have no settings"),
+        (elsewhere, "I am not in this channel"),
+    ):
+        async with town.watch(ADA):
+            await town.command(ADA, "settings", place)
+            assert shown in str((await form_of(town, ADA))["blocks"])
 
 
 async def test_what_one_member_saved_is_what_the_next_one_is_shown(bot: Bot, town: Town) -> None:

@@ -163,6 +163,17 @@ class TestOnePersonAsksTooMuch:
         assert len(await all_done(bot, 4)) == 4
         assert len(await town.whispers(ADA)) == 1
 
+    async def test_what_is_asked_by_command_counts_and_other_commands_do_not(self, bot: Bot, town: Town) -> None:
+        await town.answer(await town.mention(ADA, "kite"))
+        for text in ("status", "ask wind", "ask loom", "status"):
+            await town.command(ADA, text)
+
+        await all_done(bot, 5)
+        assert sorted(row.question for row in interactions(bot)) == ["kite", "wind"]
+        told = await town.whispers(ADA)
+        assert sum("You asked 2 questions within a minute" in each for each in told) == 1
+        assert sum("Answering now" in each for each in told) == 2
+
 
 class TestAChannelAsksTooMuch:
     @pytest.fixture

@@ -1,0 +1,81 @@
+"""How people judge the answers of each adapter."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, func, or_, select
+
+from storage.feedback import Feedback
+from storage.interactions import Interaction
+
+STANDING_CORRECTIONS = ("accepted", "pending_review")
+NO_MODEL = ("accepted", "quoted")
+"""How an answer came about that is an accepted correction itself, and no model's."""
+
+
+class Judged(NamedTuple):
+    """Answers that somebody judged; `bad` of them somebody voted down or corrected, and `people` did so in all.
+
+    Of a person's votes on an answer the last one counts, and a correction counts as a vote against it. That it is the
+    answers which somebody judged, and not all, makes old and new answers comparable: votes come late, or never.
+    """
+
+    answers: int
+    bad: int
+    people: int
+
+
+def judged_answers(
+    session: Session,
+    adapter_digest: str | None,
+    after: datetime,
+    before: datetime | None = None,
+    label: str | None = None,
+) -> Judged:
+    """Count the judged answers that an adapter (None: the base model) gave in this time.
+
+    `label` counts those in channels with that one only.
+
+    Accepted corrections that were given as the answer are no model's answers, so they are left out.
+    """
+    said = (
+        select(Feedback.interaction_id, Feedback.person_id, Feedback.kind)
+        .join(Interaction, col(Interaction.id) == Feedback.interaction_id)
+        .where(
+            _given_by(adapter_digest),
+            col(Interaction.created_at) > after,
+            or_(
+                and_(col(Feedback.kind).in_(("up", "down")), col(Feedback.state) == "accepted"),
+                and_(col(Feedback.kind) == "correction", col(Feedback.state).in_(STANDING_CORRECTIONS)),
+            ),
+        )
+    )
+    if label is not None:
+        said = said.where(col(Interaction.source)["domain"].as_string() == label)
+    if before is not None:
+        said = said.where(col(Interaction.created_at) <= before)
+    return _count(session.exec(said.order_by(col(Feedback.created_at), col(Feedback.id))))
+
+
+def count_answers(session: Session, adapter_digest: str | None) -> int:
+    """Count all answers that an adapter (None: the base model) gave."""
+    return session.exec(select(func.count()).select_from(Interaction).where(_given_by(adapter_digest))).one()
+
+
+def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:
+    how = func.coalesce(col(Interaction.source)["how"].as_string(), "model")
+    return and_(col(Interaction.adapter_digest).is_not_distinct_from(adapter_digest), how.not_in(NO_MODEL))
+
+
+def _count(said: Iterable[tuple[str | None, str, str]]) -> Judged:
+    verdicts: dict[str | None, dict[str, bool]] = defaultdict(dict)
+    corrected: set[tuple[str | None, str]] = set()
+    for answer, person, kind in said:
+        if kind == "correction":
+            corrected.add((answer, person))
+        verdicts[answer][person] = kind == "down" or (answer, person) in corrected
+    against = [{person for person, bad in each.items() if bad} for each in verdicts.values()]
+    return Judged(len(verdicts), sum(map(bool, against)), len(set().union(*against)))
