@@ -6,8 +6,9 @@ import os
 import random
 import shutil
 import stat
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,21 @@ def test_writers_in_many_threads_leave_one_unbroken_log(database: Database, log:
     assert [row[0] for row in read_rows(database)] == list(range(40))
     found = log.verify(database)
     assert (found.verified, found.records) == (True, 40)
+
+
+def write_elsewhere(url: str, folder: str) -> None:
+    """Write as another process of the same installation does."""
+    write(AuditLog(Path(folder) / "keys", Path(folder) / "checkpoints"), Database(url), 5)
+
+
+def test_writers_in_several_processes_leave_one_unbroken_log(database: Database, log: AuditLog, tmp_path: Path) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
+        for done in [pool.submit(write_elsewhere, url, str(tmp_path)) for _ in range(6)]:
+            done.result()
+    assert [row[0] for row in read_rows(database)] == list(range(30))
+    found = log.verify(database)
+    assert (found.verified, found.records) == (True, 30)
 
 
 def test_a_record_is_canonical_json_and_keeps_only_the_digest_of_a_reason(
