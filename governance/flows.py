@@ -19,7 +19,7 @@ from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_meant, why_not_set
 from governance.policy import Policy
-from governance.promotion import close, close_if_stale, is_due, let_serve, promote, roll_back, why_closed
+from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
@@ -516,22 +516,24 @@ class Governance:
         return outcome
 
     def advance_rollout(self) -> None:
-        """Let each canary answer everybody in its domain once its time is over."""
+        """Take each adapter in shadow or canary to its next stage once its time is over."""
         with self.database.read() as session:
-            if not self._due_canaries(session):
+            if not self._due(session):
                 return
         with self._ledger.changes() as session:
-            for canary in self._due_canaries(session):
-                let_serve(self._ledger, session, canary, SYSTEM)
+            for adapter in self._due(session):
+                go_on(self._ledger, session, adapter, SYSTEM)
         self._ledger.keep_checkpoint()
 
-    def _due_canaries(self, session: Session) -> list[Adapter]:
-        return [canary for canary in list_adapters(session, "canary") if is_due(self._ledger, canary)]
+    def _due(self, session: Session) -> list[Adapter]:
+        new = list_adapters(session, "approved", "canary")
+        return [adapter for adapter in new if is_due(self._ledger, adapter)]
 
     def rollback(self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
         """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
 
-        The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back.
+        The newest is the one in shadow or the canary, if there is one; else the serving one, in whose place the one
+        before it is put back.
 
         Raises:
             IllegalStateError: the domain has no adapter that answers.
@@ -555,7 +557,7 @@ class Governance:
 
         """
         with self.database.read() as session:  # without the turn of a writer, which is seldom needed
-            domains = sorted({adapter.domain for adapter in list_adapters(session, "canary", "serving")})
+            domains = sorted({adapter.domain for adapter in list_adapters(session, "approved", "canary", "serving")})
             worse = [domain for domain in domains if self._seen_worse(session, domain)[0]]
         return " ".join(filter(None, map(self._take_out_if_worse, worse)))
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case
 from sqlmodel import Session, and_, col, func, or_, select
 
 from storage.feedback import Feedback
 from storage.interactions import Interaction
+from storage.shadows import count_failures
 
 STANDING_CORRECTIONS = ("accepted", "pending_review")
 NO_MODEL = ("accepted", "quoted")
@@ -26,6 +27,14 @@ class Judged(NamedTuple):
     answers: int
     bad: int
     people: int
+
+
+class Worked(NamedTuple):
+    """How an adapter worked: so many questions `answered`, `slow` of these too slowly, and so many more `failed`."""
+
+    answered: int
+    slow: int
+    failed: int
 
 
 def judged_answers(
@@ -63,6 +72,25 @@ def judged_answers(
 def count_answers(session: Session, adapter_digest: str | None) -> int:
     """Count all answers that an adapter (None: the base model) gave."""
     return session.exec(select(func.count()).select_from(Interaction).where(_given_by(adapter_digest))).one()
+
+
+def worked(
+    session: Session,
+    adapter_digest: str | None,
+    slow_seconds: float,
+    after: datetime,
+    before: datetime | None = None,
+    label: str | None = None,
+) -> Worked:
+    """Count how an adapter (None: the base model) worked in this time; an answer that took longer than that is slow."""
+    slow = func.sum(case((col(Interaction.usage)["seconds"].as_float() > slow_seconds, 1), else_=0))
+    query = select(func.count(), slow).where(_given_by(adapter_digest), col(Interaction.created_at) > after)
+    if label is not None:
+        query = query.where(col(Interaction.source)["domain"].as_string() == label)
+    if before is not None:
+        query = query.where(col(Interaction.created_at) <= before)
+    answered, too_slow = session.exec(query).one()
+    return Worked(answered, too_slow or 0, count_failures(session, adapter_digest, after, before, label))
 
 
 def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+from storage.adapter_days import AdapterDay
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
 from storage.channels import ChannelChange
@@ -18,11 +19,14 @@ from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
 from storage.runs import Run
+from storage.shadows import AnswerFailure, ShadowAnswer
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "Adapter",
+    "AdapterDay",
+    "AnswerFailure",
     "AuditRecord",
     "ChannelChange",
     "DatasetSnapshot",
@@ -39,6 +43,7 @@ __all__ = [
     "ReviewMessage",
     "Rollback",
     "Run",
+    "ShadowAnswer",
     "Workspace",
     "metadata",
 ]
