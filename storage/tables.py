@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
 from storage.channels import ChannelChange
+from storage.comparisons import Comparison
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
@@ -14,6 +15,7 @@ from storage.leases import Lease
 from storage.outbox import OutboxCall
 from storage.pauses import Pause
 from storage.people import Person, Workspace
+from storage.pins import Pin
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
@@ -25,6 +27,7 @@ __all__ = [
     "Adapter",
     "AuditRecord",
     "ChannelChange",
+    "Comparison",
     "DatasetSnapshot",
     "Decision",
     "Feedback",
@@ -35,6 +38,7 @@ __all__ = [
     "OutboxCall",
     "Pause",
     "Person",
+    "Pin",
     "Proposal",
     "ReviewMessage",
     "Rollback",
