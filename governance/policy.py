@@ -161,11 +161,13 @@ class CurationRules(_Section):
 class RolloutRules(_Section):
     """How an approved adapter goes live: `canary_share` of the people (0 to 1) get it for `canary_hours` before all do.
 
-    A share of 0 lets it answer everybody at once.
+    A share of 0 lets it answer everybody at once. `pins_by` may pin themselves to an adapter; without names those who
+    approve adapters.
     """
 
     canary_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     canary_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
+    pins_by: People | None = None
 
 
 class RollbackRules(_Section):

@@ -15,12 +15,14 @@ from storage.records import json_field, time_field
 Preferred = Literal["a", "b", "both", "neither"]
 
 
-class Comparison(SQLModel, table=True):
+class BlindComparison(SQLModel, table=True):
     """Two answers that one person was shown as A and B; which adapter's was A was left to chance, and is kept here.
 
     `a_adapter` and `b_adapter` were asked (None: the base model). `preferred` is None until the person has chosen;
     `feedback_ids` is what they said with that. It goes together with either of its answers.
     """
+
+    __tablename__ = "blind_comparison"
 
     id: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id", index=True)
@@ -41,15 +43,15 @@ class Preferences(NamedTuple):
     compared: int
 
 
-def get_comparison(session: Session, comparison_id: str) -> Comparison:
+def get_comparison(session: Session, comparison_id: str) -> BlindComparison:
     """Return the comparison, locked until the transaction ends, or raise NotFoundError."""
-    found = session.get(Comparison, comparison_id, with_for_update=True)
+    found = session.get(BlindComparison, comparison_id, with_for_update=True)
     if found is None:
         raise NotFoundError("I do not have these two answers any more; they may have been erased.")
     return found
 
 
-def answers_of(session: Session, comparison: Comparison) -> tuple[Interaction, Interaction]:
+def answers_of(session: Session, comparison: BlindComparison) -> tuple[Interaction, Interaction]:
     """Return answer A and answer B."""
     a, b = session.get(Interaction, comparison.a_id), session.get(Interaction, comparison.b_id)
     assert a is not None  # a comparison goes together with its answers
@@ -59,8 +61,8 @@ def answers_of(session: Session, comparison: Comparison) -> tuple[Interaction, I
 
 def said_together(session: Session, feedback: Feedback) -> Sequence[str]:
     """Return the ids of what was said with one choice between two answers, this one's too; none for other feedback."""
-    query = select(Comparison).where(
-        or_(Comparison.a_id == feedback.interaction_id, Comparison.b_id == feedback.interaction_id)
+    query = select(BlindComparison).where(
+        or_(BlindComparison.a_id == feedback.interaction_id, BlindComparison.b_id == feedback.interaction_id)
     )
     found = session.exec(query).first()
     return found.feedback_ids if found is not None and feedback.id in found.feedback_ids else []
@@ -72,10 +74,10 @@ def count_preferences(session: Session, adapter_digest: str | None) -> Preferenc
     What was taken back does not count.
     """
     won = or_(
-        and_(Comparison.preferred == "a", _is(Comparison.a_adapter, adapter_digest)),
-        and_(Comparison.preferred == "b", _is(Comparison.b_adapter, adapter_digest)),
+        and_(BlindComparison.preferred == "a", _is(BlindComparison.a_adapter, adapter_digest)),
+        and_(BlindComparison.preferred == "b", _is(BlindComparison.b_adapter, adapter_digest)),
     )
-    asked = or_(_is(Comparison.a_adapter, adapter_digest), _is(Comparison.b_adapter, adapter_digest))
+    asked = or_(_is(BlindComparison.a_adapter, adapter_digest), _is(BlindComparison.b_adapter, adapter_digest))
     return Preferences(_count(session, won), _count(session, asked))
 
 
@@ -84,6 +86,6 @@ def _is(column: str | None, adapter_digest: str | None) -> ColumnElement[bool]:
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(Comparison)
-    query = query.join(Feedback, col(Feedback.interaction_id).in_((Comparison.a_id, Comparison.b_id)))
+    query = select(func.count()).select_from(BlindComparison)
+    query = query.join(Feedback, col(Feedback.interaction_id).in_((BlindComparison.a_id, BlindComparison.b_id)))
     return session.exec(query.where(Feedback.kind == "preference", Feedback.state == "accepted", which)).one()

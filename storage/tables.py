@@ -5,7 +5,7 @@ from sqlmodel import SQLModel
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
 from storage.channels import ChannelChange
-from storage.comparisons import Comparison
+from storage.comparisons import BlindComparison
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
@@ -26,8 +26,8 @@ metadata = SQLModel.metadata
 __all__ = [
     "Adapter",
     "AuditRecord",
+    "BlindComparison",
     "ChannelChange",
-    "Comparison",
     "DatasetSnapshot",
     "Decision",
     "Feedback",

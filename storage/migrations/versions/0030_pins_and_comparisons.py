@@ -25,7 +25,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_pin_adapter_digest", "pin", ["adapter_digest"])
     op.create_table(
-        "comparison",
+        "blind_comparison",
         sa.Column("id", sa.String(), primary_key=True),
         sa.Column("person_id", sa.String(), sa.ForeignKey("person.id"), nullable=False),
         sa.Column("a_id", sa.String(), sa.ForeignKey("interaction.id", ondelete="CASCADE"), nullable=False),
@@ -38,9 +38,9 @@ def upgrade() -> None:
         sa.Column("chosen_at", UtcDateTime(), nullable=True),
     )
     for column in ("person_id", "a_id", "b_id"):
-        op.create_index(f"ix_comparison_{column}", "comparison", [column])
+        op.create_index(f"ix_blind_comparison_{column}", "blind_comparison", [column])
 
 
 def downgrade() -> None:
-    op.drop_table("comparison")
+    op.drop_table("blind_comparison")
     op.drop_table("pin")
