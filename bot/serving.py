@@ -1,4 +1,7 @@
-"""Keeps the engine serving what the database says is serving: the database decides, the engine follows."""
+"""Keeps the engine serving what the database says is serving: the database decides, the engine follows.
+
+It holds the canary in memory too, and what people and channels are pinned to.
+"""
 
 import asyncio
 import hashlib
@@ -14,6 +17,8 @@ from learning.engine import Engine
 from storage.adapters import Adapter, canary_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.pins import Pin, list_pins
+from storage.records import Clock, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +34,15 @@ class Refusal:
     why: str
 
 
-Side = Literal["serving", "canary"]
+Side = Literal["serving", "canary", "pinned", "compared"]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The adapter that answers a person (None: the base model), and on which side of a rollout that puts them."""
+    """The adapter that answers a person (None: the base model), and on which side of a rollout that puts them.
+
+    Answers to whoever is `pinned`, and two that are `compared`, are on neither (`storage.figures.APART`).
+    """
 
     digest: str | None
     side: Side
@@ -49,11 +57,13 @@ class ServingAdapter:
         store: ArtifactStore,
         engine: Engine,
         clock: Callable[[], float] = time.monotonic,
+        now: Clock = utc_now,
     ) -> None:
         self._database = database
         self._store = store
         self._engine = engine
         self._clock = clock
+        self._now = now
         self._lock = asyncio.Lock()
         self._retry_at = 0.0
         self.wanted: str | None = None
@@ -63,6 +73,9 @@ class ServingAdapter:
         self.canary: str | None = None
         """The digest of the adapter that a share of the people gets; None while nobody does."""
         self.refused_canary: Refusal | None = None
+        self.refused_pins: dict[str, str] = {}
+        """Why adapters that somebody is pinned to cannot be loaded, by digest."""
+        self._pin_again_at: dict[str, float] = {}
 
     async def sync(self) -> str | None:
         """Make the engine serve the adapter that the database names; return the digest served (None: the base model).
@@ -72,8 +85,18 @@ class ServingAdapter:
         async with self._lock:
             return await asyncio.to_thread(self._sync)
 
-    def for_person(self, person_id: str, canary_share: float) -> Chosen:
-        """Choose who answers a person: a share of them gets the canary, each always the same while it is one."""
+    async def have(self, digest: str) -> str:
+        """Have an adapter in memory, to be compared; return why that cannot be, empty when it is."""
+        async with self._lock:
+            return await asyncio.to_thread(self._why_not_loaded, digest)
+
+    def for_person(self, person_id: str, canary_share: float, pin: Pin | None = None) -> Chosen:
+        """Choose who answers a person: a share of them gets the canary, each always the same while it is one.
+
+        A pin goes first. While its adapter is not in memory, the person gets what they would get without it.
+        """
+        if pin is not None and (pin.adapter_digest is None or self._engine.is_loaded(pin.adapter_digest)):
+            return Chosen(pin.adapter_digest, "pinned")
         canary = self.canary
         if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < canary_share:
             return Chosen(canary, "canary")
@@ -87,12 +110,14 @@ class ServingAdapter:
     def _sync(self) -> str | None:
         with self._database.read() as session:
             adapter, canary = serving_adapter(session), canary_adapter(session)
+            pins = list_pins(session, self._now())
         self._follow_canary(canary.digest if canary else None)
         self.wanted = adapter.digest if adapter else None
         if self.refused and self.refused.digest != self.wanted:
             self.refused, self._retry_at = None, 0.0
         if self.wanted != self._engine.serving and self._clock() >= self._retry_at:
             self._swap(self.wanted)
+        self._follow_pins({pin.adapter_digest for pin in pins if pin.adapter_digest is not None})
         return self._engine.serving
 
     def _follow_canary(self, digest: str | None) -> None:
@@ -107,6 +132,30 @@ class ServingAdapter:
             log.exception("adapter %s cannot answer as a canary", digest)
             self.refused_canary, digest = Refusal(str(digest), str(error)), None
         self.canary = digest
+
+    def _follow_pins(self, pinned: set[str]) -> None:
+        """Have what is pinned in memory; what is not there is tried now and then, or many would push each other out."""
+        self.refused_pins = {digest: why for digest, why in self.refused_pins.items() if digest in pinned}
+        self._pin_again_at = {digest: at for digest, at in self._pin_again_at.items() if digest in pinned}
+        for digest in sorted(pinned):
+            if not self._engine.is_loaded(digest) and self._clock() < self._pin_again_at.get(digest, 0.0):
+                continue
+            self._pin_again_at[digest] = self._clock() + RETRY_S
+            if why := self._why_not_loaded(digest):
+                if digest not in self.refused_pins:  # the log is told once, not at every try
+                    log.error("adapter %s is pinned and cannot be loaded; what serves answers: %s", digest, why)
+                self.refused_pins[digest] = why
+            else:
+                self.refused_pins.pop(digest, None)
+
+    def _why_not_loaded(self, digest: str) -> str:
+        """Have an adapter in memory; return why that cannot be, empty when it is."""
+        try:
+            if not self._engine.is_loaded(digest):
+                self._engine.load_adapter(digest, self._store.verify(digest))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what serves is followed all the same
+            return str(error)
+        return ""
 
     def _swap(self, digest: str | None) -> None:
         try:

@@ -27,6 +27,7 @@ from storage.channels import channel_settings
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
+from storage.pins import pin_for
 
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
@@ -199,11 +200,12 @@ class Answering:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
             names = names_of(session, authors)
             channel = channel_settings(session, question.team, question.channel)
+            pin = pin_for(session, asker, pinned_place(question), self._parts.clock())
         history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
         system_prompt = in_language(self._parts.settings.model.system_prompt, LANGUAGES.get(channel.language, ""))
         messages = messages_with_examples(question.text, system_prompt, choice.known, history)
         credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))
-        chosen = self._parts.serving.for_person(asker, self._parts.governance.policy.rollout.canary_share)
+        chosen = self._parts.serving.for_person(asker, self._parts.governance.policy.rollout.canary_share, pin)
         return Plan(choice, messages, credit, channel.domain, chosen)
 
     def _note(self, event: InboxEvent, begun: list[str]) -> None:
@@ -213,6 +215,11 @@ class Answering:
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
+
+
+def pinned_place(question: Question) -> str:
+    """Return the channel whose pin counts for a question; "" for one that is asked in private, wherever that is."""
+    return "" if question.direct else f"{question.team}/{question.channel}"
 
 
 def _interaction_id(question: Question) -> str:
