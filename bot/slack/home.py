@@ -12,6 +12,7 @@ from bot.slack.jobs import Opened
 from bot.slack.links import permalink
 from bot.slack.overview import read_overview
 from bot.slack.parts import SlackParts
+from bot.slack.pinning import pinned_text
 from bot.slack.prompts import suggested_prompts
 from bot.slack.requests import NewsChoice
 from storage.adapters import Adapter
@@ -78,9 +79,11 @@ class Home:
         overview, since = read_overview(self._parts), self._parts.clock() - VOTES_FROM
         adapter, may_decide = overview.adapter, self._parts.governance.may_decide
         decisions = [proposal for proposal in overview.open if not may_decide(proposal.id, person)]
+        pinned = pinned_text(self._parts, person, "")
         with self._parts.database.read() as session:
             return Page(
                 overview=overview,
+                pinned=pinned,
                 votes=count_votes(session, team, since),
                 adapter_votes=count_votes(session, team, since, adapter.digest) if adapter else None,
                 learned=self._learned(session, team, person),
