@@ -102,7 +102,7 @@ class Governance:
         private: bool = False,
         feedback_id: str | None = None,
     ) -> Feedback:
-        """Keep a vote, or a correction whose new answer is `text`.
+        """Keep a vote, a correction whose new answer is `text`, or that `text` is preferred over `answer`.
 
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
 
@@ -121,7 +121,7 @@ class Governance:
             kind=kind,
             question=question,
             answer=answer,
-            text=check_correction(text) if kind == "correction" else "",
+            text=check_correction(text) if kind == "correction" else text if kind == "preference" else "",
             reason=check_vote_reason(kind, reason),
             source=source,
             private=private,

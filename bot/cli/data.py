@@ -51,8 +51,9 @@ def import_command(
 ) -> None:
     """Import feedback. Nothing is imported when a line is wrong; lines imported before are skipped.
 
-    Each line has "question", "person" (a Slack user id), and either "correction" (the right answer) or "vote" ("up" or
-    "down"); "answer" (what the bot had said) is needed for votes. Optional: "id", "name", "private".
+    Each line has "question", "person" (a Slack user id), and one of "correction" (the right answer), "vote" ("up" or
+    "down") and "preferred" (the better one of two answers); "answer" (what the bot had said, or the other one of the two)
+    is needed for votes and preferences. Optional: "id", "name", "private".
 
     Example: `apprentice feedback import corrections.jsonl`
     """
