@@ -23,9 +23,7 @@ from bot.slack.wording import Wish, help_text, meant
 from governance.people import why_no_answer
 from storage.people import get_person
 
-HOW_TO_ASK = (
-    f"Write your question behind it, for example `{names.COMMAND} {{command}} how much annual leave do we get?`"
-)
+HOW_TO_ASK = "Write your question behind it, for example `{command} how much annual leave do we get?`"
 SHOWN_PROPOSALS = 10
 
 
@@ -78,7 +76,7 @@ class CommandDesk:
     async def _reply(self, wish: Wish, person: str, place: str) -> blocks.Blocks:
         match wish.command:
             case "ask" | "compare":
-                return [blocks.section(HOW_TO_ASK.format(command=wish.command))]
+                return [blocks.section(HOW_TO_ASK.format(command=f"{names.COMMAND} {wish.command}"))]
             case "status":
                 return await self._status(person, place)
             case "my-data":

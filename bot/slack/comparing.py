@@ -1,4 +1,4 @@
-"""A blind comparison in Slack: `/apprentice compare QUESTION` shows two answers to whoever asked, who says which is better.
+"""A blind comparison: `/apprentice compare QUESTION` shows whoever asks two answers, and they say which is better.
 
 What serves answers, and what may come after it. Which of them is A is a coin that is kept with the answers, so that a
 crash changes nothing of it.
@@ -54,12 +54,12 @@ class ComparisonDesk:
         self._answering = answering
 
     async def compare(self, job: Command, text: str, asker: str) -> None:
-        """Answer a question twice; after a crash between keeping the answers and showing them, the kept ones are shown."""
+        """Answer a question twice; after a crash between keeping the answers and showing them, those are shown."""
         notice = await asyncio.to_thread(self._kept, comparison_id_of(job)) or await self._begin(job, text, asker)
         await confide(self._client, self._outbox, f"{job.key}/answers", job.channel, job.user, notice)
 
     async def choose(self, job: Preference) -> None:
-        """Record what somebody prefers, and tell them whose the answers were; pressed again, the first choice stands."""
+        """Record what somebody prefers, and tell them whose the answers were; of several choices the first stands."""
         person = await self._directory.person(job.team, job.user)
         await tell(self._client, self._outbox, job, await asyncio.to_thread(self._choose, job, person))
 

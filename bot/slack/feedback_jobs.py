@@ -1,7 +1,7 @@
 """The jobs of feedback beyond the buttons of an answer. Pure, like `bot.slack.jobs`, which has the rest.
 
-Reactions to an answer, what is wrong with one, which of two is better, feedback taken back, and replies that read like a
-correction.
+Reactions to an answer, what is wrong with one, which of two is better, feedback taken back, and replies that read like
+a correction.
 """
 
 import re

@@ -14,7 +14,7 @@ BASE = "base"
 """What is written in place of an adapter's digest for the base model."""
 PIN = re.compile(r"(?P<adapter>\S+)\s+(?P<days>\d{1,3}(?:[.,]\d{1,2})?)\s*(?:d|days?)?\s+(?P<reason>.+)", re.DOTALL)
 HOW_TO_PIN = (
-    f"Write which adapter is to answer you, for how many days, and why: `{names.COMMAND} pin 3f9a0c12 7 to compare it`. "
+    f"Write which adapter is to answer you, for how many days, and why: `{names.COMMAND} pin 3f9a0c12 7 its tone`. "
     f"`{BASE}` in place of the digest is the base model."
 )
 
@@ -26,7 +26,7 @@ class Pinning:
         self._parts = parts
 
     async def do(self, wish: Wish, person: str, place: str) -> str:
-        """Do what somebody asked for in a channel (`<team id>/<channel id>`): `pin`, also without anything, or `unpin`."""
+        """Do what somebody asked for in the channel `place` (`<team id>/<channel id>`): `pin`, or `unpin`."""
         if wish.command == "unpin":
             return await self.unpin(person)
         if wish.rest:
@@ -72,7 +72,7 @@ def _told(pin: Pin, refused: str) -> str:
     which = f"adapter `{adapter[:12]}`" if adapter else "the base model"
     text = (
         f"*{'You are' if own else 'This channel is'} pinned* to {which} until {blocks.moment(pin.ends_at)}: "
-        f"{blocks.escape(pin.reason)}\nVotes on its answers here decide nothing about a rollout."
+        f"{blocks.escape(pin.reason)}\nVotes on its answers decide nothing about a rollout."
     )
     if refused:
         text += f" It cannot be loaded, so what serves answers: {blocks.escape(refused)}"
