@@ -44,8 +44,8 @@ class FeedbackLine(BaseModel):
     def _check_content(self) -> "FeedbackLine":
         if not self.question or not self.person:
             raise ValueError("'question' and 'person' must not be empty")
-        if "\0" in self.question + self.answer:
-            raise ValueError("'question' and 'answer' must not hold the character NUL")
+        if "\0" in self.question + self.answer + self.preferred:
+            raise ValueError("'question', 'answer' and 'preferred' must not hold the character NUL")
         if not IDENTIFIER.fullmatch(self.person) or not IDENTIFIER.fullmatch(self.workspace):
             raise ValueError("'person' and 'workspace' are Slack's ids: letters, digits, '-', '_' and '.'")
         if sum(map(bool, (self.correction, self.preferred, self.vote))) != 1:
