@@ -52,8 +52,8 @@ def import_command(
     """Import feedback. Nothing is imported when a line is wrong; lines imported before are skipped.
 
     Each line has "question", "person" (a Slack user id), and one of "correction" (the right answer), "vote" ("up" or
-    "down") and "preferred" (the better one of two answers); "answer" is needed for votes (what the bot had said) and for
-    preferences (the other one of the two). Optional: "id", "name", "private".
+    "down") and "preferred" (the better one of two answers); "answer" is needed for votes (what the bot had said) and
+    with "preferred" (the other one of the two). Optional: "id", "name", "private".
 
     Example: `apprentice feedback import corrections.jsonl`
     """

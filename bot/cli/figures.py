@@ -28,9 +28,9 @@ def register(app: typer.Typer) -> None:
 def figures(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show what people made of the answers of each adapter, and whether the policy would take the newest one out.
 
-    The interval of the share of bad answers holds the true one with 95 %, however often you look. `preferred` is how often
-    its answer was chosen, of the `compared` choices that people made between one of its answers and another one's without
-    knowing whose they were.
+    The interval of the share of bad answers holds the true one with 95 %, however often you look. `preferred` is how
+    often its answer was chosen, of the `compared` choices that people made between two answers without knowing whose
+    they were.
 
     Example: `apprentice figures --json`
     """

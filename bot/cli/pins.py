@@ -100,9 +100,7 @@ def _subject(session: Session, who: str) -> Subject:
     if channel is None:
         return Subject("person", find_person(session, who).id)
     known = [each.id for each in workspaces(session)]
-    teams = [channel["team"]] if channel["team"] in known else known if channel["team"] is None else []
+    teams = [team for team in known if channel["team"] in {None, team}]
     if len(teams) != 1:
-        raise NotFoundError(
-            f"name the workspace of channel {who}, as in T0123ABCD/C0123ABCD: one of {', '.join(known)}."
-        )
+        raise NotFoundError(f"name the workspace of {who}, as in T0123ABCD/C0123ABCD; known are {', '.join(known)}.")
     return Subject("channel", f"{teams[0]}/{channel['channel']}")
