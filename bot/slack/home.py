@@ -83,7 +83,6 @@ class Home:
         with self._parts.database.read() as session:
             return Page(
                 overview=overview,
-                pinned=pinned,
                 votes=count_votes(session, team, since),
                 adapter_votes=count_votes(session, team, since, adapter.digest) if adapter else None,
                 learned=self._learned(session, team, person),
@@ -91,6 +90,7 @@ class Home:
                 reviews=self._reviews(session, team, person),
                 mine=self._contributions(session, person, adapter),
                 wants_news=get_person(session, person).no_news_since is None,
+                pinned=pinned,
             )
 
     def _learned(self, session: Session, team: str, person: str) -> list[str]:

@@ -39,7 +39,6 @@ class Page:
     """What one person sees; `pinned` says what answers them because of a pin, as mrkdwn, and is empty without one."""
 
     overview: Overview
-    pinned: str
     votes: Votes
     adapter_votes: Votes | None
     learned: list[str]
@@ -47,6 +46,7 @@ class Page:
     reviews: list[Review]
     mine: Contributions
     wants_news: bool
+    pinned: str = ""
 
 
 def home_view(page: Page, links: Links) -> dict[str, Any]:
