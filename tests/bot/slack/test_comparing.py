@@ -1,4 +1,4 @@
-"""Two answers without names: what is shown, what a click becomes, who learns whose they were, and how it is taken back."""
+"""Two answers without names: what is shown, what a click becomes, who learns whose they were, and how it is undone."""
 
 import pytest
 from sqlmodel import select
