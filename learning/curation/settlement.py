@@ -29,7 +29,10 @@ class Said:
 
 @dataclass
 class Settlement:
-    """The records that one question's feedback makes. `minority` counts the votes that were outvoted, of `votes`."""
+    """The records that one question's feedback makes.
+
+    `minority` counts the votes that were outvoted, of `votes`; a choice between two answers is one, too.
+    """
 
     rows: list[Row] = field(default_factory=list)
     pairs: list[PreferencePair] = field(default_factory=list)
