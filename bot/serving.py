@@ -1,6 +1,6 @@
 """Keeps the engine serving what the database says is serving: the database decides, the engine follows.
 
-It holds the canary in memory too, and what people and channels are pinned to.
+It holds the canaries in memory too, and what people and channels are pinned to.
 """
 
 import asyncio
@@ -13,10 +13,12 @@ from typing import Literal
 
 from sqlmodel import Session
 
+from governance.policy import Policy
 from learning.engine import Engine
-from storage.adapters import Adapter, canary_adapter, serving_adapter
+from storage.adapters import Adapter, list_adapters
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.pins import Pin, list_pins
 from storage.records import Clock, utc_now
 
@@ -28,10 +30,11 @@ RETRY_S = 30.0
 
 @dataclass(frozen=True)
 class Refusal:
-    """The adapter that should serve and cannot be loaded, and why."""
+    """An adapter that should answer and cannot be loaded, why, and when that is tried again (seconds of the clock)."""
 
     digest: str
     why: str
+    retry_at: float
 
 
 Side = Literal["serving", "canary", "pinned", "compared"]
@@ -49,7 +52,10 @@ class Chosen:
 
 
 class ServingAdapter:
-    """Follows the adapters in states `serving` and `canary`, from whichever process put them there."""
+    """Follows the adapters in states `serving` and `canary`, from whichever process put them there.
+
+    That of the default domain is the one that the engine serves; those of other domains are kept loaded beside it.
+    """
 
     def __init__(
         self,
@@ -65,118 +71,105 @@ class ServingAdapter:
         self._clock = clock
         self._now = now
         self._lock = asyncio.Lock()
-        self._retry_at = 0.0
-        self.wanted: str | None = None
-        """The digest that the database named last; None for the base model."""
-        self.refused: Refusal | None = None
-        """Why something else than `wanted` answers; None when nothing else does."""
-        self.canary: str | None = None
-        """The digest of the adapter that a share of the people gets; None while nobody does."""
-        self.refused_canary: Refusal | None = None
-        self.refused_pins: dict[str, str] = {}
-        """Why adapters that somebody is pinned to cannot be loaded, by digest."""
+        self._own: dict[str, str] = {}
+        self._canaries: dict[str, str] = {}
         self._pin_again_at: dict[str, float] = {}
+        self.wanted: dict[str, str] = {}
+        """Domain -> digest of the adapter that the database named last; the base model has none."""
+        self.refusals: dict[str, Refusal] = {}
+        """Digest -> why that adapter, which should answer, does not."""
 
-    async def sync(self) -> str | None:
-        """Make the engine serve the adapter that the database names; return the digest served (None: the base model).
+    async def sync(self) -> None:
+        """Make the engine serve the adapters that the database names.
 
-        An adapter whose files are missing, damaged or do not fit is not loaded; what served before goes on serving.
+        An adapter whose files are missing, damaged or do not fit is not loaded; what served before goes on serving, and
+        of a canary nobody gets answers.
         """
         async with self._lock:
-            return await asyncio.to_thread(self._sync)
+            await asyncio.to_thread(self._sync)
 
     async def have(self, digest: str) -> str:
         """Have an adapter in memory, to be compared; return why that cannot be, empty when it is."""
         async with self._lock:
-            return await asyncio.to_thread(self._why_not_loaded, digest)
+            loaded = await asyncio.to_thread(self._load, digest)
+        return "" if loaded else self.refusals[digest].why
 
-    def for_person(self, person_id: str, canary_share: float, pin: Pin | None = None) -> Chosen:
+    @property
+    def refused(self) -> Refusal | None:
+        """Why something else than what should answers in the default domain; None when nothing else does."""
+        return self.refusals.get(self.wanted.get(DEFAULT_DOMAIN, ""))
+
+    def answers(self, domain: str = DEFAULT_DOMAIN) -> str | None:
+        """Return the digest of what answers those in a domain who get no canary; None: the base model."""
+        own = self._own.get(domain)
+        return own if own is not None and self._engine.is_loaded(own) else self._engine.serving
+
+    def for_person(
+        self, person_id: str, policy: Policy, domain: str = DEFAULT_DOMAIN, pin: Pin | None = None
+    ) -> Chosen:
         """Choose who answers a person: a share of them gets the canary, each always the same while it is one.
 
-        A pin goes first. While its adapter is not in memory, the person gets what they would get without it.
+        A domain without any adapter of its own has what the default one has, its canary too. A pin goes first, where it
+        holds in the domain; while its adapter is not in memory, the person gets what they would get without it.
         """
-        if pin is not None and (pin.adapter_digest is None or self._engine.is_loaded(pin.adapter_digest)):
+        if pin is not None and pin.holds_in(domain) and self._can_answer(pin.adapter_digest):
             return Chosen(pin.adapter_digest, "pinned")
-        canary = self.canary
-        if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < canary_share:
+        home = domain if domain in {*self._own, *self._canaries} else DEFAULT_DOMAIN
+        canary, share = self._canaries.get(home), policy.rules_of(home).rollout.canary_share
+        if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < share:
             return Chosen(canary, "canary")
-        return Chosen(self._engine.serving, "serving")
+        return Chosen(self.answers(home), "serving")
+
+    def _can_answer(self, digest: str | None) -> bool:
+        return digest is None or self._engine.is_loaded(digest)
 
     def answering(self, session: Session) -> Adapter | None:
         """Return the adapter that answers now, not the one that should when that was refused; None: the base model."""
         digest = self._engine.serving
         return session.get(Adapter, digest) if digest else None
 
-    def _sync(self) -> str | None:
+    def _sync(self) -> None:
         with self._database.read() as session:
-            adapter, canary = serving_adapter(session), canary_adapter(session)
-            pins = list_pins(session, self._now())
-        self._follow_canary(canary.digest if canary else None)
-        self.wanted = adapter.digest if adapter else None
-        if self.refused and self.refused.digest != self.wanted:
-            self.refused, self._retry_at = None, 0.0
-        if self.wanted != self._engine.serving and self._clock() >= self._retry_at:
-            self._swap(self.wanted)
-        self._follow_pins({pin.adapter_digest for pin in pins if pin.adapter_digest is not None})
-        return self._engine.serving
-
-    def _follow_canary(self, digest: str | None) -> None:
-        """Have the canary in memory; one that cannot be loaded answers nobody, and people get the serving one."""
-        if self.refused_canary and self.refused_canary.digest == digest:
-            return
-        self.refused_canary = None
-        try:
-            if digest is not None and not self._engine.is_loaded(digest):  # anew, where others took its room
-                self._engine.load_adapter(digest, self._store.verify(digest))
-        except Exception as error:
-            log.exception("adapter %s cannot answer as a canary", digest)
-            self.refused_canary, digest = Refusal(str(digest), str(error)), None
-        self.canary = digest
+            adapters = list_adapters(session, "serving", "canary")
+            pinned = {pin.adapter_digest for pin in list_pins(session, self._now()) if pin.adapter_digest is not None}
+        digests = {adapter.digest for adapter in adapters} | pinned
+        self.refusals = {digest: refusal for digest, refusal in self.refusals.items() if digest in digests}
+        self.wanted = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "serving"}
+        canaries = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "canary"}
+        self._canaries = {domain: digest for domain, digest in canaries.items() if self._load(digest)}
+        before, named = self._own, {**self.wanted}
+        wanted = named.pop(DEFAULT_DOMAIN, None)
+        own = {domain: digest if self._load(digest) else before.get(domain) for domain, digest in named.items()}
+        self._own = {domain: digest for domain, digest in own.items() if digest is not None}
+        if wanted != self._engine.serving and (wanted is None or self._load(wanted)):
+            self._engine.serve(wanted)
+            log.info("serving %s", wanted[:12] if wanted else "the base model")
+        self._follow_pins(pinned)
 
     def _follow_pins(self, pinned: set[str]) -> None:
         """Have what is pinned in memory; what is not there is tried now and then, or many would push each other out."""
-        self.refused_pins = {digest: why for digest, why in self.refused_pins.items() if digest in pinned}
         self._pin_again_at = {digest: at for digest, at in self._pin_again_at.items() if digest in pinned}
         for digest in sorted(pinned):
-            if not self._engine.is_loaded(digest) and self._clock() < self._pin_again_at.get(digest, 0.0):
-                continue
-            self._pin_again_at[digest] = self._clock() + RETRY_S
-            if why := self._why_not_loaded(digest):
-                if digest not in self.refused_pins:  # the log is told once, not at every try
-                    log.error("adapter %s is pinned and cannot be loaded; what serves answers: %s", digest, why)
-                self.refused_pins[digest] = why
-            else:
-                self.refused_pins.pop(digest, None)
+            if self._engine.is_loaded(digest) or self._clock() >= self._pin_again_at.get(digest, 0.0):
+                self._pin_again_at[digest] = self._clock() + RETRY_S
+                self._load(digest)
 
-    def _why_not_loaded(self, digest: str) -> str:
-        """Have an adapter in memory; return why that cannot be, empty when it is."""
+    def _load(self, digest: str) -> bool:
+        """Have an adapter in memory, anew where others took its room; return whether it is there."""
+        before = self.refusals.get(digest)
+        if self._engine.is_loaded(digest):
+            return True
+        if before is not None and self._clock() < before.retry_at:
+            return False
         try:
-            if not self._engine.is_loaded(digest):
-                self._engine.load_adapter(digest, self._store.verify(digest))
-        except Exception as error:  # noqa: BLE001 - whatever it is, what serves is followed all the same
-            return str(error)
-        return ""
-
-    def _swap(self, digest: str | None) -> None:
-        try:
-            if digest is not None:
-                self._engine.load_adapter(digest, self._store.verify(digest))
-            self._engine.serve(digest)
+            self._engine.load_adapter(digest, self._store.verify(digest))
         except Exception as error:
-            if digest is None:
-                raise
-            refusal = Refusal(digest, str(error))
-            if refusal != self.refused:  # the log is told once, not at every try
-                instead = self._engine.serving
-                log.exception(
-                    "adapter %s cannot be served; %s goes on answering",
-                    digest,
-                    f"adapter {instead}" if instead else "the base model",
-                )
-            self.refused, self._retry_at = refusal, self._clock() + RETRY_S
-        else:
-            self.refused, self._retry_at = None, 0.0
-            log.info("serving %s", digest[:12] if digest else "the base model")
+            if before is None or before.why != str(error):  # the log is told once, not at every try
+                log.exception("adapter %s cannot be served; what answered before goes on answering", digest)
+            self.refusals[digest] = Refusal(digest, str(error), self._clock() + RETRY_S)
+            return False
+        self.refusals.pop(digest, None)
+        return True
 
 
 def share_of(person_id: str, digest: str) -> float:

@@ -8,6 +8,7 @@ from sqlmodel import Session
 from governance.errors import NotEntitledError
 from storage.adapters import list_adapters
 from storage.comparisons import BlindComparison, Preferred, answers_of, get_comparison
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import Feedback, FeedbackKind
 from storage.interactions import Interaction
 from storage.records import new_id
@@ -25,14 +26,14 @@ class Rivals(NamedTuple):
     other: str | None
 
 
-def rivals(session: Session, serving: str | None) -> Rivals | None:
-    """Return what `serving` (None: the base model) is compared with; None when there is nothing else.
+def rivals(session: Session, serving: str | None, domain: str = DEFAULT_DOMAIN) -> Rivals | None:
+    """Return what `serving` (None: the base model) is compared with in a domain; None when there is nothing else.
 
-    The newest adapter that waits for approval, because people are about to decide on it; else the canary; else the base
-    model.
+    The domain's newest adapter that waits for approval, because people are about to decide on it; else its canary; else
+    the base model.
     """
     newer = [*list_adapters(session, "proposed"), *list_adapters(session, "canary")]
-    other = newer[0].digest if newer else None
+    other = next((adapter.digest for adapter in newer if adapter.domain == domain), None)
     return None if other == serving else Rivals(serving, other)
 
 
@@ -76,6 +77,7 @@ def _said(about: Interaction, kind: FeedbackKind, answer: str, text: str, now: d
         text=text,
         source=SOURCE,
         private=about.private,
+        domain=str(about.source.get("domain", DEFAULT_DOMAIN)),
         state="received",
         created_at=now,
     )

@@ -17,6 +17,8 @@ from governance.people import why_not_meant
 from governance.policy import Policy, names
 from governance.reasons import check_reason
 from storage.adapters import Adapter, AdapterState, find_adapter
+from storage.channels import channel_settings
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError, NotFoundError
 from storage.people import Person
 from storage.pins import Pin, PinKind, pins_to, put_pin, remove_pin
@@ -43,7 +45,7 @@ def set_pin(ledger: Ledger, subject: Subject, adapter: str | None, *, actor: str
     Raises:
         NotEntitledError: the policy does not let this person do that.
         PinLengthError: no days at all, or more than a pin may have.
-        IllegalStateError: the adapter is in no state in which it may answer there.
+        IllegalStateError: the adapter is in no state in which it may answer there, or of another domain.
         NotFoundError: there is no such adapter, or more than one.
         ReasonRequiredError: no reason is given.
         ReasonTooLongError: longer than is kept.
@@ -52,16 +54,18 @@ def set_pin(ledger: Ledger, subject: Subject, adapter: str | None, *, actor: str
     reason, now = check_reason(reason, "pin"), ledger.clock()
     ends_at = end_of_pin(now, days)
     with ledger.changes() as session:
-        if refusal := why_not_pin(session, ledger.policy, subject, actor):
-            raise NotEntitledError(refusal)
         found = find_adapter(session, adapter) if adapter is not None else None
-        if found is not None and (refusal := why_not_pinnable(found, subject.kind)):
+        digest, domain = (found.digest, found.domain) if found is not None else (None, DEFAULT_DOMAIN)
+        if refusal := why_not_pin(session, ledger.policy.rules_of(domain), subject, actor):
+            raise NotEntitledError(refusal)
+        refusal = why_not_pinnable(found, subject.kind) if found is not None else ""
+        if refusal := refusal or _why_not_there(session, ledger.policy, subject, domain):
             raise IllegalStateError(refusal)
-        digest = found.digest if found is not None else None
         pin = Pin(
             subject=subject.id,
             kind=subject.kind,
             adapter_digest=digest,
+            domain=domain,
             reason=reason,
             pinned_by=actor,
             created_at=now,
@@ -108,7 +112,7 @@ def end_of_pin(now: datetime, days: float) -> datetime:
 
 
 def why_not_pin(session: Session, policy: Policy, subject: Subject, actor: str) -> str:
-    """Return why somebody may not pin this person or channel; empty when they may.
+    """Return why somebody may not pin this person or channel by the rules of a domain; empty when they may.
 
     An operator may pin anybody; a person themselves, if the policy names them in `rollout.pins_by`.
     """
@@ -128,6 +132,17 @@ def why_not_pinnable(adapter: Adapter, kind: PinKind) -> str:
         return ""
     which = ", ".join(sorted(PINNABLE[kind]))
     return f"adapter {adapter.digest[:12]} is {adapter.state}; a {kind} is pinned to adapters in these states: {which}."
+
+
+def _why_not_there(session: Session, policy: Policy, subject: Subject, domain: str) -> str:
+    """Say why the adapter of a domain never answers in a channel; a person it answers in its own domain."""
+    if subject.kind == "person" or domain == DEFAULT_DOMAIN:
+        return ""
+    workspace, _, channel = subject.id.partition("/")
+    there = policy.domain_of(channel_settings(session, workspace, channel).domain)
+    if there == domain:
+        return ""
+    return f"the adapter is of the domain {domain} and answers there only; the channel's domain is {there}."
 
 
 def _may_lift(subject_id: str, actor: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from storage.domains import DEFAULT_DOMAIN
 from storage.records import time_field
 
 PinKind = Literal["person", "channel"]
@@ -14,16 +15,22 @@ PinKind = Literal["person", "channel"]
 class Pin(SQLModel, table=True):
     """One person or channel, and what answers there until `ends_at`; `adapter_digest` is None for the base model.
 
-    `subject` is a person's id, or `<team id>/<channel id>`. `pinned_by` is a person's id, or an operator's.
+    `subject` is a person's id, or `<team id>/<channel id>`. `pinned_by` is a person's id, or an operator's. `domain` is
+    the adapter's.
     """
 
     subject: str = Field(primary_key=True)
     kind: str
     adapter_digest: str | None = Field(default=None, foreign_key="adapter.digest", index=True)
+    domain: str = DEFAULT_DOMAIN
     reason: str
     pinned_by: str
     created_at: datetime = time_field()
     ends_at: datetime = time_field()
+
+    def holds_in(self, domain: str) -> bool:
+        """Tell whether the pin concerns questions of a domain: what other domains taught an adapter stays in theirs."""
+        return self.domain in {DEFAULT_DOMAIN, domain}
 
 
 def pin_for(session: Session, person_id: str, channel: str, now: datetime) -> Pin | None:

@@ -70,7 +70,7 @@ class ComparisonDesk:
         plan = await asyncio.to_thread(self._answering.plan, question, asker)
         if plan.choice.answer is not None:
             return Notice(CORRECTED, [blocks.section(CORRECTED), _markdown(plan.choice.answer)])
-        pair = await asyncio.to_thread(self._rivals, asker)
+        pair = await asyncio.to_thread(self._rivals, asker, plan)
         if isinstance(pair, str):
             return recorded.said(blocks.escape(pair))
         if pair.other is not None and (why := await self._parts.serving.have(pair.other)):
@@ -100,11 +100,13 @@ class ComparisonDesk:
         await asyncio.to_thread(self._store, a, b, comparison)
         return comparison_notice(comparison.id, Shown(a, b))
 
-    def _rivals(self, asker: str) -> Rivals | str:
+    def _rivals(self, asker: str, plan: Plan) -> Rivals | str:
         """Return the two that are asked, or why this person is shown no two answers."""
+        policy = self._parts.governance.policy
+        domain = policy.domain_of(plan.domain)
         with self._parts.database.read() as session:
-            refusal = why_no_feedback(self._parts.governance.policy.people, get_person(session, asker))
-            return refusal or rivals(session, self._parts.engine.serving) or NO_RIVAL
+            refusal = why_no_feedback(policy.people, get_person(session, asker))
+            return refusal or rivals(session, self._parts.serving.answers(domain), domain) or NO_RIVAL
 
     def _kept(self, comparison_id: str) -> Notice | None:
         with self._parts.database.read() as session:

@@ -15,6 +15,7 @@ from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice, replace_whisper
 from governance.errors import NotEntitledError
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
 from storage.interactions import Interaction, find_by_answer, get_interaction
@@ -76,6 +77,7 @@ class FeedbackDesk:
             interaction_id=said.about.id,
             source=said.source,
             private=said.about.private,
+            domain=str(said.about.source.get("domain", DEFAULT_DOMAIN)),
             feedback_id=feedback_id,
         )
 

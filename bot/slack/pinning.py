@@ -3,10 +3,12 @@
 import asyncio
 import re
 
+from bot.serving import Refusal
 from bot.slack import blocks, names
 from bot.slack.parts import SlackParts
 from bot.slack.wording import Wish
 from governance.pinning import Subject
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.pins import Pin, pin_for
 
@@ -64,16 +66,18 @@ def pinned_text(parts: SlackParts, person: str, place: str) -> str:
     """Say, as mrkdwn, what answers a person in a channel because of a pin; empty without one. Reads the database."""
     with parts.database.read() as session:
         pin = pin_for(session, person, place, parts.clock())
-    return _told(pin, parts.serving.refused_pins.get(pin.adapter_digest or "", "")) if pin else ""
+    return _told(pin, parts.serving.refusals.get(pin.adapter_digest or "")) if pin else ""
 
 
-def _told(pin: Pin, refused: str) -> str:
+def _told(pin: Pin, refused: Refusal | None) -> str:
     own, adapter = pin.kind == "person", pin.adapter_digest
     which = f"adapter `{adapter[:12]}`" if adapter else "the base model"
+    if own and pin.domain != DEFAULT_DOMAIN:
+        which += f" in channels about {pin.domain}"
     text = (
         f"*{'You are' if own else 'This channel is'} pinned* to {which} until {blocks.moment(pin.ends_at)}: "
         f"{blocks.escape(pin.reason)}\nVotes on its answers decide nothing about a rollout."
     )
     if refused:
-        text += f" It cannot be loaded, so what serves answers: {blocks.escape(refused)}"
+        text += f" It cannot be loaded, so what serves answers: {blocks.escape(refused.why)}"
     return text + (f" `{names.COMMAND} unpin` ends that." if own else "")

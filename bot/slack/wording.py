@@ -14,7 +14,7 @@ COMMANDS = {
     "compare": ("QUESTION", "two answers, and you say which is better"),
     "settings": ("", "how I behave in this channel"),
     "my-data": ("", "what is kept about you"),
-    "train": ("", "start a training run now"),
+    "train": ("[DOMAIN]", "start a training run now"),
     "pause": ("[HOURS]", "let no training begin, for so many hours or until it is resumed"),
     "resume": ("", "end the pause"),
     "pin": ("[ADAPTER DAYS REASON]", "let one adapter answer you for so many days, to compare it"),

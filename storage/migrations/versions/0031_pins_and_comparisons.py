@@ -6,8 +6,8 @@ from alembic import op
 from storage.database import UtcDateTime
 from storage.records import JSON_TYPE
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("adapter_digest", sa.String(), sa.ForeignKey("adapter.digest"), nullable=True),
+        sa.Column("domain", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("pinned_by", sa.String(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
