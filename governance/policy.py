@@ -165,12 +165,14 @@ class RolloutRules(_Section):
 
     For `shadow_hours` it answers `shadow_share` (0 to 1) of the questions that are not asked in private, and nobody is
     shown that; then `canary_share` of the people get it for `canary_hours`, then all do. A share of 0 skips a stage.
+    `pins_by` may pin themselves to an adapter; without names those who approve adapters.
     """
 
     shadow_share: float = Field(default=0.0, ge=0.0, le=1.0)
     shadow_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
     canary_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     canary_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
+    pins_by: People | None = None
 
 
 class RollbackRules(_Section):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.pinning import drop_pins
 from storage.adapters import (
     Adapter,
     answering_adapter,
@@ -123,6 +124,7 @@ def _take_out(
     figures: Mapping[str, Any] | None = None,
 ) -> None:
     ledger.move(session, adapter, "rolled_back", actor=actor, reason=reason)
+    drop_pins(ledger, session, adapter, actor)
     session.add(
         Rollback(
             id=new_id("rb"),
@@ -150,6 +152,8 @@ def close(
     adapter = find_adapter(session, proposal.adapter_digest)
     if adapter.state == "proposed":
         ledger.move(session, adapter, "expired" if state == "void" else state, actor=actor)
+        if state != "approved":
+            drop_pins(ledger, session, adapter, actor)
 
 
 def close_if_stale(ledger: Ledger, session: Session, proposal: Proposal) -> str:

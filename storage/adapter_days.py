@@ -46,7 +46,7 @@ def adapter_days(session: Session, adapter_digest: str | None) -> Sequence[Adapt
 
 
 def keep_days(session: Session, first: date, last: date) -> None:
-    """Count the days from `first` to `last` anew; a day of which answers were removed meanwhile keeps what was counted."""
+    """Count the days from `first` to `last` anew; one of which answers were removed keeps what was counted."""
     for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
         for row in _count(session, day):
             kept = session.get(AdapterDay, (row.adapter_digest, row.day))

@@ -15,6 +15,8 @@ from storage.shadows import count_failures
 STANDING_CORRECTIONS = ("accepted", "pending_review")
 NO_MODEL = ("accepted", "quoted")
 """How an answer came about that is an accepted correction itself, and no model's."""
+APART = ("pinned", "compared")
+"""Sides of answers that nobody got by chance, so that they are no evidence for or against an adapter."""
 
 
 class Judged(NamedTuple):
@@ -48,13 +50,16 @@ def judged_answers(
 
     `label` counts those in channels with that one only.
 
-    Accepted corrections that were given as the answer are no model's answers, so they are left out.
+    Accepted corrections that were given as the answer are no model's answers, so they are left out, and so is what was
+    given to whoever is pinned, or beside another answer.
     """
+    side = func.coalesce(col(Interaction.source)["side"].as_string(), "serving")
     said = (
         select(Feedback.interaction_id, Feedback.person_id, Feedback.kind)
         .join(Interaction, col(Interaction.id) == Feedback.interaction_id)
         .where(
             _given_by(adapter_digest),
+            side.not_in(APART),
             col(Interaction.created_at) > after,
             or_(
                 and_(col(Feedback.kind).in_(("up", "down")), col(Feedback.state) == "accepted"),

@@ -6,6 +6,7 @@ from storage.adapter_days import AdapterDay
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
 from storage.channels import ChannelChange
+from storage.comparisons import BlindComparison
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
@@ -15,6 +16,7 @@ from storage.leases import Lease
 from storage.outbox import OutboxCall
 from storage.pauses import Pause
 from storage.people import Person, Workspace
+from storage.pins import Pin
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
@@ -28,6 +30,7 @@ __all__ = [
     "AdapterDay",
     "AnswerFailure",
     "AuditRecord",
+    "BlindComparison",
     "ChannelChange",
     "DatasetSnapshot",
     "Decision",
@@ -39,6 +42,7 @@ __all__ = [
     "OutboxCall",
     "Pause",
     "Person",
+    "Pin",
     "Proposal",
     "ReviewMessage",
     "Rollback",

@@ -12,6 +12,7 @@ from governance.flows import Governance
 from governance.sequential import Counts, rate_interval
 from governance.watching import compare, why_take_out
 from storage.adapters import Adapter, canary_adapter, list_adapters, serving_adapter
+from storage.comparisons import count_preferences
 from storage.domains import DEFAULT_DOMAIN
 from storage.figures import count_answers, judged_answers
 from storage.settings import load_settings
@@ -28,13 +29,16 @@ def register(app: typer.Typer) -> None:
 def figures(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show what people made of the answers of each adapter, and whether the policy would take the newest one out.
 
-    The interval of the share of bad answers holds the true one with 95 %, however often you look.
+    The interval of the share of bad answers holds the true one with 95 %, however often you look. `preferred` is how
+    often its answer was chosen, of the `compared` choices that people made between two answers without knowing whose
+    they were.
 
     Example: `apprentice figures --json`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
-        answering = [each for each in list_adapters(session) if each.serving_since or each.canary_since]
+        known = list_adapters(session)
+        answering = [each for each in known if each.serving_since or each.canary_since or each.state == "proposed"]
         rows = [_row(session, parts.governance, adapter) for adapter in [*answering, None]]
     print_rows(rows, as_json=as_json, empty="")
 
@@ -45,6 +49,7 @@ def _row(session: Session, governance: Governance, adapter: Adapter | None) -> d
     watched = canary_adapter(session, domain) or serving_adapter(session, domain)
     newest = watched is not None and watched.digest == digest
     judged = judged_answers(session, digest, EVER)
+    choices = count_preferences(session, digest)
     low, high = rate_interval(Counts(judged.bad, judged.answers), ALPHA)
     return {
         "adapter": digest[:12] if digest else "base model",
@@ -55,6 +60,8 @@ def _row(session: Session, governance: Governance, adapter: Adapter | None) -> d
         "bad": judged.bad,
         "bad_from": round(low, 3),
         "bad_to": round(high, 3),
+        "preferred": choices.preferred,
+        "compared": choices.compared,
         "watched": _watched(session, governance, domain) if newest else "",
     }
 

@@ -27,6 +27,7 @@ from storage.channels import channel_settings
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
+from storage.pins import pin_for
 
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
@@ -195,9 +196,10 @@ class Answering:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
         with self._parts.database.read() as session:
             channel = channel_settings(session, question.team, question.channel)
+            pin = pin_for(session, asker, pinned_place(question), self._parts.clock())
         policy = self._parts.governance.policy
         domain = policy.domain_of(channel.domain)
-        chosen = self._parts.serving.for_person(asker, policy, domain)
+        chosen = self._parts.serving.for_person(asker, policy, domain, pin)
         alone_with = asker if question.direct else None
         choice = self._parts.examples.choose(
             question.text, question.team, alone_with, labels=policy.labels_of(domain), adapter=chosen.digest
@@ -219,6 +221,11 @@ class Answering:
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
+
+
+def pinned_place(question: Question) -> str:
+    """Return the channel whose pin counts for a question; "" for one that is asked in private, wherever that is."""
+    return "" if question.direct else f"{question.team}/{question.channel}"
 
 
 def _interaction_id(question: Question) -> str:

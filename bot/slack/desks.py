@@ -9,9 +9,10 @@ from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.commands import CommandDesk
+from bot.slack.comparing import ComparisonDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
-from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
+from bot.slack.feedback_jobs import Preference, Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
     CanaryBegun,
@@ -68,7 +69,8 @@ class Desks:
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
         self._data = MyData(parts, client, outbox, directory)
-        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data)
+        self._comparing = ComparisonDesk(parts, client, outbox, directory, self._answering)
+        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data, self._comparing)
         self._news = NewsDesk(parts, client, outbox)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, outbox, directory)
@@ -81,7 +83,7 @@ class Desks:
             case Question():
                 if await self._admission.admits(job):
                     await self._answering.answer(job, event)
-            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+            case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply():
                 await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
@@ -125,6 +127,8 @@ class Desks:
                 await self._withdrawing.take_off(job)
             case Vote() | Reaction() | Reason() | Correction():
                 await self._feedback.record(job)
+            case Preference():
+                await self._comparing.choose(job)
             case Withdrawal():
                 await self._withdrawing.withdraw(job)
             case Reply():
@@ -138,7 +142,7 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
     match job:
         case Question():
             return outbox.posting(key, job.channel, sentence, job.thread_ts)
-        case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
+        case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply() | Stop():
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
         case Decision() | Review() | Cancellation() | SettingsChange():
             return outbox.whispering(key, job.channel, job.user, sentence)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
 from bot.slack.feedback_jobs import (
+    Preference,
     Reaction,
     Reason,
     Reply,
@@ -441,7 +442,7 @@ class Refusal:
         return f"refusal/{self.user}"
 
 
-Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
+Saying = Vote | Reaction | Reason | Correction | Reply | Preference | Withdrawal
 """What a person says of an answer."""
 Job = (
     Question

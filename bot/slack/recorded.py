@@ -6,6 +6,7 @@ from typing import Any
 from bot.slack import names
 from bot.slack.blocks import Blocks, button, clip, escape, plain, section
 from bot.slack.whisper import Notice
+from governance.comparing import SOURCE as COMPARISON
 from storage.feedback import Feedback
 from storage.interactions import Interaction
 
@@ -34,6 +35,7 @@ TAKEN_BACK = {
     "up": "Taken back: your vote on this answer does not count any more.",
     "down": "Taken back: your vote on this answer does not count any more.",
     "correction": "Taken back: your correction is not used any more.",
+    "preference": "Taken back: your choice between the two answers does not count any more.",
 }
 LATER_VOTE = "Taken back. You voted on this answer again since, and that vote stands."
 TAKEN_BACK_ALREADY = "You have taken that back already."
@@ -72,7 +74,8 @@ def recorded(feedback: Feedback) -> Notice:
 
 def taken_back(feedback: Feedback, adapter: str | None, *, voted_since: bool = False) -> Notice:
     """Tell that something does not count any more, and which adapter (None: none that matters) had learned it."""
-    text = LATER_VOTE if voted_since else TAKEN_BACK[feedback.kind]
+    kind = "preference" if feedback.source == COMPARISON else feedback.kind
+    text = LATER_VOTE if voted_since else TAKEN_BACK[kind]
     return said(f"{text} {USED.format(adapter=adapter[:12])}" if adapter else text)
 
 

@@ -31,18 +31,19 @@ from learning.curation.snapshot import (
 )
 from storage.workbench import KeptRow, Workbench
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 RULES = (
     "normalise: Unicode NFC, invisible characters taken out, white space collapsed, blank lines at the ends cut",
     f"one question: equal words but for courtesies, articles, and one slip in a word of {MIN_LETTERS} letters or more",
-    "superseded: a person's later correction of a question, or vote on an answer, replaces the earlier one",
+    "superseded: a person's later correction of a question, vote on an answer, or choice of two, replaces the earlier",
     "superseded: a correction of a corrected answer replaces that correction, whoever wrote it",
     "superseded: of corrections that disagree, the one that a reviewer accepted last stands",
     f"refused: empty question or answer, more than {MAX_CHARACTERS} characters, answer that repeats the question",
     "refused: an answer that is nearly certainly in another language than the policy allows",
     "contradiction: corrections of one question that disagree go to review, and are not trained on before",
-    "corrected: a vote that a correction in force speaks against",
-    "divided, outvoted: of the votes on one answer the majority counts",
+    "corrected: a vote, or a choice between two answers, that a correction in force speaks against",
+    "divided, outvoted: of the votes on one answer, or of the choices between the same two, the majority counts",
+    "outvoted: a choice of an answer that more people voted against",
     "person_share, topic_share: what is beyond the policy's share; what a reviewer accepted is never cut",
     "split: a question that has a correction is trained on; of the others a share is held out with all that was said",
     f"split: nothing is held out that shares two words with a trained question, if at most {MAX_SHARING} questions do",
@@ -128,6 +129,7 @@ def _manifest(files: dict[str, SnapshotFile], rules: CurationRules, counts: Coun
             "feedback": counts.feedback.total(),
             "corrections": counts.feedback["correction"],
             "votes": counts.feedback["up"] + counts.feedback["down"],
+            "preferences": counts.feedback["preference"],
             "questions": counts.questions,
             **{name.removesuffix(".jsonl"): file.count for name, file in files.items()},
         },

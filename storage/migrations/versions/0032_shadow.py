@@ -6,8 +6,8 @@ from alembic import op
 from storage.database import UtcDateTime
 from storage.records import JSON_TYPE
 
-revision = "0031"
-down_revision = "0030"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
