@@ -24,6 +24,7 @@ from bot.slack.delivery import Deliverer
 from bot.slack.http import receiving
 from bot.slack.oauth import InstallPages
 from bot.slack.progress import RunProgress
+from bot.slack.shadowing import Shadowing
 from bot.slack.socket import connected, make_client
 from bot.slack.sweep import keep_small
 from bot.slack.tokens import check_tokens
@@ -191,6 +192,7 @@ async def running(
         await _keep_running(stack, run_progress.run())
         await _keep_running(stack, Deliverer(slack_parts, clients).run())
         await _keep_running(stack, InboxWorker(slack_parts, clients).run())
+        await _keep_running(stack, Shadowing(slack_parts).run())
         await _keep_running(stack, Reconciler(slack_parts, client).run())
         await _keep_running(stack, keep_small(slack_parts))
         schedule = start_schedule(settings.training.schedule, training.train_if_due)

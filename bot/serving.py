@@ -73,6 +73,7 @@ class ServingAdapter:
         self._lock = asyncio.Lock()
         self._own: dict[str, str] = {}
         self._canaries: dict[str, str] = {}
+        self._shadows: dict[str, str] = {}
         self._pin_again_at: dict[str, float] = {}
         self.wanted: dict[str, str] = {}
         """Domain -> digest of the adapter that the database named last; the base model has none."""
@@ -120,6 +121,12 @@ class ServingAdapter:
             return Chosen(canary, "canary")
         return Chosen(self.answers(home), "serving")
 
+    def shadow(self, domain: str) -> tuple[str, str] | None:
+        """Return the adapter in shadow that is asked what is asked in a domain, and its own domain; None: there is none."""
+        home = domain if domain in {*self._own, *self._canaries, *self._shadows} else DEFAULT_DOMAIN
+        digest = self._shadows.get(home)
+        return (digest, home) if digest is not None else None
+
     def _can_answer(self, digest: str | None) -> bool:
         return digest is None or self._engine.is_loaded(digest)
 
@@ -130,13 +137,17 @@ class ServingAdapter:
 
     def _sync(self) -> None:
         with self._database.read() as session:
-            adapters = list_adapters(session, "serving", "canary")
+            adapters = list_adapters(session, "serving", "canary", "approved")
             pinned = {pin.adapter_digest for pin in list_pins(session, self._now()) if pin.adapter_digest is not None}
         digests = {adapter.digest for adapter in adapters} | pinned
         self.refusals = {digest: refusal for digest, refusal in self.refusals.items() if digest in digests}
         self.wanted = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "serving"}
-        canaries = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "canary"}
+        canaries, shadows = (
+            {adapter.domain: adapter.digest for adapter in adapters if adapter.state == state}
+            for state in ("canary", "approved")
+        )
         self._canaries = {domain: digest for domain, digest in canaries.items() if self._load(digest)}
+        self._shadows = {domain: digest for domain, digest in shadows.items() if self._load(digest)}
         before, named = self._own, {**self.wanted}
         wanted = named.pop(DEFAULT_DOMAIN, None)
         own = {domain: digest if self._load(digest) else before.get(domain) for domain, digest in named.items()}

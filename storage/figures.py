@@ -53,13 +53,12 @@ def judged_answers(
     Accepted corrections that were given as the answer are no model's answers, so they are left out, and so is what was
     given to whoever is pinned, or beside another answer.
     """
-    side = func.coalesce(col(Interaction.source)["side"].as_string(), "serving")
     said = (
         select(Feedback.interaction_id, Feedback.person_id, Feedback.kind)
         .join(Interaction, col(Interaction.id) == Feedback.interaction_id)
         .where(
             _given_by(adapter_digest),
-            side.not_in(APART),
+            _by_chance(),
             col(Interaction.created_at) > after,
             or_(
                 and_(col(Feedback.kind).in_(("up", "down")), col(Feedback.state) == "accepted"),
@@ -89,13 +88,18 @@ def worked(
 ) -> Worked:
     """Count how an adapter (None: the base model) worked in this time; an answer that took longer than that is slow."""
     slow = func.sum(case((col(Interaction.usage)["seconds"].as_float() > slow_seconds, 1), else_=0))
-    query = select(func.count(), slow).where(_given_by(adapter_digest), col(Interaction.created_at) > after)
+    query = select(func.count(), slow).where(_by_chance(), _given_by(adapter_digest))
+    query = query.where(col(Interaction.created_at) > after)
     if label is not None:
         query = query.where(col(Interaction.source)["domain"].as_string() == label)
     if before is not None:
         query = query.where(col(Interaction.created_at) <= before)
     answered, too_slow = session.exec(query).one()
     return Worked(answered, too_slow or 0, count_failures(session, adapter_digest, after, before, label))
+
+
+def _by_chance() -> ColumnElement[bool]:
+    return func.coalesce(col(Interaction.source)["side"].as_string(), "serving").not_in(APART)
 
 
 def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:

@@ -24,10 +24,12 @@ from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
 from storage.channels import channel_settings
+from storage.figures import APART
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
 from storage.pins import pin_for
+from storage.shadows import AnswerFailure
 
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
@@ -142,9 +144,13 @@ class Answering:
                 created_at=self._parts.clock(),
             )
             await asyncio.to_thread(self._store, interaction)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, EngineError):
+                await asyncio.to_thread(self._note_failure, f"{interaction_id}/{event.attempts}", plan, error)
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
+        if not given.stopped:
+            offer(self._parts, interaction, plan)
 
     async def _give(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
         """Answer as planned: with an accepted correction, which no model made, or with the model."""
@@ -217,6 +223,21 @@ class Answering:
     def _note(self, event: InboxEvent, begun: list[str]) -> None:
         with self._parts.database.transaction() as session:
             inbox.note(session, event, begun=list(begun))
+
+    def _note_failure(self, attempt: str, plan: Plan, error: EngineError) -> None:
+        """Keep that the chosen adapter failed; it counts for or against it as its answers do."""
+        if plan.chosen.side in APART:
+            return
+        with self._parts.database.transaction() as session:
+            session.merge(
+                AnswerFailure(
+                    id=attempt,
+                    adapter_digest=plan.chosen.digest,
+                    domain=plan.domain,
+                    error=str(error),
+                    created_at=self._parts.clock(),
+                )
+            )
 
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
