@@ -122,7 +122,7 @@ class ServingAdapter:
         return Chosen(self.answers(home), "serving")
 
     def shadow(self, domain: str) -> tuple[str, str] | None:
-        """Return the adapter in shadow that is asked what is asked in a domain, and its own domain; None: there is none."""
+        """Return the adapter in shadow that is asked what is asked in a domain, and its domain; None: there is none."""
         home = domain if domain in {*self._own, *self._canaries, *self._shadows} else DEFAULT_DOMAIN
         digest = self._shadows.get(home)
         return (digest, home) if digest is not None else None

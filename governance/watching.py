@@ -69,9 +69,8 @@ def compare(session: Session, rules: RollbackRules, now: datetime, domain: str =
     if newest.state == "approved":
         return _weighed(rules, *_in_shadow(session, newest, rules.slow_seconds))
     if newest.state == "canary" and newest.canary_since is not None:
-        since, beside = newest.canary_since, answering_adapter(session, domain)
-        sides = [_side(session, rules, each, since, None, label) for each in (newest, beside)]
-        return _weighed(rules, *sides)
+        begun, beside = newest.canary_since, answering_adapter(session, domain)
+        return _weighed(rules, *(_side(session, rules, each, begun, None, label) for each in (newest, beside)))
     since = newest.serving_since
     if since is None or now > since + timedelta(days=rules.watch_days):
         return None
@@ -107,12 +106,12 @@ def _in_shadow(session: Session, adapter: Adapter, slow_seconds: float) -> Itera
 
 
 def _weighed(rules: RollbackRules, new: Side, old: Side) -> Comparison:
-    judged = [Counts(side.judged.bad, side.judged.answers) for side in (new, old)]
+    judged, before = (Counts(side.judged.bad, side.judged.answers) for side in (new, old))
     troubles: dict[Trouble, float] = {
         trouble: evidence_of_higher(new.counts(trouble), old.counts(trouble), rules.margin)
         for trouble in ("failed", "slow")
     }
-    return Comparison(new, old, evidence_of_higher(*judged, rules.margin), troubles)
+    return Comparison(new, old, evidence_of_higher(judged, before, rules.margin), troubles)
 
 
 def why_take_out(rules: RollbackRules, seen: Comparison) -> str:

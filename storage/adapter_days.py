@@ -1,7 +1,7 @@
 """What each adapter did on each day, in numbers that are kept for good: they outlive the answers that they count."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -14,6 +14,10 @@ from storage.shadows import AnswerFailure
 
 NO_ADAPTER = ""
 """Stands for the base model."""
+
+
+COUNTED_AGAIN = 30
+"""Days, today among them, whose votes may still come."""
 
 
 class AdapterDay(SQLModel, table=True):
@@ -45,9 +49,10 @@ def adapter_days(session: Session, adapter_digest: str | None) -> Sequence[Adapt
     return session.exec(query.order_by(col(AdapterDay.day))).all()
 
 
-def keep_days(session: Session, first: date, last: date) -> None:
-    """Count the days from `first` to `last` anew; one of which answers were removed keeps what was counted."""
-    for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+def keep_days(session: Session, now: datetime) -> None:
+    """Count the latest days anew, because votes come late; one of which answers were removed keeps what was counted."""
+    today = now.astimezone(UTC).date()
+    for day in (today - timedelta(days=number) for number in range(COUNTED_AGAIN)):
         for row in _count(session, day):
             kept = session.get(AdapterDay, (row.adapter_digest, row.day))
             if kept is None or kept.answers <= row.answers:
@@ -57,7 +62,7 @@ def keep_days(session: Session, first: date, last: date) -> None:
 def _count(session: Session, day: date) -> Iterator[AdapterDay]:
     start = datetime.combine(day, time(), UTC)
     end = start + timedelta(days=1)
-    answered: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    answered: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     owner: dict[str, str] = {}
     given = select(Interaction.id, Interaction.adapter_digest, Interaction.usage, Interaction.source)
     for answer, digest, usage, source in session.exec(given.where(_within(Interaction.created_at, start, end))):

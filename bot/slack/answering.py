@@ -16,10 +16,12 @@ from bot.slack.markdown import as_typed
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.running import RunningAnswer, until
+from bot.slack.shadowing import offer
 from bot.slack.stream import AnswerStream, find_strays, remove_messages
 from bot.slack.thinking import thinking
+from bot.slack.usage import usage_of
 from governance.channels import LANGUAGES
-from learning.engine import Completion, EngineError, Piece, Sampling
+from learning.engine import EngineError, Piece, Sampling
 from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
@@ -149,8 +151,8 @@ class Answering:
                 await asyncio.to_thread(self._note_failure, f"{interaction_id}/{event.attempts}", plan, error)
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
-        if not given.stopped:
-            offer(self._parts, interaction, plan)
+        if plan.choice.answer is None and not given.stopped:
+            offer(self._parts, interaction, plan.messages, plan.domain)
 
     async def _give(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
         """Answer as planned: with an accepted correction, which no model made, or with the model."""
@@ -252,17 +254,3 @@ def pinned_place(question: Question) -> str:
 def _interaction_id(question: Question) -> str:
     """Return the same id at each try, so that a click on an answer that was taken back and given again counts."""
     return f"qa_{hashlib.sha256(question.key.encode()).hexdigest()[:16]}"
-
-
-def usage_of(completion: Completion) -> dict[str, Any]:
-    """Return what is kept with an interaction of the model's work."""
-    return {
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": len(completion.token_ids),
-        "logprobs": [round(value, 4) for value in completion.logprobs],
-        "in_scope": completion.in_scope,
-        "read_as": completion.read_as,
-        "finish_reason": completion.finish_reason,
-        "seconds": round(completion.seconds, 3),
-        "seconds_to_first_token": round(completion.seconds_to_first_token, 3),
-    }

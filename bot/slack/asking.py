@@ -6,11 +6,12 @@ import hashlib
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
-from bot.slack.answering import NO_ANSWER, Answering, Plan, usage_of
+from bot.slack.answering import NO_ANSWER, Answering, Plan
 from bot.slack.jobs import Question
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
+from bot.slack.usage import usage_of
 from bot.slack.whisper import Notice, confide
 from learning.engine import Completion, Sampling
 from learning.prompts import prompt_digest

@@ -5,7 +5,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
-from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.commands import CommandDesk
@@ -15,7 +14,6 @@ from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Preference, Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
-    CanaryBegun,
     Cancellation,
     Correction,
     Decision,
@@ -30,6 +28,7 @@ from bot.slack.jobs import (
     ReviewNews,
     Saying,
     SettingsChange,
+    StageBegun,
     Stop,
     TakenOut,
     Uninstalled,
@@ -45,6 +44,7 @@ from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.rolling_back import RollbackDesk
+from bot.slack.stages import StageDesk
 from bot.slack.stopping import StopDesk
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -63,7 +63,7 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
-        self._canary = CanaryDesk(parts, outbox)
+        self._stages = StageDesk(parts, outbox)
         self._rolling_back = RollbackDesk(parts, client, outbox)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
@@ -97,8 +97,8 @@ class Desks:
                 await self._home.show(job)
             case Promotion():
                 await self._approvals.announce(job)
-            case CanaryBegun():
-                await self._canary.tell(job)
+            case StageBegun():
+                await self._stages.tell(job)
             case TakenOut():
                 await self._rolling_back.tell(job)
             case News():
@@ -149,7 +149,7 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
         case (
-            Opened() | Promotion() | CanaryBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
+            Opened() | Promotion() | StageBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
             | Refusal()
         ):  # fmt: skip
             return None  # nobody asked for anything

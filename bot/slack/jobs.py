@@ -34,6 +34,9 @@ BOT_SUBTYPES = PERSON_SUBTYPES | {"bot_message"}
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 
+Stage = Literal["shadow", "canary"]
+
+
 @dataclass(frozen=True)
 class Hearing:
     """What is heard besides mentions and direct messages: all that people write in `channels` (workspace and channel).
@@ -271,16 +274,17 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class CanaryBegun:
-    """An adapter answers a share of the people by this proposal: the approvers' channel is to be told."""
+class StageBegun:
+    """By this proposal an adapter is in shadow, or answers a share of people: the approvers' channel is to be told."""
 
-    kind: ClassVar[str] = "canary_begun"
+    kind: ClassVar[str] = "stage_begun"
     proposal_id: str
+    stage: Stage
 
     @property
     def key(self) -> str:
         """Told once, whoever notices it first."""
-        return f"canary_begun/{self.proposal_id}"
+        return f"{self.stage}_begun/{self.proposal_id}"
 
     @property
     def lane(self) -> str:
@@ -453,7 +457,7 @@ Job = (
     | Cancellation
     | Opened
     | Promotion
-    | CanaryBegun
+    | StageBegun
     | TakenOut
     | News
     | Command
@@ -467,7 +471,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind, CanaryBegun.kind, TakenOut.kind})
+LASTING = frozenset({Promotion.kind, News.kind, StageBegun.kind, TakenOut.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 

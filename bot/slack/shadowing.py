@@ -6,12 +6,14 @@ and of what is still here when the process ends, nothing comes.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from bot.serving import share_of
-from bot.slack.answering import Plan, usage_of
 from bot.slack.parts import Shadowed, SlackParts
+from bot.slack.usage import usage_of
 from learning.engine import Sampling
+from learning.prompts import ChatMessage
 from storage.errors import ApprenticeError
 from storage.interactions import Interaction
 from storage.shadows import ShadowAnswer
@@ -22,20 +24,20 @@ LOOK_AGAIN_S = 0.2
 """Between two looks at whether answers are being made."""
 
 
-def offer(parts: SlackParts, answered: Interaction, plan: Plan) -> None:
+def offer(parts: SlackParts, answered: Interaction, messages: Sequence[ChatMessage], label: str) -> None:
     """Have a question asked again of the adapter in shadow, if there is one and the question falls to its share.
 
-    Left out is what was asked in private, because approvers can read shadow answers, and what no model answered.
+    `label` is that of the channel. What was asked in private is left out, because approvers can read shadow answers.
     """
-    if answered.private or plan.choice.answer is not None or parts.to_shadow.full():
+    if answered.private or parts.to_shadow.full():
         return
     policy = parts.governance.policy
-    found = parts.serving.shadow(policy.domain_of(plan.domain))
+    found = parts.serving.shadow(policy.domain_of(label))
     if found is None:
         return
     digest, domain = found
     if share_of(answered.id, digest) < policy.rules_of(domain).rollout.shadow_share:
-        parts.to_shadow.put_nowait(Shadowed(answered.id, digest, plan.messages))
+        parts.to_shadow.put_nowait(Shadowed(answered.id, digest, messages))
 
 
 class Shadowing:
@@ -49,7 +51,7 @@ class Shadowing:
         """Ask until cancelled; what goes wrong besides the answer is logged."""
         while True:
             question = await self._parts.to_shadow.get()
-            while self._parts.running.any():
+            while self._parts.running.any():  # noqa: ASYNC110 - it costs one look at a dictionary
                 await asyncio.sleep(self._look_again_s)
             try:
                 await self._ask(question)
@@ -62,8 +64,9 @@ class Shadowing:
         rules = self._parts.settings.inference
         sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
         said: dict[str, Any] = {}
+        engine, adapter = self._parts.engine, question.adapter
         try:
-            async for piece in self._parts.engine.stream(question.messages, adapter=question.adapter, sampling=sampling):
+            async for piece in engine.stream(question.messages, adapter=adapter, sampling=sampling):
                 if piece.completion is not None:
                     said = {"answer": piece.completion.text, "usage": usage_of(piece.completion)}
         except ApprenticeError as error:
@@ -74,5 +77,5 @@ class Shadowing:
         """Keep it, unless question and answer were erased meanwhile."""
         with self._parts.database.transaction() as session:
             if session.get(Interaction, question.interaction_id) is not None:
-                key = {"interaction_id": question.interaction_id, "adapter_digest": question.adapter}
-                session.merge(ShadowAnswer(**key, **said, created_at=self._parts.clock()))
+                said |= {"interaction_id": question.interaction_id, "adapter_digest": question.adapter}
+                session.merge(ShadowAnswer(**said, created_at=self._parts.clock()))
