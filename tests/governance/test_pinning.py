@@ -6,6 +6,7 @@ import pytest
 
 from governance.errors import NotEntitledError, PinLengthError, ReasonRequiredError
 from governance.pinning import MOST_DAYS, Subject
+from storage.channels import ChannelSettings, set_channel
 from storage.errors import IllegalStateError, NotFoundError
 from storage.pins import Pin, list_pins, pin_for
 from tests.governance.installation import APPROVER, BAD, EXPERT, OTHER, Installation
@@ -191,3 +192,20 @@ def test_a_pin_needs_a_reason_and_an_adapter_that_is_there(sqlite_house: Install
         sqlite_house.governance.pin(PERSON, None, actor=KIM, reason=" ", days=1)
     with pytest.raises(NotFoundError, match="there is no adapter"):
         pin(sqlite_house, adapter="f" * 64)
+
+
+def test_the_adapter_of_a_domain_is_pinned_where_it_was_taught_and_nowhere_else(house: Installation) -> None:
+    house.use_policy(domains={"hr": {"rollout": {"pins_by": [EXPERT]}}})
+    house.live(OLD)
+    house.live(NEW, "hr")
+    with house.database.transaction() as session:
+        set_channel(session, "T1", "CHR", ChannelSettings(domain="hr"), OTHER, house.clock())
+
+    with pytest.raises(IllegalStateError, match="of the domain hr and answers there only; the channel's domain is def"):
+        pin(house, DESK, NEW)
+    assert not pin(house, Subject("channel", "T1/CHR"), NEW).holds_in("default")
+    assert pin(house, DESK, OLD).holds_in("hr")
+    held = pin(house, Subject("person", EXPERT), NEW, actor=EXPERT)
+    assert [held.holds_in(domain) for domain in ("hr", "default", "it")] == [True, False, False]
+    with pytest.raises(NotEntitledError, match="does not let you choose"):
+        pin(house, PERSON, NEW, actor=OTHER)
