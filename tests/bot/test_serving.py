@@ -121,8 +121,6 @@ async def test_a_pinned_adapter_is_loaded_beside_the_serving_one_and_not_after_i
     assert serving.for_person(OTHER, house.policy, pin=held) == Chosen(first, "pinned")
     assert serving.for_person(OTHER, house.policy) == Chosen(second, "serving")
 
-    assert serving.for_person(OTHER, house.policy, "hr", held.model_copy(update={"domain": "it"})).side == "serving"
-
     engine.unload_adapter(first)
     assert serving.for_person(OTHER, house.policy, pin=held) == Chosen(second, "serving")
     house.clock.advance(days=8)
