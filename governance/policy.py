@@ -2,7 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -261,7 +262,13 @@ class Policy(_Section):
         own = self.domains.get(domain)
         return self.model_copy(update={name: section for name, section in own or () if section is not None})
 
-    @property
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, in which these fields are different; its digest is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("digest", None)
+        return copied
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, of the policy as canonical JSON (RFC 8785); comments and order do not matter to it."""
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()

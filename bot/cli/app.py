@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, assess, bench, data, dataset, evaluate, figures, operate, pins, review, runs
+from bot.cli import adapters, assess, audit, bench, data, dataset, evaluate, figures, operate, pins, review, runs
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ bench.register(app)
 data.register(app)
 dataset.register(app)
 review.register(app)
+audit.register(app)
 
 
 def main() -> None:
