@@ -92,8 +92,7 @@ class ServingAdapter:
     async def have(self, digest: str) -> str:
         """Have an adapter in memory, to be compared; return why that cannot be, empty when it is."""
         async with self._lock:
-            loaded = await asyncio.to_thread(self._load, digest)
-        return "" if loaded else self.refusals[digest].why
+            return await asyncio.to_thread(lambda: "" if self._load(digest) else self.refusals[digest].why)
 
     @property
     def refused(self) -> Refusal | None:
@@ -110,10 +109,10 @@ class ServingAdapter:
     ) -> Chosen:
         """Choose who answers a person: a share of them gets the canary, each always the same while it is one.
 
-        A domain without any adapter of its own has what the default one has, its canary too. A pin goes first, where it
-        holds in the domain; while its adapter is not in memory, the person gets what they would get without it.
+        A domain without any adapter of its own has what the default one has, its canary too. The pin that holds goes
+        first; while its adapter is not in memory, the person gets what they would get without it.
         """
-        if pin is not None and pin.holds_in(domain) and self._can_answer(pin.adapter_digest):
+        if pin is not None and (pin.adapter_digest is None or self._engine.is_loaded(pin.adapter_digest)):
             return Chosen(pin.adapter_digest, "pinned")
         home = domain if domain in {*self._own, *self._canaries} else DEFAULT_DOMAIN
         canary, share = self._canaries.get(home), policy.rules_of(home).rollout.canary_share
@@ -126,9 +125,6 @@ class ServingAdapter:
         home = domain if domain in {*self._own, *self._canaries, *self._shadows} else DEFAULT_DOMAIN
         digest = self._shadows.get(home)
         return (digest, home) if digest is not None else None
-
-    def _can_answer(self, digest: str | None) -> bool:
-        return digest is None or self._engine.is_loaded(digest)
 
     def answering(self, session: Session) -> Adapter | None:
         """Return the adapter that answers now, not the one that should when that was refused; None: the base model."""

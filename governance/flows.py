@@ -617,7 +617,7 @@ class Governance:
 
     # Pins
 
-    def pin(self, subject: Subject, adapter: str | None, *, actor: str, reason: str, days: float) -> Pin:
+    def pin(self, subject: Subject, adapter: str, *, actor: str, reason: str, days: float) -> Pin:
         """Pin a person or a channel to an adapter, or the base model, as `pinning.set_pin` says."""
         return set_pin(self._ledger, subject, adapter, actor=actor, reason=reason, days=days)
 

@@ -23,6 +23,8 @@ from storage.errors import IllegalStateError, NotFoundError
 from storage.people import Person
 from storage.pins import Pin, PinKind, pins_to, put_pin, remove_pin
 
+BASE = "base"
+"""What is written in place of an adapter's digest for the base model; no digest begins so."""
 MOST_DAYS = 90
 """Long enough for any comparison; a pin that is forgotten keeps somebody from what was learned since."""
 APPROVED: frozenset[AdapterState] = frozenset({"canary", "serving", "retired"})
@@ -39,8 +41,8 @@ class Subject:
     id: str
 
 
-def set_pin(ledger: Ledger, subject: Subject, adapter: str | None, *, actor: str, reason: str, days: float) -> Pin:
-    """Pin a person or a channel to an adapter (its digest, or the start of it; None: the base model) for so many days.
+def set_pin(ledger: Ledger, subject: Subject, adapter: str, *, actor: str, reason: str, days: float) -> Pin:
+    """Pin a person or a channel to an adapter (its digest, or the start of it; or `BASE`) for so many days.
 
     Raises:
         NotEntitledError: the policy does not let this person do that.
@@ -54,7 +56,7 @@ def set_pin(ledger: Ledger, subject: Subject, adapter: str | None, *, actor: str
     reason, now = check_reason(reason, "pin"), ledger.clock()
     ends_at = end_of_pin(now, days)
     with ledger.changes() as session:
-        found = find_adapter(session, adapter) if adapter is not None else None
+        found = find_adapter(session, adapter) if adapter != BASE else None
         digest, domain = (found.digest, found.domain) if found is not None else (None, DEFAULT_DOMAIN)
         if refusal := why_not_pin(session, ledger.policy.rules_of(domain), subject, actor):
             raise NotEntitledError(refusal)

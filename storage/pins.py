@@ -33,10 +33,14 @@ class Pin(SQLModel, table=True):
         return self.domain in {DEFAULT_DOMAIN, domain}
 
 
-def pin_for(session: Session, person_id: str, channel: str, now: datetime) -> Pin | None:
-    """Return the pin that holds for a person in a channel (`<team id>/<channel id>`, or ""): their own goes first."""
-    holding = (session.get(Pin, subject) for subject in (person_id, channel))
-    return next((pin for pin in holding if pin is not None and pin.ends_at > now), None)
+def pin_for(session: Session, person_id: str, channel: str, now: datetime, domain: str | None = None) -> Pin | None:
+    """Return the pin that holds for a person in a channel (`<team id>/<channel id>`, or ""): their own goes first.
+
+    With a `domain` only pins count that concern its questions.
+    """
+    known = [pin for subject in (person_id, channel) if (pin := session.get(Pin, subject)) is not None]
+    holding = (pin for pin in known if pin.ends_at > now and (domain is None or pin.holds_in(domain)))
+    return next(holding, None)
 
 
 def list_pins(session: Session, now: datetime) -> list[Pin]:

@@ -16,7 +16,6 @@ from storage.people import find_person, workspaces
 from storage.pins import Pin, list_pins
 from storage.settings import load_settings
 
-BASE = "base"
 CHANNEL = re.compile(r"(?:(?P<team>T\w+)/)?(?P<channel>[CG][A-Z0-9]+)")
 """How Slack's ids of channels look; those of people begin with U or W."""
 
@@ -48,8 +47,7 @@ def pin(
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         subject = _subject(session, who)
-    digest = None if adapter == BASE else adapter
-    made = parts.governance.pin(subject, digest, actor=operator(), reason=reason, days=days)
+    made = parts.governance.pin(subject, adapter, actor=operator(), reason=reason, days=days)
     if as_json:
         print_json(_row(made))
     else:

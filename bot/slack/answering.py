@@ -202,11 +202,11 @@ class Answering:
 
     def plan(self, question: Question, asker: str) -> Plan:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
+        policy = self._parts.governance.policy
         with self._parts.database.read() as session:
             channel = channel_settings(session, question.team, question.channel)
-            pin = pin_for(session, asker, pinned_place(question), self._parts.clock())
-        policy = self._parts.governance.policy
-        domain = policy.domain_of(channel.domain)
+            domain = policy.domain_of(channel.domain)
+            pin = pin_for(session, asker, pinned_place(question), self._parts.clock(), domain)
         chosen = self._parts.serving.for_person(asker, policy, domain, pin)
         alone_with = asker if question.direct else None
         choice = self._parts.examples.choose(

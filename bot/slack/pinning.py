@@ -7,13 +7,11 @@ from bot.serving import Refusal
 from bot.slack import blocks, names
 from bot.slack.parts import SlackParts
 from bot.slack.wording import Wish
-from governance.pinning import Subject
+from governance.pinning import BASE, Subject
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.pins import Pin, pin_for
 
-BASE = "base"
-"""What is written in place of an adapter's digest for the base model."""
 PIN = re.compile(r"(?P<adapter>\S+)\s+(?P<days>\d{1,3}(?:[.,]\d{1,2})?)\s*(?:d|days?)?\s+(?P<reason>.+)", re.DOTALL)
 HOW_TO_PIN = (
     f"Write which adapter is to answer you, for how many days, and why: `{names.COMMAND} pin 3f9a0c12 7 its tone`. "
@@ -56,8 +54,7 @@ class Pinning:
         return "You are not pinned any more: what answers everybody answers you."
 
     def _pin(self, person: str, read: re.Match[str]) -> None:
-        adapter = None if read["adapter"].lower() == BASE else read["adapter"].lower()
-        days = float(read["days"].replace(",", "."))
+        adapter, days = read["adapter"].lower(), float(read["days"].replace(",", "."))
         subject = Subject("person", person)
         self._parts.governance.pin(subject, adapter, actor=person, reason=read["reason"], days=days)
 

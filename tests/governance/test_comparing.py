@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from sqlmodel import select
 
 from governance.comparing import Rivals, rivals
 from governance.errors import NotEntitledError
 from learning.dataset import build_dataset
 from storage.artifacts import ArtifactStore
 from storage.comparisons import BlindComparison, Preferences, Preferred, count_preferences
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.feedback import Feedback, list_feedback
 from storage.interactions import Interaction
@@ -19,14 +21,21 @@ OLD, NEW = "a" * 64, "b" * 64
 ASH, OAK = "In hall Ash.", "In hall Oak."
 
 
-def shown(house: Installation, number: int = 1, person: str = OTHER, old: str | None = OLD, new: str = NEW) -> str:
+def shown(
+    house: Installation,
+    number: int = 1,
+    person: str = OTHER,
+    old: str | None = OLD,
+    new: str = NEW,
+    domain: str = DEFAULT_DOMAIN,
+) -> str:
     """Show somebody the old adapter's answer as A and the new one's as B; return the comparison."""
     rows = [
         Interaction(
             id=f"qa_{number}{place}", workspace_id="T1", channel="C1", thread_ts="", question_ts="", answer_ts="",
             asker_id=person, question=f"Where is kiln {number}?", answer=answer, adapter_digest=digest,
-            base_digest="base", prompt_digest="p", private=True, source={"how": "model", "side": "compared"},
-            created_at=house.clock(),
+            base_digest="base", prompt_digest="p", private=True, created_at=house.clock(),
+            source={"how": "model", "side": "compared", "domain": domain},
         )
         for place, answer, digest in (("a", ASH, old), ("b", OAK, new))
     ]  # fmt: skip
@@ -78,6 +87,20 @@ def test_what_waits_for_approval_is_compared_first_then_the_canary_then_the_base
     house.proposed("c" * 64)
     assert rival(OLD) == (OLD, "c" * 64)
     assert rival(None) == (None, "c" * 64)
+
+
+def test_of_a_domain_what_is_new_there_is_compared_and_a_choice_teaches_it_alone(house: Installation) -> None:
+    house.use_policy(domains={"hr": {}})
+    house.live(OLD)
+    house.proposed(NEW, domain="hr")
+    house.proposed("c" * 64)
+    with house.database.read() as session:
+        assert rivals(session, OLD, "hr") == (OLD, NEW)
+        assert rivals(session, OLD) == (OLD, "c" * 64)
+    shown(house, domain="hr")
+    house.governance.record_preference("cmp_1", OTHER, "a")
+
+    assert [each.domain for each in said(house)] == ["hr"]
 
 
 # What a choice becomes
@@ -175,20 +198,20 @@ def test_votes_on_answers_that_were_compared_or_given_to_whoever_is_pinned_take_
     judged(house, OLD, "u" * 20)
     house.live(NEW)
     judged(house, NEW, "d" * 12)
-    with house.database.transaction() as session:
-        for number in range(12):
-            row = session.get(Interaction, f"qa_{NEW}_{number}")
-            assert row is not None
-            row.source = {**row.source, "side": side}
+
+    put_on_side(house, NEW, side)
     assert house.governance.take_out_if_worse() == ""
     assert house.serving() == NEW
 
+    put_on_side(house, NEW, "serving")
+    assert "12 (100%) were voted down" in house.governance.take_out_if_worse()
+
+
+def put_on_side(house: Installation, digest: str, side: str) -> None:
+    """Let all answers of an adapter have been given on this side."""
     with house.database.transaction() as session:
-        for number in range(12):
-            row = session.get(Interaction, f"qa_{NEW}_{number}")
-            assert row is not None
-            row.source = {**row.source, "side": "serving"}
-    assert house.governance.take_out_if_worse() != ""
+        for row in session.exec(select(Interaction).where(Interaction.adapter_digest == digest)):
+            row.source = {**row.source, "side": side}
 
 
 def test_a_correction_of_the_question_speaks_louder_than_a_choice(two: Installation) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from governance.errors import NotEntitledError, PinLengthError, ReasonRequiredError
-from governance.pinning import MOST_DAYS, Subject
+from governance.pinning import BASE, MOST_DAYS, Subject
+from storage.channels import ChannelSettings, set_channel
 from storage.errors import IllegalStateError, NotFoundError
 from storage.pins import Pin, list_pins, pin_for
 from tests.governance.installation import APPROVER, BAD, EXPERT, OTHER, Installation
@@ -17,7 +18,7 @@ PERSON, DESK = Subject("person", OTHER), Subject("channel", CHANNEL)
 
 
 def pin(house: Installation, subject: Subject = PERSON, adapter: str | None = OLD, actor: str = KIM) -> Pin:
-    return house.governance.pin(subject, adapter, actor=actor, reason="to compare", days=7)
+    return house.governance.pin(subject, adapter or BASE, actor=actor, reason="to compare", days=7)
 
 
 def pinned(house: Installation) -> dict[str, str | None]:
@@ -183,11 +184,31 @@ def test_whoever_is_pinned_may_end_it_and_so_may_an_operator_and_nobody_else(hou
 @pytest.mark.parametrize("days", [0, -1, MOST_DAYS + 0.1, float("nan"), float("inf")])
 def test_a_pin_has_an_end_that_is_not_far_away(sqlite_house: Installation, days: float) -> None:
     with pytest.raises(PinLengthError, match=f"at most {MOST_DAYS} days"):
-        sqlite_house.governance.pin(PERSON, None, actor=KIM, reason="to compare", days=days)
+        sqlite_house.governance.pin(PERSON, BASE, actor=KIM, reason="to compare", days=days)
 
 
 def test_a_pin_needs_a_reason_and_an_adapter_that_is_there(sqlite_house: Installation) -> None:
     with pytest.raises(ReasonRequiredError, match="to pin, say why"):
-        sqlite_house.governance.pin(PERSON, None, actor=KIM, reason=" ", days=1)
+        sqlite_house.governance.pin(PERSON, BASE, actor=KIM, reason=" ", days=1)
     with pytest.raises(NotFoundError, match="there is no adapter"):
         pin(sqlite_house, adapter="f" * 64)
+
+
+def test_the_adapter_of_a_domain_is_pinned_where_it_was_taught_and_nowhere_else(house: Installation) -> None:
+    house.use_policy(domains={"hr": {"rollout": {"pins_by": [EXPERT]}}})
+    house.live(OLD)
+    house.live(NEW, "hr")
+    with house.database.transaction() as session:
+        set_channel(session, "T1", "CHR", ChannelSettings(domain="hr"), OTHER, house.clock())
+
+    with pytest.raises(IllegalStateError, match="of the domain hr and answers there only; the channel's domain is def"):
+        pin(house, DESK, NEW)
+    assert not pin(house, Subject("channel", "T1/CHR"), NEW).holds_in("default")
+    assert pin(house, DESK, OLD).holds_in("hr")
+    held = pin(house, Subject("person", EXPERT), NEW, actor=EXPERT)
+    assert [held.holds_in(domain) for domain in ("hr", "default", "it")] == [True, False, False]
+    with pytest.raises(NotEntitledError, match="does not let you choose"):
+        pin(house, PERSON, NEW, actor=OTHER)
+    with house.database.read() as session:
+        found = {domain: pin_for(session, EXPERT, CHANNEL, house.clock(), domain) for domain in ("hr", "default")}
+    assert {domain: each and each.adapter_digest for domain, each in found.items()} == {"hr": NEW, "default": OLD}

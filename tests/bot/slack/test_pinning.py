@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.reconcile import Reconciler
-from governance.pinning import Subject
+from governance.pinning import BASE, Subject
 from storage.adapters import list_adapters
 from storage.people import person_id
 from tests.bot.slack.conftest import ADA, ASK, MARCUS, PRIYA, Bot, Town, all_done, interactions, use_policy
@@ -21,7 +21,7 @@ def newest(bot: Bot) -> str:
         return list_adapters(session)[0].digest
 
 
-async def pinned(bot: Bot, subject: Subject, adapter: str | None) -> None:
+async def pinned(bot: Bot, subject: Subject, adapter: str) -> None:
     """Let an operator pin somebody, beside the running bot, which follows."""
     rules = bot.parts.governance
     await asyncio.to_thread(lambda: rules.pin(subject, adapter, actor=KIM, reason="to compare <it>", days=7))
@@ -81,7 +81,7 @@ async def test_who_is_in_a_share_that_gets_a_canary_is_on_no_side_of_it_while_pi
 async def test_a_pinned_channel_gets_it_in_the_channel_and_is_told_so_there(bot: Bot, town: Town) -> None:
     digest = await taught(bot)
     team = str((await bot.client.auth_test())["team_id"])
-    await pinned(bot, Subject("channel", f"{team}/{ASK}"), None)
+    await pinned(bot, Subject("channel", f"{team}/{ASK}"), BASE)
 
     assert await asked(bot, town, PRIYA) == (None, "pinned")
     assert await asked(bot, town, PRIYA, await town.dm(PRIYA)) == (digest, "serving")
