@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from learning.engine import Engine
+from learning.answering_engine import AnsweringEngine
 from storage.adapters import Adapter, canary_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
@@ -47,7 +47,7 @@ class ServingAdapter:
         self,
         database: Database,
         store: ArtifactStore,
-        engine: Engine,
+        engine: AnsweringEngine,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database

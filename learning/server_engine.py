@@ -131,8 +131,8 @@ class ServerEngine:
         """
         made = time.monotonic()
         placement = await asyncio.to_thread(self._embedded.place, messages, adapter)
-        self._check_loaded(placement.adapter)
         with self._claimed(placement.adapter):
+            self._check_loaded(placement.adapter)
             async with aclosing(self._from_any(placement, sampling or Sampling(), made)) as pieces:
                 async for piece in pieces:
                     yield piece

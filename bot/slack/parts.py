@@ -13,8 +13,8 @@ from bot.slack.pace import Pace
 from bot.slack.running import RunningAnswers
 from bot.training import Training
 from governance.flows import Governance
+from learning.answering_engine import AnsweringEngine
 from learning.base_model import BaseModel
-from learning.engine import Engine
 from learning.examples import WorkedExamples
 from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
@@ -47,7 +47,7 @@ class SlackParts:
     settings: Settings
     database: Database
     governance: Governance
-    engine: Engine
+    engine: AnsweringEngine
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples
