@@ -27,8 +27,8 @@ def create_web_app(parts: Parts) -> FastAPI:
     """Make the application: `/` is the status page, `/healthz` answers 200 while the database does.
 
     Whoever starts the engine puts its `ServingAdapter` into `state.serving`, and the servers that answer, if any, into
-    `state.servers`; whoever connects to Slack puts the way in which Slack reaches the app into `state.slack`. Until then
-    they are None or empty. Whoever starts the server keeps `state.audit.run()` running.
+    `state.servers`; whoever connects to Slack puts the way in which Slack reaches the app into `state.slack`. Until
+    then they are None or empty. Whoever starts the server keeps `state.audit.run()` running.
     """
     app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.serving = app.state.slack = None

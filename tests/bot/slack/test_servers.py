@@ -28,7 +28,7 @@ def takes_adapters() -> bool:
 
 
 @pytest.fixture
-def double(takes_adapters: bool) -> Iterator[Double]:
+def double(*, takes_adapters: bool) -> Iterator[Double]:
     double = Double(takes_adapters=takes_adapters).start()
     yield double
     double.stop()
