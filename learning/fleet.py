@@ -20,16 +20,15 @@ class Fleet:
 
     def __init__(self, servers: Sequence[ModelServer]) -> None:
         self.servers = tuple(servers)
-        self._turns = itertools.count()
+        self._turns: defaultdict[str | None, itertools.count[int]] = defaultdict(itertools.count)
         self._said: dict[tuple[str, str], str] = {}
         self._given: defaultdict[str, set[str]] = defaultdict(set)
 
     def in_turn(self, adapter: str | None) -> list[ModelServer]:
         """Return the servers to be asked for an answer of an adapter (None: the base model), one after the other."""
-        at = next(self._turns) % len(self.servers)
-        in_order = [*self.servers[at:], *self.servers[:at]]
-        able = [each for each in in_order if adapter is None or each.state is None or each.state.loads_adapters]
-        return sorted(able, key=lambda server: server.state is None)
+        able = [each for each in self.servers if adapter is None or each.state is None or each.state.loads_adapters]
+        at = next(self._turns[adapter]) % max(1, len(able))
+        return sorted([*able[at:], *able[:at]], key=lambda server: server.state is None)
 
     def look(self, wanted: Mapping[str, Path]) -> None:
         """Ask all servers what they have, and make up for what differs from the wanted adapters (name: folder); blocks.

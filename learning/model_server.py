@@ -77,7 +77,7 @@ class ModelServer:
     def __init__(self, url: str, settings: ServerSettings) -> None:
         self.url = url
         self.state: ServerState | None = None
-        self.trouble = "it was not asked yet"
+        self.trouble = f"{url} was not asked yet"
         self._settings = settings
         headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
         timeout = httpx.Timeout(settings.timeout_s, connect=settings.connect_timeout_s)
@@ -89,7 +89,7 @@ class ModelServer:
     def describe(self) -> str:
         """Say in a sentence what the server is good for."""
         if self.state is None:
-            return f"{self.url} does not answer: {self.trouble}"
+            return self.trouble
         if not self.state.loads_adapters:
             return f"{self.url} answers as {self.state.model}, without adapters: it has no /{LOAD}"
         return f"{self.url} answers as {self.state.model}, and takes adapters"
@@ -103,17 +103,10 @@ class ModelServer:
         """
         try:
             with self._telling(), httpx.Client(**self._options) as client:
-                models = self._models(client)
-                loads = self.state.loads_adapters if self.state else self._finds_load(client)
+                self.state = self._ask(client)
         except ServerError as error:
             self.note_trouble(error)
             raise
-        self.state = ServerState(
-            model=self._base_name(models),
-            adapters=_adapters(models),
-            loads_adapters=loads,
-            is_vllm=any(model.owned_by == "vllm" for model in models),
-        )
         self.trouble = ""
         return self.state
 
@@ -164,7 +157,7 @@ class ModelServer:
 
         """
         if self.state is None:
-            raise ServerError(f"{self.url} does not answer: {self.trouble}")
+            raise ServerError(self.trouble)
         body = chat_request(adapter or self.state.model, messages, sampling, token_ids=self.state.is_vllm)
         with self._telling():
             async with (
@@ -176,6 +169,15 @@ class ModelServer:
                     raise self._refusal(response)
                 async for chunk in read_chunks(response.aiter_lines(), self.url):
                     yield chunk
+
+    def _ask(self, client: httpx.Client) -> ServerState:
+        models = self._models(client)
+        return ServerState(
+            model=self._base_name(models),
+            adapters=_adapters(models),
+            loads_adapters=self.state.loads_adapters if self.state else self._finds_load(client),
+            is_vllm=any(model.owned_by == "vllm" for model in models),
+        )
 
     def _note_adapters(self, names: frozenset[str]) -> None:
         if self.state is not None:
