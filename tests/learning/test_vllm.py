@@ -64,7 +64,12 @@ def engine(embedded: Engine, url: str, adapters: dict[str, Path]) -> Iterator[Se
     yield engine
     engine.serve(None)
     for name in models(url)[1:]:
-        httpx.post(f"{url}/v1/unload_lora_adapter", json={"lora_name": name}).raise_for_status()
+        forget(url, name)
+
+
+def forget(url: str, name: str) -> None:
+    """Let the server lose an adapter, as it would in a restart."""
+    httpx.post(f"{url}/v1/unload_lora_adapter", json={"lora_name": name}).raise_for_status()
 
 
 def models(url: str) -> list[str]:
@@ -142,7 +147,7 @@ async def test_an_adapter_that_the_server_lost_is_there_again_with_the_next_ques
     engine: ServerEngine, embedded: Engine, adapters: dict[str, Path], url: str
 ) -> None:
     digest = next(iter(adapters))
-    httpx.post(f"{url}/v1/unload_lora_adapter", json={"lora_name": digest}).raise_for_status()
+    forget(url, digest)
 
     done = await answer(engine, QUESTIONS[0], digest)
 
@@ -157,8 +162,7 @@ async def test_an_adapter_that_answers_may_be_unloaded_on_the_server_and_ends_as
 
     async with aclosing(engine.stream(ask(QUESTIONS[0]), adapter=digest, sampling=SHORT)) as pieces:
         await anext(pieces)
-        async with httpx.AsyncClient() as client:
-            (await client.post(f"{url}/v1/unload_lora_adapter", json={"lora_name": digest})).raise_for_status()
+        await asyncio.to_thread(forget, url, digest)
         done = [piece async for piece in pieces][-1].completion
 
     assert done is not None
