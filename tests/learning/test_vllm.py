@@ -19,7 +19,7 @@ from learning.server_engine import ServerEngine
 from learning.serving_timing import make_adapters
 from storage.artifacts import folder_digest
 from tests.learning.tiny import make_tiny_adapter, narrow_tiny_adapter
-from tests.vllm.server import vllm_server
+from tests.vllm.server import installed, vllm_server
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
@@ -31,13 +31,18 @@ SAME = 0.01
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+def python() -> Path:
+    return installed()
+
+
+@pytest.fixture(scope="module")
+def base(python: Path, tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
     return prepare(BUILTIN, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
-def url(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with vllm_server(base.path, tmp_path_factory.mktemp("vllm") / "log.txt") as url:
+def url(python: Path, base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with vllm_server(python, base.path, tmp_path_factory.mktemp("vllm") / "log.txt") as url:
         yield url
 
 

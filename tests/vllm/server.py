@@ -24,15 +24,20 @@ ENVIRONMENT = {
 """`VLLM_CPU_KVCACHE_SPACE` is in GiB."""
 
 
-@contextmanager
-def vllm_server(model: Path, log: Path) -> Iterator[str]:
-    """Run it on a free port; give its address. Without it the test is skipped, with what to do.
-
-    It is started as a module: the command `vllm` wants a distribution of that name, and this one is `vllm-cpu`.
-    """
+def installed() -> Path:
+    """Return the Python that has it; where none has, the test is skipped, with what to do."""
     python = Path(os.environ.get(VARIABLE, "")) / "bin" / "python"
     if not os.environ.get(VARIABLE) or not python.exists():
         pytest.skip(f"no vLLM: run `make test-vllm`, which installs it and sets {VARIABLE}.")
+    return python
+
+
+@contextmanager
+def vllm_server(python: Path, model: Path, log: Path) -> Iterator[str]:
+    """Run it on a free port; give its address.
+
+    It is started as a module: the command `vllm` wants a distribution of that name, and this one is `vllm-cpu`.
+    """
     port = _free_port()
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--port", str(port)]
     with log.open("wb") as output:
