@@ -12,7 +12,7 @@ from learning.prompts import ChatMessage
 
 
 class AnsweringEngine(Protocol):
-    """Answers by adapters, which it is told by their digests; each method is described where it is done."""
+    """Answers with the base model, or with adapters, which are named by their digests."""
 
     @property
     def serving(self) -> str | None:

@@ -77,8 +77,10 @@ class Fleet:
             return
         self._say(server, "state", logging.INFO, server.describe())
         for name in wanted.keys() - state.adapters:
-            problem = self._try_to_give(name, wanted[name], server)
-            self._say(server, name, logging.WARNING if problem else logging.INFO, problem or f"gave it to {server.url}")
+            if problem := self._try_to_give(name, wanted[name], server):
+                self._say(server, name, logging.WARNING, problem)
+            else:
+                log.info("%s was given adapter %s", server.url, name)
         for name in self._given[server.url] & state.adapters - wanted.keys():
             self._take(server, name)
 

@@ -40,7 +40,8 @@ HOW_TO_LOAD = "vLLM takes adapters when it is started with --enable-lora and VLL
 class ServerSettings:
     """How servers are spoken to: `model` is the base model's name there, or "" for the first that a server names.
 
-    `timeout_s` is the longest that a server may be silent, in seconds.
+    A server that does not say within `connect_timeout_s` what it has is away; `timeout_s` is how long it may be silent
+    while it answers or loads an adapter, both in seconds.
     """
 
     model: str = ""
@@ -80,10 +81,8 @@ class ModelServer:
         self.trouble = f"{url} was not asked yet"
         self._settings = settings
         headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-        timeout = httpx.Timeout(settings.timeout_s, connect=settings.connect_timeout_s)
-        # A connection for each request: one that was kept would be dead after a restart of the server.
         self._options: dict[str, Any] = {
-            "base_url": f"{url}/", "headers": headers, "timeout": timeout, "verify": ssl.create_default_context()
+            "base_url": f"{url}/", "headers": headers, "verify": ssl.create_default_context()
         }  # fmt: skip
 
     def describe(self) -> str:
@@ -102,7 +101,7 @@ class ModelServer:
 
         """
         try:
-            with self._telling(), httpx.Client(**self._options) as client:
+            with self._client(self._settings.connect_timeout_s) as client:
                 self.state = self._ask(client)
         except ServerError as error:
             self.note_trouble(error)
@@ -121,7 +120,7 @@ class ModelServer:
             ServerError: it did not; it says why.
 
         """
-        with self._telling(), httpx.Client(**self._options) as client:
+        with self._client(self._settings.timeout_s) as client:
             response = client.post(LOAD, json={"lora_name": name, "lora_path": str(folder)})
             models = self._models(client)
         self._note_adapters(_adapters(models))
@@ -136,7 +135,7 @@ class ModelServer:
             ServerError: it did not.
 
         """
-        with self._telling(), httpx.Client(**self._options) as client:
+        with self._client(self._settings.timeout_s) as client:
             response = client.post(UNLOAD, json={"lora_name": name})
             models = self._models(client)
         if not response.is_success and response.status_code != HTTPStatus.NOT_FOUND:
@@ -159,9 +158,10 @@ class ModelServer:
         if self.state is None:
             raise ServerError(self.trouble)
         body = chat_request(adapter or self.state.model, messages, sampling, token_ids=self.state.is_vllm)
-        with self._telling():
+        seconds = self._settings.timeout_s
+        with self._telling(seconds):
             async with (
-                httpx.AsyncClient(**self._options) as client,
+                httpx.AsyncClient(**self._options, timeout=self._timeout(seconds)) as client,
                 client.stream("POST", CHAT, json=body) as response,
             ):
                 if not response.is_success:
@@ -216,17 +216,25 @@ class ModelServer:
         return RefusedError(problem) if response.status_code in REFUSED else kind(problem)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _client(self, seconds: float) -> Iterator[httpx.Client]:
+        """Give a client of its own for each visit: a connection that was kept would be dead after a restart."""
+        with self._telling(seconds), httpx.Client(**self._options, timeout=self._timeout(seconds)) as client:
+            yield client
+
+    def _timeout(self, seconds: float) -> httpx.Timeout:
+        return httpx.Timeout(seconds, connect=self._settings.connect_timeout_s)
+
+    @contextmanager
+    def _telling(self, seconds: float) -> Iterator[None]:
         """Turn what goes wrong on the way into a sentence that names the server."""
         try:
             yield
         except httpx.ConnectTimeout as error:
-            seconds = self._settings.connect_timeout_s
-            raise ServerError(f"{self.url} cannot be reached within {seconds:g} s.") from error
+            raise ServerError(f"{self.url} cannot be reached.") from error
         except httpx.TimeoutException as error:
-            raise ServerError(f"{self.url} was silent for {self._settings.timeout_s:g} s.") from error
-        except httpx.HTTPError as error:
-            raise ServerError(f"{self.url} cannot be reached: {error or type(error).__name__}") from error
+            raise ServerError(f"{self.url} was silent for {seconds:g} s.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServerError(f"the connection to {self.url} failed: {str(error) or type(error).__name__}") from error
 
 
 def _adapters(models: Sequence[_Model]) -> frozenset[str]:

@@ -23,7 +23,7 @@ from tests.learning.server_double import BASE, LOGPROB, PATIENCE_S, Double, said
 from tests.learning.tiny import TINY_ADAPTER_BYTES, make_tiny_adapter, make_tiny_base, narrow_tiny_adapter
 
 SYSTEM = "You answer questions about kites, in one short sentence."
-SHORT = ServerSettings(connect_timeout_s=2.0, timeout_s=0.3)
+SHORT = ServerSettings(timeout_s=2.0)
 """For servers that are to be found silent."""
 
 
@@ -161,7 +161,7 @@ async def test_a_server_that_comes_back_gets_its_adapters_before_anybody_asks(
     doubles[1].stop()
     digest = served(engine, adapters)
     engine.look()
-    assert f"{doubles[1].url} cannot be reached" in caplog.text
+    assert f"the connection to {doubles[1].url} failed" in caplog.text
 
     doubles[1].start()
     engine.look()
@@ -227,7 +227,10 @@ async def test_a_server_that_fails_before_its_first_word_is_replaced_and_left_al
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [({"breaks_after": 2}, "cannot be reached"), ({"ends_for": "abort"}, "ended in the middle, with reason 'abort'")],
+    [
+        ({"breaks_after": 2}, "the connection to .* failed"),
+        ({"ends_for": "abort"}, "ended in the middle, with reason 'abort'"),
+    ],
 )
 async def test_an_answer_that_breaks_off_is_an_error_and_is_not_begun_again_under_the_readers_eyes(
     embedded: Engine, doubles: list[Double], fault: dict[str, object], says: str
