@@ -34,7 +34,7 @@ async def test_people_are_answered_by_the_server_that_the_settings_name(tmp_path
     settings = settings_for(tmp_path, urls=f"{double.url}/v1", api_key="s3cret")
 
     async with running(settings) as service:
-        answers = [answered.text for answered, _ in await ask_all(service, [fact], quietly, "")]
+        answers = [answered.answer for answered, _ in await ask_all(service, [fact], quietly, "")]
         async with httpx.AsyncClient() as client:
             page = (await client.get(service.url)).text
     double.stop()
