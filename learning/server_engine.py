@@ -175,7 +175,7 @@ class ServerEngine:
                 server.note_trouble(error)
                 if shown:
                     raise
-                log.warning("an answer is asked of another server: %s", error)
+                log.warning("a server did not begin an answer: %s", error)
                 problems.append(str(error))
             else:
                 return
