@@ -14,7 +14,7 @@ from typing import Literal
 from sqlmodel import Session
 
 from governance.policy import Policy
-from learning.engine import Engine
+from learning.answering_engine import AnsweringEngine
 from storage.adapters import Adapter, list_adapters
 from storage.artifacts import ArtifactStore
 from storage.database import Database
@@ -61,7 +61,7 @@ class ServingAdapter:
         self,
         database: Database,
         store: ArtifactStore,
-        engine: Engine,
+        engine: AnsweringEngine,
         clock: Callable[[], float] = time.monotonic,
         now: Clock = utc_now,
     ) -> None:

@@ -14,8 +14,8 @@ from bot.slack.pace import Pace
 from bot.slack.running import RunningAnswers
 from bot.training import Training
 from governance.flows import Governance
+from learning.answering_engine import AnsweringEngine
 from learning.base_model import BaseModel
-from learning.engine import Engine
 from learning.examples import WorkedExamples
 from learning.prompts import ChatMessage
 from learning.taught import LearnedFeedback
@@ -62,7 +62,7 @@ class SlackParts:
     settings: Settings
     database: Database
     governance: Governance
-    engine: Engine
+    engine: AnsweringEngine
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples

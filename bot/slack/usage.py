@@ -9,7 +9,7 @@ def usage_of(completion: Completion) -> dict[str, Any]:
     """Return what is kept with an interaction of the model's work."""
     return {
         "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": len(completion.token_ids),
+        "completion_tokens": completion.completion_tokens,
         "logprobs": [round(value, 4) for value in completion.logprobs],
         "in_scope": completion.in_scope,
         "read_as": completion.read_as,
