@@ -30,7 +30,7 @@ def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
         ApprenticeError: one of them cannot be opened; the message says which, and what to do.
 
     """
-    policy = load_policy(settings.policy_path)
+    policy = load_policy(settings.governance.policy)
     database = Database(settings.database_url)
     database.check_connection()
     if upgrade or database.is_sqlite:

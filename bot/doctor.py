@@ -156,10 +156,10 @@ def _outbox(settings: Settings) -> Iterator[Check]:
 
 def _policy(settings: Settings) -> Check:
     try:
-        policy = load_policy(settings.policy_path)
+        policy = load_policy(settings.governance.policy)
     except ApprenticeError as error:
         return Check("policy", "failed", str(error), "Mend the policy file.")
-    return Check("policy", "ok", f"{settings.policy_path or 'built-in small team'}, digest {policy.digest[:12]}")
+    return Check("policy", "ok", f"{settings.governance.policy}, digest {policy.digest[:12]}")
 
 
 def _schedule(settings: Settings) -> Check:

@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
 
-PACKAGED = "policies/small-team.toml"
+BUILTIN = "builtin:"
+SMALL_TEAM = f"{BUILTIN}small-team"
+PRESETS = ("small-team", "healthcare", "legal", "finance")
+"""The packaged policies, each with its reasons: `policies/NAME.toml`."""
 
 ShareFigure = Literal[
     "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept"
@@ -284,17 +287,16 @@ def names(people: Sequence[str], person_id: str) -> bool:
     return "*" in people or person_id in people or person_id.rpartition("/")[2] in people
 
 
-def load_policy(path: Path | None = None) -> Policy:
-    """Read a policy file; without one, the packaged policy for a small team.
+def load_policy(source: str | Path = SMALL_TEAM) -> Policy:
+    """Read a policy file, or a packaged policy such as `builtin:healthcare`; nothing means that for a small team.
 
     Raises:
-        ConfigurationError: no such file, no TOML, or a key or value that is not allowed.
+        ConfigurationError: no such file or packaged policy, no TOML, or a key or value that is not allowed.
 
     """
-    source = str(path or PACKAGED)
+    source = str(source or SMALL_TEAM)
     try:
-        text = path.read_text("utf-8") if path else resources.files("governance").joinpath(PACKAGED).read_text("utf-8")
-        content = tomllib.loads(text)
+        content = tomllib.loads(_text_of(source))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the policy {source}: {error}. Mend governance.policy.") from error
     except tomllib.TOMLDecodeError as error:
@@ -305,6 +307,16 @@ def load_policy(path: Path | None = None) -> Policy:
         raise ConfigurationError("\n".join(_explain(problem, source) for problem in error.errors())) from error
 
 
+def _text_of(source: str) -> str:
+    if not source.startswith(BUILTIN):
+        return Path(source).read_text("utf-8")
+    name = source.removeprefix(BUILTIN)
+    if name not in PRESETS:
+        known = ", ".join(f"{BUILTIN}{each}" for each in PRESETS)
+        raise ConfigurationError(f"there is no packaged policy {source!r}. There are: {known}.")
+    return resources.files("governance").joinpath(f"policies/{name}.toml").read_text("utf-8")
+
+
 def _explain(problem: Any, source: str) -> str:
     path = [str(part) for part in problem["loc"]]
     key = ".".join(part for part in path if part != "[key]") or "the file"
@@ -312,7 +324,7 @@ def _explain(problem: Any, source: str) -> str:
         allowed = ", ".join(_section_at(path[:-1]).model_fields)
         return f"{source}: unknown key '{key}'. Allowed here are: {allowed}."
     if problem["type"] == "missing":
-        return f"{source}: '{key}' is missing. Copy it from the packaged {PACKAGED}."
+        return f"{source}: '{key}' is missing. Copy it from the packaged policy for a small team."
     return f"{source}: '{key}' is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}."
 
 

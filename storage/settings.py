@@ -148,9 +148,9 @@ class WebSettings(_Section):
 
 
 class GovernanceSettings(_Section):
-    """Where the policy file is (empty means the built-in small-team policy), and where checkpoints are written."""
+    """The policy, a file or a packaged one such as `builtin:legal`, and where checkpoints are written."""
 
-    policy: str = ""
+    policy: str = "builtin:small-team"
     checkpoint_folder: str = ""
 
 
@@ -205,11 +205,6 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database.url or f"sqlite:///{(self.data_folder / 'apprentice.db').resolve()}"
-
-    @property
-    def policy_path(self) -> Path | None:
-        """The policy file; None for the built-in policy."""
-        return Path(self.governance.policy) if self.governance.policy else None
 
     @property
     def artifact_folder(self) -> Path:

@@ -7,7 +7,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, assess, audit, bench, data, dataset, evaluate, figures, operate, pins, review, runs
+from bot.cli import (
+    adapters,
+    assess,
+    audit,
+    bench,
+    data,
+    dataset,
+    evaluate,
+    figures,
+    operate,
+    pins,
+    policy,
+    review,
+    runs,
+)
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -21,6 +35,7 @@ operate.register(app)
 adapters.register(app)
 figures.register(app)
 pins.register(app)
+policy.register(app)
 runs.register(app)
 evaluate.register(app)
 assess.register(app)

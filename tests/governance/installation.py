@@ -13,7 +13,7 @@ from storage.audit import read_audit_records
 from storage.database import Database
 from storage.domains import DEFAULT_DOMAIN
 from storage.people import Profile, Standing, ensure_person, ensure_workspace, keep_profile
-from storage.proposals import Proposal, get_proposal
+from storage.proposals import Proposal, get_proposal, proposal_for
 
 STARTER, EXPERT, APPROVER, OTHER = "T1/U_STARTER", "T1/U_EXPERT", "T1/U_APPROVER", "T1/U_OTHER"
 ALL, NONE = Metric(1.0, 20, 0.84, 1.0), Metric(0.0, 20, 0.0, 0.16)
@@ -96,6 +96,10 @@ class Installation:
     def proposal(self, proposal_id: str) -> Proposal:
         with self.database.read() as session:
             return get_proposal(session, proposal_id)
+
+    def proposal_of(self, digest: str) -> Proposal | None:
+        with self.database.read() as session:
+            return proposal_for(session, digest)
 
     def serving(self, domain: str = DEFAULT_DOMAIN) -> str | None:
         with self.database.read() as session:

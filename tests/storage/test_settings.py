@@ -26,7 +26,7 @@ def test_without_file_and_variables_the_defaults_hold(config: Path) -> None:
     settings = load_settings()
     assert settings.database_url == f"sqlite:///{config.parent / 'data' / 'apprentice.db'}"
     assert settings.slack.mode == "local"
-    assert settings.policy_path is None
+    assert settings.governance.policy == "builtin:small-team"
 
 
 def test_a_variable_overrides_the_file_which_overrides_the_default(
@@ -141,7 +141,7 @@ def test_settings_apart_share_the_model_and_nothing_that_people_use(
     apart = load_settings(config).apart(tmp_path)
 
     assert apart.database_url == f"sqlite:///{tmp_path / 'apprentice.db'}"
-    assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "")
+    assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "builtin:small-team")
     assert (apart.training.schedule, apart.web.port) == ("", 0)
     assert (apart.inference.engine, apart.inference.server_urls) == ("embedded", [])
     assert apart.slack.questions_per_person_per_minute == apart.slack.waiting_questions_per_person == 0

@@ -1,0 +1,105 @@
+"""What is wrong with a policy whose every value is allowed: rules that contradict each other, or can never be kept.
+
+Pure: a policy goes in, sentences come out, each naming the keys and what to do.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from governance.policy import Gate, Policy, ShareFigure
+
+SHARES = frozenset(get_args(ShareFigure))
+EVERYBODY = "*"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`contradictions` make a policy useless as it is; `warnings` are what its author may not have meant."""
+
+    contradictions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def check_policy(policy: Policy) -> Findings:
+    """Look for what contradicts itself, in the policy's own rules and in those of each domain."""
+    return Findings(tuple(_everywhere(policy, _contradictions)), tuple(_everywhere(policy, _warnings)))
+
+
+def _everywhere(policy: Policy, look: Callable[[Policy], Iterator[str]]) -> Iterator[str]:
+    own = list(look(policy))
+    yield from own
+    for domain in policy.domains:
+        for sentence in look(policy.rules_of(domain)):
+            if sentence not in own:
+                yield f"In domain {domain}: {sentence}"
+
+
+def _contradictions(rules: Policy) -> Iterator[str]:
+    for name, gate in rules.gates.items():
+        yield from _impossible_gate(name, gate, rules)
+    if rules.feedback.corrections_need_review and rules.feedback.trusted:
+        yield (
+            "feedback.trusted names people whose corrections need no review, and feedback.corrections_need_review asks "
+            "for a review of every correction. Leave one of them out."
+        )
+    if rules.feedback.corrections_need_review and rules.feedback.channels_may_trust:
+        yield (
+            "feedback.channels_may_trust lets a channel name people whose corrections need no review, and "
+            "feedback.corrections_need_review asks for a review of every correction. Set one of them to false."
+        )
+    left = _approvers_left(rules)
+    if left is not None and left < rules.approval.quorum and rules.training.starters:
+        yield (
+            f"approval.quorum is {rules.approval.quorum}, and whoever starts a run does not decide on it: everybody in "
+            f"training.starters is an approver too, so that {left} are left. Name another approver, or another starter."
+        )
+
+
+def _impossible_gate(name: str, gate: Gate, rules: Policy) -> Iterator[str]:
+    lowest, highest = 0.0, 1.0 if name in SHARES else float("inf")
+    key = f"gates.{name}.{'at_most' if gate.at_least is None else 'at_least'}"
+    if name != "preference_gain" and not lowest <= gate.bound <= highest:
+        range_ = "a share, 0 to 1" if name in SHARES else "never below 0"
+        yield f"{key} is {gate.bound:g}, but {name} is {range_}: the gate always says the same. Mend the bound."
+    edge = gate.bound in {0.0, 1.0} and name in SHARES
+    strict = edge and (gate.at_least == 1.0 or gate.at_most == 0.0)
+    if strict and rules.evidence.judge_by == "interval" and rules.evidence.undecided == "reject":
+        yield (
+            f'{key} is {gate.bound:g}, evidence.judge_by is "interval" and evidence.undecided is "reject": no number '
+            'of questions shows so much, so no adapter can pass. Give a bound short of it, or judge by "estimate".'
+        )
+
+
+def _approvers_left(rules: Policy) -> int | None:
+    """Count the approvers of a run that one of them started; None where anybody can approve."""
+    approvers = set(rules.approval.approvers)
+    starters = set(rules.training.starters or approvers)
+    if EVERYBODY in approvers or not starters <= approvers:
+        return None
+    return len(approvers) - 1
+
+
+def _warnings(rules: Policy) -> Iterator[str]:
+    left = _approvers_left(rules)
+    if left is not None and left < rules.approval.quorum and not rules.training.starters:
+        yield (
+            f"approval.quorum is {rules.approval.quorum} of {left + 1} approvers, who are also those that may start "
+            "training: a run that one of them starts can never be approved, only scheduled ones can. Name "
+            "training.starters, or another approver."
+        )
+    if len(set(rules.feedback.reviewers)) == 1 and EVERYBODY not in rules.feedback.reviewers:
+        yield (
+            "feedback.reviewers names one person, whose own corrections nobody can accept where they need a review. "
+            "Name a second one."
+        )
+    if rules.evidence.judge_by == "interval" and rules.evidence.undecided == "reject":
+        yield (
+            'evidence.judge_by is "interval" and evidence.undecided is "reject": with the few questions of a small '
+            "data set nearly every adapter is rejected. docs/evaluation.md says how many each gate needs."
+        )
+    if not rules.rollback.automatic and rules.rollout.canary_share:
+        yield (
+            "rollout.canary_share lets a share of the people try an adapter, and rollback.automatic is false: nobody "
+            "takes a bad one out unless a person does."
+        )

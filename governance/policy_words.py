@@ -1,0 +1,103 @@
+"""A policy in plain words, for whoever has to agree to it without reading TOML. Pure."""
+
+from collections.abc import Iterator
+
+from governance.policy import Gate, Policy
+from storage.domains import DEFAULT_DOMAIN
+
+EVERYBODY = "*"
+
+
+def explain_policy(policy: Policy) -> list[str]:
+    """Say in plain words what a policy allows and asks for, a sentence each, the domains' own rules last."""
+    sentences = [*_who(policy), *_going_live(policy), *_teaching(policy), *_asking(policy)]
+    for domain in policy.domains:
+        rules = policy.rules_of(domain)
+        own = [each for each in _going_live(rules) if each not in sentences]
+        sentences.append(
+            f"Channels with the domain {domain} have an adapter of their own"
+            + (f". There: {' '.join(own)}" if own else f", under the rules of the domain {DEFAULT_DOMAIN}.")
+        )
+    return sentences
+
+
+def _bound(gate: Gate) -> str:
+    return f"{'at most' if gate.at_least is None else 'at least'} {gate.bound:g}"
+
+
+def _people(names: list[str]) -> str:
+    return "every member" if EVERYBODY in names else ", ".join(names)
+
+
+def _who(policy: Policy) -> Iterator[str]:
+    starters = policy.training.starters or policy.approval.approvers
+    yield f"Training is started, paused and resumed by: {_people(starters)}, and by the schedule."
+
+
+def _going_live(rules: Policy) -> Iterator[str]:
+    approval, evidence = rules.approval, rules.evidence
+    gates = ", ".join(f"{name} {_bound(gate)}" for name, gate in rules.gates.items())
+    how = "the whole 95 % interval" if evidence.judge_by == "interval" else "the measured value"
+    yield f"An adapter is proposed when it keeps these bounds, judged by {how}: {gates}."
+    what = "people decide" if evidence.undecided == "propose" else "it is rejected"
+    yield f"Where fewer than {evidence.min_questions} questions were asked, {what}."
+    needed = "One approval is needed" if approval.quorum == 1 else f"{approval.quorum} approvals are needed"
+    yield (
+        f"{needed}, by: {_people(approval.approvers)}. One rejection ends it. Whoever started the run does not decide, "
+        f"nor whoever wrote more than {approval.max_contributor_share:.0%} of the corrections. A proposal is open for "
+        f"{approval.expiry_days} days."
+    )
+    yield _stages(rules)
+    yield _taking_out(rules)
+
+
+def _stages(rules: Policy) -> str:
+    rollout = rules.rollout
+    stages = []
+    if rollout.shadow_share:
+        stages.append(f"answers {rollout.shadow_share:.0%} of the questions unseen for {rollout.shadow_hours:g} hours")
+    if rollout.canary_share:
+        stages.append(f"answers {rollout.canary_share:.0%} of the people for {rollout.canary_hours:g} hours")
+    return f"An approved adapter {', then '.join([*stages, 'answers everybody'])}."
+
+
+def _taking_out(rules: Policy) -> str:
+    rollback = rules.rollback
+    if not rollback.automatic:
+        return "Only people take an adapter out again."
+    return (
+        f"For {rollback.watch_days} days it is taken out by itself when a share of its answers that is higher by more "
+        f"than {rollback.margin:.0%} is voted down or corrected, fails, or takes longer than {rollback.slow_seconds:g} "
+        f"s; that is wrong in at most {rollback.alpha:.1%} of the cases, for each of the three."
+    )
+
+
+def _teaching(policy: Policy) -> Iterator[str]:
+    feedback = policy.feedback
+    if feedback.corrections_need_review:
+        yield f"Every correction waits until somebody else accepts it, of: {_people(feedback.reviewers)}."
+    elif feedback.trusted:
+        yield (
+            f"Corrections by {', '.join(feedback.trusted)} count at once; those of all others wait until one of these "
+            f"accepts them: {_people(feedback.reviewers)}."
+        )
+    else:
+        yield (
+            "Corrections count at once; those that contradict each other wait until one of these decides: "
+            f"{_people(feedback.reviewers)}."
+        )
+    if feedback.private_need_review and not feedback.corrections_need_review:
+        yield "Corrections said in a direct message wait for a review too."
+
+
+def _asking(policy: Policy) -> Iterator[str]:
+    words = {
+        "answer": "are answered and teach",
+        "answer_no_feedback": "are answered and do not teach",
+        "ignore": "are ignored",
+    }
+    yield f"Guests {words[policy.people.guests]}; people of other organisations {words[policy.people.external]}."
+    answers = policy.people.answers_to_a_bot
+    bots = "are ignored" if policy.people.bots == "ignore" else f"get {answers} answers in a thread at most"
+    yield f"Other apps {bots}."
+    yield f"Settings of a channel are changed by: {_people(policy.channels.settings_by)}."
