@@ -1,5 +1,6 @@
 """Adapters: what each is made of and where it stands. Their files lie in the artifact store under the same digest."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -101,6 +102,12 @@ def last_retired_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adap
     """Return the adapter of a domain that served last among those that another one replaced."""
     query = select(Adapter).where(Adapter.state == "retired", Adapter.domain == domain)
     return session.exec(query.order_by(col(Adapter.serving_since).desc(), col(Adapter.digest))).first()
+
+
+def adapters_of_snapshots(session: Session, digests: Sequence[str]) -> list[Adapter]:
+    """Return the adapters that were trained on these data sets, newest first."""
+    query = select(Adapter).where(col(Adapter.snapshot_digest).in_(digests))
+    return list(session.exec(query.order_by(col(Adapter.created_at).desc(), col(Adapter.digest))))
 
 
 def list_adapters(session: Session, *states: AdapterState) -> list[Adapter]:

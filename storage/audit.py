@@ -1,5 +1,6 @@
 """The audit log's one table. The database itself refuses UPDATE and DELETE on it (triggers, see the migration)."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -87,6 +88,22 @@ def read_audit_records(session: Session, start: int = 0, end: int | None = None)
         query = query.where(place < end)
     with _refusing_the_unreadable():
         yield from map(LogRecord._make, session.connection().execute(query.execution_options(yield_per=BATCH)))
+
+
+class Entry(NamedTuple):
+    """What a record says in short, and its place."""
+
+    place: int
+    action: str
+    actor: str
+
+
+def records_about(session: Session, object_id: str) -> list[Entry]:
+    """Return the records whose object this is, in the log's order; reads the whole log in the database."""
+    about = col(AuditRecord.body).contains(f'"object":{json.dumps(object_id, ensure_ascii=False)}', autoescape=True)
+    rows = session.connection().execute(_COLUMNS.where(about).order_by(col(AuditRecord.sequence)))
+    bodies = ((row[0], json.loads(row[1])) for row in rows)
+    return [Entry(place, body["action"], body["actor"]) for place, body in bodies]
 
 
 @contextmanager

@@ -47,3 +47,9 @@ def find_snapshot(session: Session, reference: str) -> DatasetSnapshot:
     if len(found) > 1 and reference != LATEST:
         raise NotFoundError(f"several dataset snapshots begin with {reference}; give more of the digest.")
     return found[0]
+
+
+def list_snapshots(session: Session) -> list[DatasetSnapshot]:
+    """Return all data sets, newest first."""
+    query = select(DatasetSnapshot).order_by(col(DatasetSnapshot.created_at).desc(), col(DatasetSnapshot.digest))
+    return list(session.exec(query))

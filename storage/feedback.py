@@ -284,3 +284,15 @@ def waiting_corrections(session: Session, workspace_id: str, reviewer_id: str, l
         Feedback.state == "pending_review", Feedback.workspace_id == workspace_id, Feedback.person_id != reviewer_id
     )
     return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id)).limit(limit)))
+
+
+def feedback_of(session: Session, person_id: str) -> list[Feedback]:
+    """Return everything that a person said, newest first."""
+    query = select(Feedback).where(Feedback.person_id == person_id)
+    return list(session.exec(query.order_by(col(Feedback.created_at).desc(), col(Feedback.id))))
+
+
+def feedback_on(session: Session, interaction_id: str) -> list[Feedback]:
+    """Return everything that was said of an answer, in the order in which it came."""
+    query = select(Feedback).where(Feedback.interaction_id == interaction_id)
+    return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id))))

@@ -119,3 +119,9 @@ def decisions_on(session: Session, proposal_id: str) -> list[Decision]:
             .order_by(col(Decision.created_at), col(Decision.id))
         )
     )
+
+
+def decisions_by(session: Session, person_id: str) -> list[Decision]:
+    """Return what a person decided, newest first."""
+    query = select(Decision).where(Decision.person_id == person_id)
+    return list(session.exec(query.order_by(col(Decision.created_at).desc(), col(Decision.id))))

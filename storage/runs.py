@@ -58,3 +58,9 @@ def list_runs(session: Session, *states: RunState, domain: str | None = None) ->
     if domain is not None:
         query = query.where(Run.domain == domain)
     return list(session.exec(query.where(col(Run.state).in_(states)) if states else query))
+
+
+def runs_started_by(session: Session, person_id: str) -> list[Run]:
+    """Return the runs that a person started, newest first."""
+    query = select(Run).where(Run.started_by == person_id)
+    return list(session.exec(query.order_by(col(Run.created_at).desc(), col(Run.id))))

@@ -16,6 +16,7 @@ from bot.cli import (
     dataset,
     evaluate,
     figures,
+    lineage,
     operate,
     pins,
     policy,
@@ -36,6 +37,7 @@ adapters.register(app)
 figures.register(app)
 pins.register(app)
 policy.register(app)
+lineage.register(app)
 runs.register(app)
 evaluate.register(app)
 assess.register(app)

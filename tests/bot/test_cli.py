@@ -420,3 +420,13 @@ def test_the_manifest_is_printed_for_either_way_to_reach_slack(apprentice: Comma
     assert requests["settings"]["interactivity"]["request_url"] == "https://bot.example.org/slack/events"
     assert refused.status == 1
     assert "Give one with https://" in refused.said
+
+
+def test_lineage_shows_a_tree_and_says_what_is_unknown(apprentice: CommandLine, sqlite_database: Database) -> None:
+    house = Installation(sqlite_database, apprentice.folder)
+    house.live(DIGEST)
+    said = apprentice("lineage", DIGEST[:12])
+    assert "adapter " + DIGEST in said.out.replace("\n", "")
+    assert "run " in said.out
+    assert apprentice("lineage", DIGEST, "--json").json["kind"] == "adapter"
+    assert "nothing is called qa_none" in apprentice("lineage", "qa_none").said
