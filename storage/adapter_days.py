@@ -49,6 +49,11 @@ def adapter_days(session: Session, adapter_digest: str | None) -> Sequence[Adapt
     return session.exec(query.order_by(col(AdapterDay.day))).all()
 
 
+def all_days(session: Session) -> Sequence[AdapterDay]:
+    """Return what is kept of all adapters, day by day."""
+    return session.exec(select(AdapterDay).order_by(col(AdapterDay.day), col(AdapterDay.adapter_digest))).all()
+
+
 def keep_days(session: Session, now: datetime) -> None:
     """Count the latest days anew, because votes come late; one of which answers were removed keeps what was counted."""
     today = now.astimezone(UTC).date()

@@ -35,3 +35,8 @@ def rollbacks_since(session: Session, moment: datetime) -> list[Rollback]:
     """Return the rollbacks later than `moment`, oldest first."""
     query = select(Rollback).where(col(Rollback.created_at) > moment)
     return list(session.exec(query.order_by(col(Rollback.created_at), col(Rollback.id))))
+
+
+def list_rollbacks(session: Session) -> list[Rollback]:
+    """Return all rollbacks, oldest first."""
+    return list(session.exec(select(Rollback).order_by(col(Rollback.created_at), col(Rollback.id))))

@@ -14,6 +14,7 @@ from bot.cli import (
     bench,
     data,
     dataset,
+    documents,
     evaluate,
     figures,
     lineage,
@@ -38,6 +39,7 @@ figures.register(app)
 pins.register(app)
 policy.register(app)
 lineage.register(app)
+documents.register(app)
 runs.register(app)
 evaluate.register(app)
 assess.register(app)
