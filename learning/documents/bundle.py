@@ -1,7 +1,7 @@
 """An adapter as one file to hand on: a zip of its files, card and bill of materials, signed over their digests.
 
 Signed with the installation's Ed25519 key, which also signs the audit log's checkpoints and never leaves the machine.
-`manifest.json` is an in-toto statement with the SHA-256 of each file, in the form that Sigstore's model-signing signs.
+`manifest.json` is an in-toto statement with the SHA-256 of each file, as canonical JSON (RFC 8785).
 """
 
 import base64
@@ -27,7 +27,7 @@ KEY = "signer.pub.pem"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold; files get it, so that the same content gives the same bytes."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://model_signing/signature/v1.0"
+PREDICATE = "https://apprentice.example/bundle/v1"
 
 
 class BundleError(ApprenticeError):
