@@ -1,0 +1,71 @@
+"""The words beside a datum that say what it is, in English, German, French, Spanish, Italian, Dutch and Polish."""
+
+import re
+
+NUMBER_WORD = (
+    r"(?:\s*[-:]?\s*(?:numbers?|no|nr|num|nummer|n[°ºo]|n\.\s?[°º]|num[eé]ro|n[uú]mero|numer|n)\b[.:]?|\s*(?:n[°º]|#))"
+)
+"""What turns "case" into "case no.", in all of them."""
+MAX_GAP = 40
+"""Characters between a cue and its datum, none of them a digit or the end of a sentence."""
+
+LOGIN = (
+    r"passwords?|passphrase|passcode|passwd|pwd|passwort|kennwort|mot de passe|mdp|contraseñas?|contrasena|clave"
+    r"|parola d'ordine|wachtwoord|has[łl]o"
+)
+CODE = (
+    r"pin(?:[- ]?(?:code|nummer))?|pincode|code pin|(?:door|gate|alarm|access|entry|safe|security)[ -]?code"
+    r"|(?:tür|tor|alarm|zugangs|sicherheits)code"
+    r"|code (?:de |d')(?:la |l')?(?:porte|alarme|entrée|accès|coffre|portail)"
+    r"|código de (?:la |el )?(?:puerta|alarma|entrada|acceso)"
+    r"|codice (?:della |del |dell')(?:porta|allarme|cancello|cassaforte)"
+    r"|(?:deur|alarm|toegangs|poort)code|kod (?:do|alarmu)"
+)
+KEY = (
+    r"api[- ]?(?:key|token|secret)|api[- ]?schlüssel|clé d?'?\s?api|clave (?:de )?(?:la )?api|chiave api|api-?sleutel"
+    r"|klucz(?:a)? api|access[- ]?(?:key|token)|secret(?:[- ]?key)?|token|jeton|bearer|credentials?"
+)
+BORN = (
+    r"born(?: on)?|date of birth|birth ?date|dob|d\.o\.b\.|geboren(?: am| op)?|geb\.|geburtsdatum|née? le"
+    r"|date de naissance|nacid[oa](?: el)?|nació(?: el)?|fecha de nacimiento|nat[oa](?: il)?|data di nascita"
+    r"|geboortedatum|urodzon[ya](?: w dniu)?|data urodzenia|ur\."
+)
+PHONE = (
+    r"phone|call|ring|dial|tel|telephone|mobile|cell|text|sms|whatsapp|fax|telefon\w*|handy|mobil\w*|ruf|anrufen"
+    r"|durchwahl|téléphon\w*|portable|appel\w*|joindre|teléfono|móvil|llám\w*|llamar|celular|cellulare|chiam\w*"
+    r"|telefono|mobiel\w*|bel|bellen|telefoon\w*|dzwo[nń]\w*|zadzwo[nń]\w*|komórk\w*"
+)
+PERSON = (
+    r"patient(?:in|e)?|patiënte?|paciente|paziente|pacjent(?:ka)?|client|cliente|cliënte?|klient(?:ka)?|mandant(?:in)?"
+)
+RECORD = (
+    rf"mrn|(?:medical record|patient|chart|hospital)(?:{NUMBER_WORD})"
+    r"|(?:patienten|fall|akten)(?:nummer|-nr\.?)|num[eé]ro de (?:dossier|patient)(?: médical)?"
+    rf"|dossier(?: médical)?{NUMBER_WORD}|(?:n[uú]mero de )?historia clínica(?:{NUMBER_WORD})?"
+    rf"|cartella(?: clinica)?{NUMBER_WORD}|numero di cartella(?: clinica)?|dossiernummer|patiënt(?:en)?nummer"
+    r"|numer (?:kartoteki|pacjenta|dokumentacji)"
+)
+CASE = (
+    rf"(?:case|docket|claim|matter){NUMBER_WORD}|aktenzeichen|az\.|gesch[.]?-?z(?:eichen)?\.?|rg{NUMBER_WORD}"
+    rf"|num[eé]ro de rôle|procedimiento(?: \w+)?{NUMBER_WORD}|expediente{NUMBER_WORD}|autos{NUMBER_WORD}"
+    rf"|(?:procedimento )?r\.\s?g\.{NUMBER_WORD}|causa{NUMBER_WORD}|zaaknummer|zaak{NUMBER_WORD}"
+    r"|sygnatura(?: akt)?|sygn\.(?: akt)?"
+)
+ACCOUNT = (
+    rf"(?:account|acct|routing|sort code){NUMBER_WORD}?|konto(?:nummer|-nr\.?)|num[eé]ro de compte|compte{NUMBER_WORD}"
+    rf"|n[uú]mero de cuenta|cuenta{NUMBER_WORD}|numero di conto|conto{NUMBER_WORD}|rekening(?:nummer|{NUMBER_WORD})"
+    r"|numer (?:konta|rachunku)|nr konta"
+)
+
+
+def cued(cue: str, datum: str, between: str = "") -> re.Pattern[str]:
+    """Match a datum (group `datum`) after a cue; only marks and `between`, a pattern of words, may stand between."""
+    return re.compile(
+        rf"(?<!\w)(?:{cue})(?!\w)[\s:=.,#'\"«\u201e\u201c(]*(?:(?:{between})[\s:='\"«\u201e\u201c]+)?(?P<datum>{datum})",
+        re.IGNORECASE,
+    )
+
+
+def cue_before(cue: str) -> re.Pattern[str]:
+    """Match, at the end of what stands before a datum, a cue with at most MAX_GAP characters after it."""
+    return re.compile(rf"(?<!\w)(?:{cue})(?!\w)[^\d!?\n]{{0,{MAX_GAP}}}$", re.IGNORECASE)
