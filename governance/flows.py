@@ -23,6 +23,7 @@ from governance.promotion import close, close_if_stale, is_due, let_serve, promo
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.screening import screen, screen_stored
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
@@ -38,6 +39,7 @@ from storage.feedback import (
     check_vote_reason,
     feedback_with_ids,
     get_feedback,
+    unchecked,
 )
 from storage.installations import Installation
 from storage.interactions import Interaction
@@ -101,6 +103,7 @@ class Governance:
         """Keep a vote, or a correction whose new answer is `text`.
 
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
+        What the policy says of personal data and secrets is done to its texts before anything is kept.
 
         `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
 
@@ -130,6 +133,9 @@ class Governance:
             trusted_here = _settings_where_answered(session, interaction_id).trusted
             feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
             state = "pending_review" if feedback.review_reason else "accepted"
+            screen(feedback, self.policy.privacy)
+            if feedback.set_aside:
+                state, feedback.review_reason = "quarantined", "personal_data"
             self._ledger.move(session, feedback, state, actor=person_id)
         return feedback
 
@@ -191,6 +197,17 @@ class Governance:
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
+
+    def screen_stored(self, at_once: int = 500) -> int:
+        """Look for personal data in accepted feedback that these rules have not seen; return how much there was."""
+        seen = 0
+        while True:
+            with self._ledger.changes() as session:
+                batch = unchecked(session, self.policy.privacy.stamp, at_once)
+                screen_stored(self._ledger, session, batch)
+            seen += len(batch)
+            if len(batch) < at_once:
+                return seen
 
     # Channels
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.errors import ConfigurationError
 
 PACKAGED = "policies/small-team.toml"
@@ -201,6 +202,9 @@ class Policy(_Section):
     people: PeopleRules = PeopleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
+    privacy: PrivacyRules = PrivacyRules()
+    retention: RetentionRules = RetentionRules()
+    erasure: ErasureRules = ErasureRules()
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -266,5 +270,8 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "people": PeopleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
+        "privacy": PrivacyRules,
+        "retention": RetentionRules,
+        "erasure": ErasureRules,
     }
     return sections.get(path[0], Gate)

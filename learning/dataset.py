@@ -45,9 +45,12 @@ def build_dataset(
 ) -> Dataset:
     """Build, publish and register the snapshot of everything that is accepted now.
 
-    The same feedback under the same policy gives the same digest.
+    The same feedback under the same policy gives the same digest. Feedback that was stored before the policy said what
+    becomes of personal data, or said otherwise, is looked at first.
     """
     manifest: dict[str, Any] = {}
+    tell("looking for personal data", 0, 0)
+    governance.screen_stored()
 
     def write(folder: Path) -> None:
         with database.read() as session:

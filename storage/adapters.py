@@ -33,7 +33,8 @@ class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
     At most one adapter is `serving` and one in `canary`: partial unique indexes hold that, whatever the code does.
-    `canary_since` and `serving_since` are when it came into these states last.
+    `canary_since` and `serving_since` are when it came into these states last, `erased_at`
+    when its files were erased because somebody's feedback was, None while they are there.
     """
 
     __table_args__ = (_only_one("serving"), _only_one("canary"))
@@ -49,6 +50,7 @@ class Adapter(SQLModel, table=True):
     created_at: datetime = time_field(index=True)
     canary_since: datetime | None = time_field(optional=True)
     serving_since: datetime | None = time_field(optional=True)
+    erased_at: datetime | None = time_field(optional=True)
 
 
 def find_adapter(session: Session, reference: str) -> Adapter:
@@ -80,8 +82,11 @@ def canary_adapter(session: Session) -> Adapter | None:
 
 
 def last_retired_adapter(session: Session) -> Adapter | None:
-    """Return the adapter that served last among those that another one replaced; what a rollback goes back to."""
-    query = select(Adapter).where(Adapter.state == "retired")
+    """Return the adapter that served last among those that another one replaced; what a rollback goes back to.
+
+    One whose files were erased is not gone back to.
+    """
+    query = select(Adapter).where(Adapter.state == "retired", col(Adapter.erased_at).is_(None))
     return session.exec(query.order_by(col(Adapter.serving_since).desc(), col(Adapter.digest))).first()
 
 

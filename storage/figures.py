@@ -11,7 +11,7 @@ from sqlmodel import Session, and_, col, func, or_, select
 from storage.feedback import Feedback
 from storage.interactions import Interaction
 
-STANDING_CORRECTIONS = ("accepted", "pending_review")
+STANDING_CORRECTIONS = ("accepted", "pending_review", "quarantined")
 NO_MODEL = ("accepted", "quoted")
 """How an answer came about that is an accepted correction itself, and no model's."""
 

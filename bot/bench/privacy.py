@@ -15,7 +15,8 @@ from typing import Any, get_args
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
 
-from governance.privacy import Finding, Kind, find
+from governance.privacy.detection import find
+from governance.privacy.findings import Finding, Kind
 from storage.errors import ConfigurationError
 
 MARK = re.compile(r"\[\[(\w+)\|(.*?)\]\]")

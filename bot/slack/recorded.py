@@ -6,6 +6,7 @@ from typing import Any
 from bot.slack import names
 from bot.slack.blocks import Blocks, button, clip, escape, plain, section
 from bot.slack.whisper import Notice
+from governance.privacy.findings import in_words
 from storage.feedback import Feedback
 from storage.interactions import Interaction
 
@@ -30,6 +31,8 @@ CORRECTIONS = {
     "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used.",
 }
 KEPT = "Recorded, thank you."
+MASKED = "I left out what looks like {kinds}: it is neither kept nor learned."
+SET_ASIDE = "Set aside: it may hold {kinds}. A reviewer looks at it before anything else happens with it."
 TAKEN_BACK = {
     "up": "Taken back: your vote on this answer does not count any more.",
     "down": "Taken back: your vote on this answer does not count any more.",
@@ -58,16 +61,23 @@ def recorded(feedback: Feedback) -> Notice:
     undo = button(
         names.WITHDRAW_ACTION, "Undo", feedback.id, accessibility_label="Undo: take back what was just recorded"
     )
+    hidden = f" {MASKED.format(kinds=in_words(feedback.masked))}" if feedback.masked else ""
     if feedback.kind == "correction":
-        return _with_actions(CORRECTIONS.get(feedback.state, KEPT), undo)
+        return _with_actions(_kept(feedback) + hidden, undo)
     if feedback.kind == "up":
-        return _with_actions(VOTES["up"], undo)
+        return _with_actions(VOTES["up"] + hidden, undo)
     correct = button(
         names.CORRECT_ACTION, "Correct this", feedback.interaction_id or "", accessibility_label="Correct this answer"
     )
     if feedback.reason:
-        return _with_actions(REASONED.format(reason=REASONS[feedback.reason][1]), correct, undo)
-    return _with_actions(VOTES["down"], _reasons(feedback.id), correct, undo)
+        return _with_actions(REASONED.format(reason=REASONS[feedback.reason][1]) + hidden, correct, undo)
+    return _with_actions(VOTES["down"] + hidden, _reasons(feedback.id), correct, undo)
+
+
+def _kept(feedback: Feedback) -> str:
+    if feedback.state == "quarantined":
+        return SET_ASIDE.format(kinds=in_words(feedback.set_aside or []))
+    return CORRECTIONS.get(feedback.state, KEPT)
 
 
 def taken_back(feedback: Feedback, adapter: str | None, *, voted_since: bool = False) -> Notice:

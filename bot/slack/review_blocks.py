@@ -5,12 +5,13 @@ from typing import Any
 
 from bot.slack import blocks, names
 from governance.review import Case
+from storage.feedback import WAITING
 
 SHOWN_OTHERS = 5
 QUOTED = 1_200
 """Characters of one text in the message, whose blocks must fit what Slack takes; the modal has all of it."""
 OTHER_QUOTED = 400
-CLOSED = "It was said in a direct message or a private channel, so only whoever may review it can open it."
+CLOSED = "It is not for everybody here, so only whoever may review it can open it."
 
 
 def review_message(case: Case, more: int) -> tuple[str, blocks.Blocks]:
@@ -18,7 +19,7 @@ def review_message(case: Case, more: int) -> tuple[str, blocks.Blocks]:
 
     What was said in private is not told to a channel: neither who said it, nor what, nor why it was declined.
     """
-    waits = case.feedback.state == "pending_review"
+    waits = case.feedback.state in WAITING
     title = "A correction waits for review" if waits else f"A correction was {case.feedback.state}"
     if waits:
         end = [blocks.context(f"It is reviewed because {case.why}."), _buttons(case)]

@@ -3,8 +3,3 @@
 Each detector is exact rather than complete: what has a checksum is checked, what has none needs a word beside it that
 says what it is. docs/benchmarks.md says how much of each kind is found, and how much of what is found is right.
 """
-
-from governance.privacy.detection import DETECTORS, VERSION, find
-from governance.privacy.findings import Finding, Kind, masked
-
-__all__ = ["DETECTORS", "VERSION", "Finding", "Kind", "find", "masked"]
