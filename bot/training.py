@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.assembly import Parts
 from learning.base_model import BaseModel
 from learning.engine import Engine
+from learning.erasure import must_train_again
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections
 from storage.errors import AlreadyRunningError, ApprenticeError
@@ -59,14 +60,14 @@ class Training:
         return await asyncio.shield(begun)
 
     async def train_if_due(self) -> None:
-        """Train when enough corrections are new and nobody paused training; what goes wrong is logged."""
+        """Train when enough is new, or somebody was erased, and nobody paused training; what goes wrong is logged."""
         if self._turn.locked():
             return
         if await asyncio.to_thread(self._is_paused):
             log.info("training was due, but it is paused")
             return
         fresh = await asyncio.to_thread(new_corrections, self.parts.database)
-        if fresh >= self.parts.settings.training.min_new_corrections:
+        if fresh >= self.parts.settings.training.min_new_corrections or await self._must_train_again():
             await self.train_logged(SCHEDULE)
 
     async def train_logged(self, started_by: str) -> None:
@@ -108,6 +109,9 @@ class Training:
     def _tell(self, event: RunEvent) -> None:
         for listener in tuple(self.listeners):
             listener(event)
+
+    async def _must_train_again(self) -> bool:
+        return await asyncio.to_thread(must_train_again, self.parts.database, self.parts.store)
 
     def _is_paused(self) -> bool:
         with self.parts.database.read() as session:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
+from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
@@ -237,6 +238,33 @@ class Governance:
             digests = {"before": settings_digest(before), "after": settings_digest(settings)}
             self._ledger.record(session, "channel.changed", f"{workspace_id}/{channel}", digests, actor=person_id)
         return True
+
+    # Erasing
+
+    def erase_person(self, person_id: str, actor: str) -> ErasedPerson:
+        """Erase what a person said and asked; `learning.erasure` follows with snapshots, reports and adapters.
+
+        Raises:
+            NotFoundError: there is no such person.
+
+        """
+        with self._ledger.changes() as session:
+            return erase_person(self._ledger, session, person_id, actor)
+
+    def enforce_retention(self) -> int:
+        """Erase the texts whose time is over by the policy; return how many."""
+        return enforce_retention(self._ledger)
+
+    def let_go(self, adapter_digests: Iterable[str], snapshots: Iterable[str]) -> list[Adapter]:
+        """Do what the policy says to adapters that learned from erased people, and stop runs on these snapshots.
+
+        Those that nobody is answered by are let go first, so that none of them is put back in place of one that is.
+        """
+        with self._ledger.changes() as session:
+            stop_runs(self._ledger, session, snapshots)
+            adapters = [find_adapter(session, digest) for digest in adapter_digests]
+            ordered = sorted(adapters, key=lambda each: each.state in {"serving", "canary"})
+            return [let_go(self._ledger, session, each.digest) for each in ordered]
 
     # Data sets and runs
 

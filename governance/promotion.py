@@ -77,6 +77,15 @@ def roll_back(
     return previous
 
 
+def take_out(ledger: Ledger, session: Session, adapter: Adapter, actor: str, reason: str) -> None:
+    """Take out this adapter, which answers somebody; in place of the serving one the one before it is put back."""
+    serves = adapter.state == "serving"
+    restored = last_retired_adapter(session) if serves else serving_adapter(session)
+    _take_out(ledger, session, adapter, restored, actor, reason)
+    if serves and restored is not None:
+        _serve(ledger, session, restored, actor)
+
+
 def _take_out(
     ledger: Ledger,
     session: Session,

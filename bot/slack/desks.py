@@ -124,7 +124,7 @@ class Desks:
             case Reaction(added=False):
                 await self._withdrawing.take_off(job)
             case Vote() | Reaction() | Reason() | Correction():
-                await self._feedback.record(job)
+                await self._feedback.record(job, event)
             case Withdrawal():
                 await self._withdrawing.withdraw(job)
             case Reply():

@@ -7,7 +7,7 @@ from typing import Any
 from bot.slack import blocks, names
 from bot.slack.my_data import data_button
 from bot.slack.overview import Overview, counted, proposal_line, serving_text, training_text
-from storage.feedback import Said, Votes
+from storage.feedback import WAITING, Said, Votes
 from storage.proposals import Proposal
 
 SHOWN = 5

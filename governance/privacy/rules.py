@@ -1,4 +1,4 @@
-"""What an organisation decides about personal data: what becomes of it when it is found, and how long texts are kept."""
+"""What an organisation decides about personal data: what becomes of what is found, and how long texts are kept."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -71,8 +71,8 @@ class PrivacyRules(_Section):
 class RetentionRules(_Section):
     """After how many days texts are erased; None keeps them.
 
-    `questions_days`: questions and answers on which nobody gave feedback that stands. `feedback_days`: feedback that was
-    declined or taken back. What an adapter learned from is neither: it stays until a person is erased.
+    `questions_days`: questions and answers on which nobody gave feedback that stands. `feedback_days`: feedback that
+    was declined or taken back. What an adapter learned from is neither: it stays until a person is erased.
     `done_days` and `failed_days`: jobs and messages in inbox and outbox, once they are done or given up.
     """
 

@@ -18,9 +18,11 @@ def upgrade() -> None:
     op.add_column("feedback", sa.Column("checked_by", sa.String(), nullable=True))
     op.create_index("ix_feedback_checked_by", "feedback", ["checked_by"])
     op.add_column("adapter", sa.Column("erased_at", UtcDateTime(), nullable=True))
+    op.add_column("person", sa.Column("erased_at", UtcDateTime(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("person", "erased_at")
     op.drop_column("adapter", "erased_at")
     op.drop_index("ix_feedback_checked_by", "feedback")
     op.drop_column("feedback", "checked_by")

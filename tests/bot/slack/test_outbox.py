@@ -9,6 +9,7 @@ import pytest
 from bot.slack.answering import HOW_TO_ASK
 from bot.slack.outbox import Outbox
 from bot.slack.sweep import sweep
+from governance.privacy.rules import RetentionRules
 from bot.workspace.seed import AppDefinition
 from storage.outbox import OutboxCall
 from tests.bot.slack.conftest import ADA, APPROVALS, ASK, PRIYA, Bot, Town, all_sent, eventually, jobs_in, owed

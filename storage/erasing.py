@@ -1,0 +1,123 @@
+"""Texts that are taken out of the tables: rows stay, for what refers to them, without what was said.
+
+What is kept of a text is the digest in the audit log, which was written when it was said.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, and_, col, exists, select
+
+from storage.feedback import Feedback
+from storage.inbox import OPEN, InboxEvent
+from storage.interactions import Interaction
+from storage.outbox import UNSENT, OutboxCall
+from storage.people import Person, get_person
+
+GONE = ("withdrawn", "declined", "erased")
+NAME = "(erased)"
+MIN_RECOGNISED = 12
+"""Characters of a text by which a copy of it is recognised; shorter ones stand in too much that is somebody else's."""
+
+
+def forgettable_questions(session: Session, before: datetime, limit: int) -> list[Interaction]:
+    """Return questions asked before this time, with their answers, on which no feedback stands."""
+    standing = exists().where(col(Feedback.interaction_id) == col(Interaction.id), col(Feedback.state).not_in(GONE))
+    query = select(Interaction).where(col(Interaction.created_at) < before, Interaction.question != "", ~standing)
+    return list(session.exec(query.order_by(col(Interaction.created_at)).limit(limit)))
+
+
+def forgettable_feedback(session: Session, before: datetime, limit: int) -> list[Feedback]:
+    """Return feedback that was given before this time and declined or taken back."""
+    query = select(Feedback).where(
+        col(Feedback.created_at) < before, col(Feedback.state).in_(("declined", "withdrawn"))
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id)).limit(limit)))
+
+
+def blank_question(session: Session, interaction: Interaction) -> None:
+    """Take question and answer out of an interaction."""
+    interaction.question = interaction.answer = ""
+    interaction.source = {key: value for key, value in interaction.source.items() if key in {"how", "side", "domain"}}
+    session.add(interaction)
+
+
+def blank_feedback(session: Session, feedback: Feedback) -> None:
+    """Take all texts out of feedback."""
+    feedback.question = feedback.answer = feedback.text = ""
+    feedback.reviewer_reason = None
+    session.add(feedback)
+
+
+def asked_by(session: Session, person_id: str) -> list[Interaction]:
+    """Return a person's questions whose texts are there."""
+    return list(session.exec(select(Interaction).where(Interaction.asker_id == person_id, Interaction.question != "")))
+
+
+def said_by(session: Session, person_id: str) -> list[Feedback]:
+    """Return all feedback of a person that is not erased."""
+    query = select(Feedback).where(Feedback.person_id == person_id, Feedback.state != "erased")
+    return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id))))
+
+
+def answered_from(session: Session, feedback_ids: Collection[str]) -> list[Interaction]:
+    """Return the interactions whose answer rests on any of this feedback, for example because it was quoted."""
+    query = select(Interaction).where(Interaction.answer != "").execution_options(yield_per=1_000)
+    return [row for row in session.exec(query) if not set(row.source.get("feedback", ())).isdisjoint(feedback_ids)]
+
+
+def repeating(
+    session: Session, texts: Sequence[str], interaction_ids: Sequence[str], batch: int = 500
+) -> list[Feedback]:
+    """Return the feedback, of whomever, on answers that were one of these texts or given in these interactions."""
+    found: dict[str, Feedback] = {}
+    for column, values in ((Feedback.answer, texts), (Feedback.interaction_id, interaction_ids)):
+        for start in range(0, len(values), batch):
+            wanted = col(column).in_(values[start : start + batch])
+            rows = session.exec(select(Feedback).where(wanted, Feedback.state != "erased", Feedback.answer != ""))
+            found |= {row.id: row for row in rows}
+    return list(found.values())
+
+
+def blank_mail(session: Session, person: Person, texts: Iterable[str]) -> int:
+    """Empty what inbox and outbox keep of a person and is settled; return how many rows that were.
+
+    In the outbox these are the calls that name the person, or repeat one of the texts.
+    """
+    wanted = [person.slack_user_id, *(json.dumps(text)[1:-1] for text in texts if len(text) >= MIN_RECOGNISED)]
+    emptied = 0
+    for event in _settled(session, InboxEvent, OPEN):
+        if (event.payload.get("team"), event.payload.get("user")) == (person.workspace_id, person.slack_user_id):
+            event.payload, emptied = {}, emptied + 1
+            session.add(event)
+    for call in _settled(session, OutboxCall, UNSENT):
+        if call.arguments and any(each in json.dumps(call.arguments) for each in wanted):
+            call.arguments, emptied = {}, emptied + 1
+            session.add(call)
+    return emptied
+
+
+def _settled(session: Session, table: Any, unsettled: Sequence[str]) -> Iterator[Any]:
+    yield from session.exec(select(table).where(col(table.state).not_in(unsettled))).all()
+
+
+def blank_person(session: Session, person_id: str, now: datetime) -> Person:
+    """Take a person's name out, and note when; the id stays, as the audit log has it."""
+    person = get_person(session, person_id)
+    person.name, person.time_zone, person.erased_at = NAME, "UTC", now
+    session.add(person)
+    return person
+
+
+def erased_feedback(session: Session) -> set[str]:
+    """Return the ids of all feedback whose texts are gone."""
+    return set(session.exec(select(Feedback.id).where(Feedback.state == "erased")))
+
+
+def feedback_of_erased(session: Session) -> dict[str, str]:
+    """Map the feedback that people gave before they were erased to these people."""
+    query = select(Feedback.id, Feedback.person_id).join(Person, col(Person.id) == col(Feedback.person_id))
+    erased = and_(Feedback.state == "erased", col(Person.erased_at) >= col(Feedback.created_at))
+    return dict(session.exec(query.where(erased)).all())
