@@ -84,7 +84,7 @@ class ArtifactStore:
         folder = self.path(digest)
         if (folder / REDACTED).exists():
             raise ArtifactError(
-                f"artifact {digest} held what was erased since, so it is not used any more. Train again, or build it anew."
+                f"artifact {digest} held what was erased since, so it is not used any more. Train again, or build anew."
             )
         actual = folder_digest(folder)
         if actual != digest:

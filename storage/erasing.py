@@ -4,7 +4,7 @@ What is kept of a text is the digest in the audit log, which was written when it
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -81,26 +81,33 @@ def repeating(
     return list(found.values())
 
 
+def mail_of(session: Session, person: Person) -> list[dict[str, Any]]:
+    """Return what the inbox keeps of a person's own jobs, the oldest first."""
+    return [event.payload for event in _of_person(session, person)]
+
+
 def blank_mail(session: Session, person: Person, texts: Iterable[str]) -> int:
     """Empty what inbox and outbox keep of a person and is settled; return how many rows that were.
 
     In the outbox these are the calls that name the person, or repeat one of the texts.
     """
-    wanted = [person.slack_user_id, *(json.dumps(text)[1:-1] for text in texts if len(text) >= MIN_RECOGNISED)]
     emptied = 0
-    for event in _settled(session, InboxEvent, OPEN):
-        if (event.payload.get("team"), event.payload.get("user")) == (person.workspace_id, person.slack_user_id):
+    for event in _of_person(session, person):
+        if event.state not in OPEN:
             event.payload, emptied = {}, emptied + 1
             session.add(event)
-    for call in _settled(session, OutboxCall, UNSENT):
-        if call.arguments and any(each in json.dumps(call.arguments) for each in wanted):
+    wanted = [person.slack_user_id, *(json.dumps(text)[1:-1] for text in texts if len(text) >= MIN_RECOGNISED)]
+    for call in session.exec(select(OutboxCall).where(col(OutboxCall.state).not_in(UNSENT))).all():
+        if any(each in json.dumps(call.arguments) for each in wanted):
             call.arguments, emptied = {}, emptied + 1
             session.add(call)
     return emptied
 
 
-def _settled(session: Session, table: Any, unsettled: Sequence[str]) -> Iterator[Any]:
-    yield from session.exec(select(table).where(col(table.state).not_in(unsettled))).all()
+def _of_person(session: Session, person: Person) -> list[InboxEvent]:
+    events = session.exec(select(InboxEvent).order_by(col(InboxEvent.id)).execution_options(yield_per=1_000))
+    whose = person.workspace_id, person.slack_user_id
+    return [event for event in events if (event.payload.get("team"), event.payload.get("user")) == whose]
 
 
 def blank_person(session: Session, person_id: str, now: datetime) -> Person:

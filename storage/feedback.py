@@ -134,6 +134,12 @@ def list_feedback(
     return list(session.exec(query))
 
 
+def reviewed_by(session: Session, person_id: str) -> list[Feedback]:
+    """Return the feedback that a person decided on in review, in that order."""
+    query = select(Feedback).where(Feedback.reviewed_by == person_id)
+    return list(session.exec(query.order_by(col(Feedback.reviewed_at), col(Feedback.id))))
+
+
 def standing_votes(session: Session, interaction_id: str, person_id: str) -> list[Feedback]:
     """Return a person's votes on an answer that were not taken back, oldest first; the last one counts."""
     query = select(Feedback).where(

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, assess, bench, data, dataset, evaluate, figures, operate, review, runs
+from bot.cli import adapters, assess, bench, data, dataset, evaluate, figures, operate, person, review, runs
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ bench.register(app)
 data.register(app)
 dataset.register(app)
 review.register(app)
+person.register(app)
 
 
 def main() -> None:

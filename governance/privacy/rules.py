@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from governance.privacy.detection import VERSION
 from governance.privacy.findings import Kind
 
+PrivateTeaches = Literal["never", "reviewed", "always"]
 Treatment = Literal["keep", "mask", "quarantine"]
 Domain = Literal["general", "healthcare", "legal", "finance"]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -47,15 +48,16 @@ class PrivacyRules(_Section):
     """What becomes of personal data and secrets in feedback, before it is kept for training.
 
     `kinds` says it for each kind: `mask` puts the kind in brackets in place of the datum, `quarantine` sets the
-    feedback aside until a reviewer decides, `keep` leaves it. Kinds that are not named have the treatment of `domain`.
+    feedback aside until a reviewer decides, `keep` leaves it; a kind that is not named has the treatment of `domain`.
     `own_domains` are those whose e-mail addresses everybody may know. `private_teaches`: whether what was said in a
-    direct message or a private channel is trained on, whose adapter then answers everywhere.
+    direct message or a private channel is trained on, by an adapter that then answers everywhere: never, once a
+    reviewer accepted it, or always.
     """
 
     domain: Domain = "general"
     own_domains: tuple[str, ...] = ()
     kinds: dict[Kind, Treatment] = {}
-    private_teaches: bool = False
+    private_teaches: PrivateTeaches = "never"
 
     def treatment(self, kind: Kind) -> Treatment:
         """Return what becomes of a kind."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.policy import CurationRules
+from governance.privacy.rules import PrivateTeaches
 from learning.curation.balance import cap
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
@@ -52,14 +53,19 @@ def curate(
     rules: CurationRules,
     tell: Progress = lambda *_: None,
     total: int = 0,
+    private_teaches: PrivateTeaches = "always",
 ) -> dict[str, Any]:
     """Write the snapshot of accepted feedback into an existing folder; return its manifest.
 
-    `feedback` is gone through once, in any order; `total` says how much there is, for `tell`. Memory holds what was
+    `feedback` is gone through once, in any order; `total` says how much there is, for `tell`.
+    `private_teaches` says what becomes of what was said in private. Memory holds what was
     said about one question, a counter for each person, and the links of misspelled questions; the rest is on disk.
     """
     with open_workbench() as bench:
-        counts = Counts(*read_feedback(bench, feedback, rules, lambda done: tell("reading feedback", done, total)))
+        heard = read_feedback(
+            bench, feedback, rules, private_teaches, lambda done: tell("reading feedback", done, total)
+        )
+        counts = Counts(*heard)
         tell("comparing questions", 0, 0)
         link_questions(bench)
         kept = counts.feedback.total() - counts.refused

@@ -31,7 +31,7 @@ from learning.curation.snapshot import (
 )
 from storage.workbench import KeptRow, Workbench
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 RULES = (
     "normalise: Unicode NFC, invisible characters taken out, white space collapsed, blank lines at the ends cut",
     f"one question: equal words but for courtesies, articles, and one slip in a word of {MIN_LETTERS} letters or more",
@@ -40,6 +40,7 @@ RULES = (
     "superseded: of corrections that disagree, the one that a reviewer accepted last stands",
     f"refused: empty question or answer, more than {MAX_CHARACTERS} characters, answer that repeats the question",
     "refused: an answer that is nearly certainly in another language than the policy allows",
+    "private: what was said in a direct message or a private channel, unless the policy lets it teach",
     "contradiction: corrections of one question that disagree go to review, and are not trained on before",
     "corrected: a vote that a correction in force speaks against",
     "divided, outvoted: of the votes on one answer the majority counts",
