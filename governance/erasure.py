@@ -40,6 +40,7 @@ def erase_person(ledger: Ledger, session: Session, person_id: str, actor: str) -
     """
     said, asked = erasing.said_by(session, person_id), erasing.asked_by(session, person_id)
     texts = [each.text for each in said if each.text]
+    words = [*texts, *(text for each in asked for text in (each.question, each.answer))]
     quoting = erasing.answered_from(session, {each.id for each in said})
     for feedback in said:
         _erase(ledger, session, feedback, actor)
@@ -51,7 +52,7 @@ def erase_person(ledger: Ledger, session: Session, person_id: str, actor: str) -
         interaction.answer = ""
         session.add(interaction)
     person = erasing.blank_person(session, person_id, ledger.clock())
-    mail = erasing.blank_mail(session, person, [*texts, *(each.question for each in asked)])
+    mail = erasing.blank_mail(session, person, words)
     digests = {"feedback": _over(said), "questions": _over(asked)}
     ledger.record(session, "person.erased", person_id, digests, actor=actor)
     return ErasedPerson(len(said), len(asked), mail)

@@ -51,6 +51,7 @@ def forget(database: Database, store: ArtifactStore, governance: Governance, run
     for adapter in after:
         if adapter.erased_at is not None:
             _remove_files(adapter, store, run_folder)
+    database.empty_log()
     return Forgotten(redacted, after)
 
 

@@ -105,10 +105,10 @@ def _random(text: str) -> Iterator[Finding]:
     for match in RANDOM.finditer(text):
         word = match[0]
         if HEX.fullmatch(word):
-            random = entropy(word) >= MIN_HEX_ENTROPY and KEY_BEFORE.search(text[: match.start()])
+            random = entropy(word) >= MIN_HEX_ENTROPY and KEY_BEFORE.search(text[: match.start()]) is not None
         else:
             mixed = re.search("[a-z]", word) and re.search("[A-Z]", word) and re.search("[0-9]", word)
-            random = mixed and entropy(word) >= MIN_BASE64_ENTROPY
+            random = bool(mixed) and entropy(word) >= MIN_BASE64_ENTROPY
         if random:
             yield Finding(match.start(), match.end(), "key", "entropy")
 

@@ -1,0 +1,71 @@
+"""Personal data and secrets in what people tell the bot: they learn at once what was left out; nothing repeats it."""
+
+import asyncio
+import json
+
+from sqlmodel import select
+
+from bot.reconcile import Reconciler
+from bot.slack import names
+from governance.privacy.findings import in_words
+from storage.inbox import InboxEvent
+from storage.tables import metadata
+from tests.bot.slack.conftest import ASK, MARCUS, PRIYA, Bot, Town, all_done, eventually, use_policy
+from tests.bot.slack.saying import asked_and_answered, correct, feedback, told
+from tests.bot.slack.test_reviews import shown
+
+PASSWORD = "Sommer2024!"
+NUMBER = "901820"
+
+
+def kept_anywhere(bot: Bot) -> list[str]:
+    """Return the rows of all tables that hold the password."""
+    with bot.parts.database.read() as session:
+        rows = [row for table in metadata.sorted_tables for row in session.execute(select(table))]
+    return [text for text in map(str, rows) if PASSWORD in text]
+
+
+async def test_a_password_in_a_correction_is_left_out_everywhere_and_its_author_is_told(bot: Bot, town: Town) -> None:
+    answer = await asked_and_answered(bot, town)
+
+    await correct(town, PRIYA, answer, f"The password is {PASSWORD}")
+
+    notice = await told(town, PRIYA, "Recorded, thank you.")
+    assert f"I left out what looks like {in_words(['password'])}" in notice["text"]
+    assert PASSWORD not in json.dumps(notice)
+    (row,) = feedback(bot)
+    assert (row.text, row.masked, row.state) == ("The password is [password]", ["password"], "accepted")
+    await all_done(bot, 2)
+    assert await asyncio.to_thread(kept_anywhere, bot) == []
+
+
+async def test_a_password_in_a_reply_that_was_taken_for_a_correction_leaves_the_inbox_too(bot: Bot, town: Town) -> None:
+    answer = await asked_and_answered(bot, town)
+    await town.send(PRIYA, f"actually: the password is {PASSWORD}", ASK, answer["thread_ts"])
+    question = await told(town, PRIYA, "Shall I take this")
+
+    await town.press(PRIYA, question, names.TAKE_REPLY_ACTION)
+
+    async def recorded() -> bool:
+        return len(await asyncio.to_thread(feedback, bot)) == 1
+
+    await eventually(recorded)
+    await all_done(bot, 3)
+    with bot.parts.database.read() as session:
+        assert all(PASSWORD not in json.dumps(event.payload) for event in session.exec(select(InboxEvent)))
+
+
+async def test_what_is_set_aside_is_shown_to_nobody_but_whoever_may_review_it(bot: Bot, town: Town) -> None:
+    use_policy(bot, privacy={"kinds": {"phone": "quarantine"}})
+    answer = await asked_and_answered(bot, town)
+
+    await correct(town, PRIYA, answer, "Ring +49 30 901820 at night.")
+
+    assert NUMBER not in json.dumps(await told(town, PRIYA, "Set aside: it may hold a telephone number."))
+    await Reconciler(bot.parts, bot.client).look()
+    (message,) = await eventually(lambda: shown(town))
+    assert "reviewed because it may hold a telephone number" in str(message["blocks"])
+    assert NUMBER not in json.dumps(message)
+    async with town.watch(MARCUS):
+        await town.press(MARCUS, message, names.OPEN_REVIEW_ACTION)
+        assert NUMBER in json.dumps(await town.view_with(MARCUS, NUMBER))
