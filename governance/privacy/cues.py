@@ -10,8 +10,14 @@ MAX_GAP = 40
 """Characters between a cue and its datum, none of them a digit or the end of a sentence."""
 
 LOGIN = (
-    r"passwords?|passphrase|passcode|passwd|pwd|passwort|kennwort|mot de passe|mdp|contraseñas?|contrasena|clave"
-    r"|parola d'ordine|wachtwoord|has[łl]o"
+    r"(?:\w+_)?passwords?|passphrase|passcode|passwd|pwd|passwort|kennwort|mot de passe|mdp"
+    r"|contraseñas?|contrasena|clave|parola d'ordine|wachtwoord|has[łl]o"
+)
+USER = r"user(?:name)?|login|log ?in|benutzer(?:name)?|utilisateur|identifiant|usuario|utente|gebruiker|użytkownik"
+"""What stands before a name and, after a stroke, its password."""
+NETWORK = r"wi-?fi|wlan|guest network|gäste?netz|gastennetwerk|gastenwifi"
+LOCK = (
+    r"alarm\w*|allarme|alarme|alarma|safe|tresor|kluis|cassaforte|caja fuerte|coffre(?:-fort)?|sejf\w*|combination|lock"
 )
 CODE = (
     r"pin(?:[- ]?(?:code|nummer))?|pincode|code pin|(?:door|gate|alarm|access|entry|safe|security)[ -]?code"
@@ -26,9 +32,9 @@ KEY = (
     r"|klucz(?:a)? api|access[- ]?(?:key|token)|secret(?:[- ]?key)?|token|jeton|bearer|credentials?"
 )
 BORN = (
-    r"born(?: on)?|date of birth|birth ?date|dob|d\.o\.b\.|geboren(?: am| op)?|geb\.|geburtsdatum|née? le"
-    r"|date de naissance|nacid[oa](?: el)?|nació(?: el)?|fecha de nacimiento|nat[oa](?: il)?|data di nascita"
-    r"|geboortedatum|urodzon[ya](?: w dniu)?|data urodzenia|ur\."
+    r"born(?: on)?|birthday|date of birth|birth ?date|dob|d\.o\.b\.|geboren(?: am| op)?|geb\.|geburtsdatum|geburtstag"
+    r"|née? le|née? un|date de naissance|anniversaire|nacid[oa](?: el)?|nació(?: el)?|fecha de nacimiento"
+    r"|nat[oa](?: il| nel)?|data di nascita|geboortedatum|urodzon[ya](?: w dniu)?|urodził[a]? się|data urodzenia|ur\."
 )
 PHONE = (
     r"phone|call|ring|dial|tel|telephone|mobile|cell|text|sms|whatsapp|fax|telefon\w*|handy|mobil\w*|ruf|anrufen"
@@ -45,6 +51,8 @@ RECORD = (
     rf"|cartella(?: clinica)?{NUMBER_WORD}|numero di cartella(?: clinica)?|dossiernummer|patiënt(?:en)?nummer"
     r"|numer (?:kartoteki|pacjenta|dokumentacji)"
 )
+DOCKET = r"verfahren|affaire|autos|rg|r\.g\.|zaak|sprawa|causa|procedimiento"
+"""What a number with a stroke in it is a case's after, without any word for number."""
 CASE = (
     rf"(?:case|docket|claim|matter){NUMBER_WORD}|aktenzeichen|az\.|gesch[.]?-?z(?:eichen)?\.?|rg{NUMBER_WORD}"
     rf"|num[eé]ro de rôle|procedimiento(?: \w+)?{NUMBER_WORD}|expediente{NUMBER_WORD}|autos{NUMBER_WORD}"

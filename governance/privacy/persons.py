@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from governance.privacy.cues import ACCOUNT, BORN, CASE, PERSON, RECORD, cued
+from governance.privacy.cues import ACCOUNT, BORN, CASE, DOCKET, PERSON, RECORD, cued
 from governance.privacy.findings import Finding, Kind
 
 _MONTH = (
@@ -18,7 +18,7 @@ _MONTH = (
 DATE = (
     r"\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d{2}|(?:19|20)\d{2}[./-]\d{1,2}[./-]\d{1,2}"
     rf"|\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s(?:de\s)?(?:{_MONTH})\.?,?\s(?:de\s)?(?:19|20)\d{{2}}"
-    rf"|(?:{_MONTH})\.?\s\d{{1,2}}(?:st|nd|rd|th)?,?\s(?:19|20)\d{{2}}"
+    rf"|(?:{_MONTH})\.?\s\d{{1,2}}(?:st|nd|rd|th)?,?\s(?:19|20)\d{{2}}|(?:{_MONTH})\s(?:de\s)?(?:19|20)\d{{2}}"
 )
 TITLE = re.compile(r"(?:(?:Mr|Mrs|Ms|Dr|Mme|Sr|Sra|Sig|Herr|Frau)\.?\s)*")
 NAME = re.compile(r"[^\W\d_][\w'\u2019-]+(?: [^\W\d_][\w'\u2019-]+){0,2}")
@@ -32,6 +32,11 @@ NUMBERED: tuple[tuple[Kind, str, re.Pattern[str]], ...] = (
         "case_number",
         "case-cue",
         cued(CASE, r"(?:[IVX]{1,5}|\d{1,3}) [A-Z]{1,4} \d+/\d{2,4}|(?=\S*\d{2}\S*\d{2})[A-Z0-9][A-Z0-9:/-]{4,}", _IS),
+    ),
+    (
+        "case_number",
+        "docket-cue",
+        cued(DOCKET, r"(?:(?:[IVX]{1,5}|\d{1,3}) [A-Z][A-Za-z]{0,3} )?(?:[A-Z]/)?\d+/\d{2,6}", _IS),
     ),
     ("account", "account-cue", cued(ACCOUNT, r"\d(?:[ .-]?\d){5,33}(?!\w)", _IS)),
 )

@@ -24,7 +24,7 @@ from detect_secrets.plugins.stripe import StripeDetector
 from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
-from governance.privacy.cues import CODE, KEY, LOGIN, cue_before, cued
+from governance.privacy.cues import CODE, KEY, LOCK, LOGIN, NETWORK, USER, cue_before, cued
 from governance.privacy.findings import Finding
 
 PLUGINS: tuple[type[RegexBasedDetector], ...] = (
@@ -40,7 +40,7 @@ PRIVATE_KEY = re.compile(
     r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?"
     r"|PuTTY-User-Key-File-\d"
 )
-RANDOM = re.compile(r"(?<![\w/+=.-])[\w/+=-]{20,}(?![\w/+=-])")
+RANDOM = re.compile(r"(?<![\w/+.-])[\w/+-]{20,}={0,2}(?![\w/+-])")
 MIN_BASE64_ENTROPY = 4.0
 """Bits a character, of 20 characters or more that mix capitals, small letters and digits; `detect-secrets`
 asks for 4.5, which no string of fewer than 23 characters can have."""
@@ -56,6 +56,20 @@ STATED = cued(LOGIN, r"[^\s,;]*[\d!#$%&*@^][^\s,;]*", rf"{_OF}{_IS}")
 CODED = cued(
     CODE, r"\d{4,8}[A-Z#*]?(?![\w-]|[.,:]\d)", rf"{_OF}(?:{_IS})?|[^\d.!?\n:]{{1,30}}?(?:{_IS}|:)|[^\d.!?\n:]{{1,20}}"
 )
+_MIXED = r"(?=\S*\d)(?=\S*[^\W\d])[^\s,;]{6,}"
+PAIRED = re.compile(rf"(?<!\w)(?:{USER}|{NETWORK})(?!\w)[^\n/]{{0,40}}\S\s+/\s+(?P<datum>{_MIXED})", re.IGNORECASE)
+"""A name and its password, with a stroke between them."""
+NETWORKED = re.compile(
+    rf"(?<!\w)(?:{NETWORK})(?!\w)[^.!?\n]{{0,60}}?\b(?:key|schlüssel|clé|clave|chiave|code|sleutel|klucz|con)\b"
+    rf"\s*:?\s*(?:{_IS}\s+)?(?P<datum>{_MIXED})",
+    re.IGNORECASE,
+)
+UNLOCKED = re.compile(
+    rf"(?<!\w)(?:{LOCK})(?!\w)[^.!?\n\d]{{0,40}}?\b(?:with|type|enter|is|mit|avec|tapez|est|con|met|kodem|to)\s+"
+    r"(?P<datum>\d{4,6}|\d{2}(?:[ -]\d{2}){2})(?![\w%°]|[.,:-]?\d| ?(?:°|degrees|euros?|hours?|uhr|h)\b)",
+    re.IGNORECASE,
+)
+"""The code of an alarm or a safe that is called none."""
 STATING = re.compile(rf"(?:[:=]|\b{_IS})\s*$")
 CLOSING = ".,;:?)\"'»\u201d"
 """Marks that end a sentence or a quotation; an exclamation mark may well be the last character of a password."""
@@ -119,8 +133,13 @@ def _passwords(text: str) -> Iterator[Finding]:
         stated = not datum.isdigit() or STATING.search(text[match.start() : start])  # "password 12345" counts something
         if len(datum) >= MIN_PASSWORD and stated:
             yield Finding(start, start + len(datum), "password", "password-cue")
-    for match in CODED.finditer(text):
-        yield Finding(match.start("datum"), match.end("datum"), "password", "code-cue")
+    for pattern in (PAIRED, NETWORKED):
+        for match in pattern.finditer(text):
+            end = match.start("datum") + len(match["datum"].rstrip(CLOSING))
+            yield Finding(match.start("datum"), end, "password", "network-cue")
+    for pattern in (CODED, UNLOCKED):
+        for match in pattern.finditer(text):
+            yield Finding(match.start("datum"), match.end("datum"), "password", "code-cue")
 
 
 def entropy(text: str) -> float:
