@@ -1,8 +1,10 @@
 """What is found in people's texts, and what is left alone."""
 
+import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -58,6 +60,24 @@ def test_a_handbook_s_answers_are_left_alone(text: str) -> None:
     assert find(text) == []
 
 
+def texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(each)
+
+
+def test_in_handbooks_that_others_wrote_only_codes_and_a_password_are_found() -> None:
+    files = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.json"))
+    texts = {text for file in files for text in texts_in(json.loads(file.read_text("utf-8")))}
+
+    found = sorted(text[each.start : each.end] for text in texts for each in find(text))
+
+    assert len(texts) > 1_500
+    assert found == ["2957", "6093", "8036", "quillandseal88"]
+
+
 def test_a_private_key_is_masked_whole_and_the_addresses_of_one_s_own_domain_are_known_to_all() -> None:
     text = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----\nfrom ana@kites.example"
 
@@ -69,7 +89,7 @@ def test_people_are_told_kinds_in_words_and_each_once() -> None:
     assert in_words(["phone", "card", "phone"]) == "a card number and a telephone number"
 
 
-@pytest.mark.parametrize(("folder", "recall", "precision"), [(LINES, 0.95, 0.95), (LINES / "unseen", 0.5, 0.9)])
+@pytest.mark.parametrize(("folder", "recall", "precision"), [(LINES, 0.95, 0.95), (LINES / "unseen", 0.75, 0.9)])
 def test_as_much_is_found_in_the_marked_lines_as_the_figures_say(folder: Path, recall: float, precision: float) -> None:
     lines = read_lines(folder)
     figures = measure(lines)
