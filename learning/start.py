@@ -84,9 +84,7 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
     elif rank != recipe.adapter.rank:
         obstacle = f"the serving adapter has rank {rank}, the recipe wants {recipe.adapter.rank}"
     elif outdated:
-        obstacle = (
-            "the serving adapter learned from feedback that was taken back, is private, or is not accepted any more"
-        )
+        obstacle = "the serving adapter learned what was taken back, is private, or is not accepted any more"
     return Candidate(serving.digest, serving.snapshot_digest, drift, new / max(len(snapshot.rows), 1), obstacle)
 
 
