@@ -28,6 +28,7 @@ from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.datasets import snapshot_digests
 from storage.erasing import erased_feedback, feedback_of_erased
+from storage.runs import ACTIVE, list_runs
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ def forget(database: Database, store: ArtifactStore, governance: Governance, run
     taught = {digest for digest, folder in folders.items() if of_people and learned_from(folder, of_people)}
     learned = [adapter.digest for adapter in adapters if adapter.snapshot_digest in taught]
     after = governance.let_go(learned, taught) if taught else []
+    _remove_runs(database, taught, run_folder)
     redacted = [digest for digest, folder in folders.items() if _redact(store, digest, folder, gone)]
     for adapter in after:
         if adapter.erased_at is not None:
-            _remove_files(adapter, store, run_folder)
+            _remove_files(adapter, store)
     database.empty_log()
     return Forgotten(redacted, after)
 
@@ -108,10 +110,16 @@ def _without(folder: Path, name: str, gone: Collection[str]) -> Iterator[Record]
             yield record
 
 
-def _remove_files(adapter: Adapter, store: ArtifactStore, run_folder: Path) -> None:
-    """Remove an adapter that is out, which holds the questions that it was taught, its report, and its run's folder."""
+def _remove_files(adapter: Adapter, store: ArtifactStore) -> None:
+    """Remove an adapter that is out, which holds the questions that it was taught, and its report."""
     store.erase(adapter.digest)
     if adapter.report_digest:
         store.erase(adapter.report_digest)
-    if adapter.run_id:
-        shutil.rmtree(run_folder / adapter.run_id, ignore_errors=True)
+
+
+def _remove_runs(database: Database, snapshots: Collection[str], run_folder: Path) -> None:
+    """Remove the folders of the runs on these snapshots that have ended; those under way were asked to stop."""
+    with database.read() as session:
+        ended = [run for run in list_runs(session) if run.snapshot_digest in snapshots and run.state not in ACTIVE]
+    for run in ended:
+        shutil.rmtree(run_folder / run.id, ignore_errors=True)

@@ -102,7 +102,7 @@ class ArtifactStore:
         folder = self.path(digest)
         said = b"Texts were erased here, so these files are not what the folder's digest says.\n"
         for name, content in {REDACTED: said, **files}.items():
-            fresh = folder / f"{DRAFT}{name}"
+            fresh = folder / f"{DRAFT}{os.getpid()}-{name}"
             fresh.write_bytes(content)
             _sync(fresh)
             fresh.replace(folder / name)

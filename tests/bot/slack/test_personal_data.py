@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 from sqlmodel import select
 
 from bot.reconcile import Reconciler
 from bot.slack import names
+from bot.slack.sweep import sweep_all
 from governance.privacy.findings import in_words
 from storage.inbox import InboxEvent
 from storage.tables import metadata
-from tests.bot.slack.conftest import ASK, MARCUS, PRIYA, Bot, Town, all_done, eventually, use_policy
-from tests.bot.slack.saying import asked_and_answered, correct, feedback, told
+from tests.bot.slack.conftest import ASK, MARCUS, PRIYA, Bot, Town, all_done, eventually, interactions, use_policy
+from tests.bot.slack.saying import asked_and_answered, correct, feedback, press_vote, told
 from tests.bot.slack.test_reviews import shown
 
 PASSWORD = "Sommer2024!"
@@ -53,6 +55,22 @@ async def test_a_password_in_a_reply_that_was_taken_for_a_correction_leaves_the_
     await all_done(bot, 3)
     with bot.parts.database.read() as session:
         assert all(PASSWORD not in json.dumps(event.payload) for event in session.exec(select(InboxEvent)))
+
+
+async def test_a_question_whose_time_is_over_is_erased_and_nobody_can_judge_its_answer_any_more(
+    bot: Bot, town: Town
+) -> None:
+    answer = await asked_and_answered(bot, town)
+    start = bot.parts.clock()
+    use_policy(bot, clock=lambda: start + timedelta(days=91), retention={"questions_days": 90})
+
+    await asyncio.to_thread(sweep_all, bot.parts)
+
+    (kept,) = await asyncio.to_thread(interactions, bot)
+    assert (kept.question, kept.answer) == ("", "")
+    await press_vote(town, PRIYA, answer, "positive")
+    await told(town, PRIYA, "there is no answer")
+    assert feedback(bot) == []
 
 
 async def test_what_is_set_aside_is_shown_to_nobody_but_whoever_may_review_it(bot: Bot, town: Town) -> None:
