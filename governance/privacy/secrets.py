@@ -13,7 +13,6 @@ from detect_secrets.plugins.basic_auth import BasicAuthDetector
 from detect_secrets.plugins.discord import DiscordBotTokenDetector
 from detect_secrets.plugins.github_token import GitHubTokenDetector
 from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
-from detect_secrets.plugins.jwt import JwtTokenDetector
 from detect_secrets.plugins.mailchimp import MailchimpDetector
 from detect_secrets.plugins.openai import OpenAIDetector
 from detect_secrets.plugins.pypi_token import PypiTokenDetector
@@ -29,12 +28,15 @@ from governance.privacy.findings import Finding
 
 PLUGINS: tuple[type[RegexBasedDetector], ...] = (
     AWSKeyDetector, AzureStorageKeyDetector, BasicAuthDetector, DiscordBotTokenDetector, GitHubTokenDetector,
-    GitLabTokenDetector, JwtTokenDetector, MailchimpDetector, OpenAIDetector, PypiTokenDetector, SendGridDetector,
+    GitLabTokenDetector, MailchimpDetector, OpenAIDetector, PypiTokenDetector, SendGridDetector,
     SlackDetector, SquareOAuthDetector, StripeDetector, TelegramBotTokenDetector, TwilioKeyDetector,
 )  # fmt: skip
 """Those of `detect-secrets` that know a vendor's shape; its entropy and keyword plugins are made for source code."""
-PREFIXED = re.compile(r"\b(?:sk-(?:proj-|ant-)?|AIza|npm_|xapp-|hf_|ya29\.|dop_v1_|shpat_)[\w-]{16,}")
-"""Beginnings that vendors document and that `detect-secrets` 1.5.0 does not have, or has in an older form only."""
+PREFIXED = re.compile(
+    r"\b(?:(?:sk-(?:proj-|ant-)?|AIza|npm_|xapp-|hf_|ya29\.|dop_v1_|shpat_)[\w-]{16,}|eyJ[\w-]{8,}(?:\.[\w-]+){1,2})"
+)
+"""Beginnings that vendors document and that `detect-secrets` 1.5.0 does not have, or has in an older form or a part of
+only; what begins with eyJ is JSON in base64, as the parts of a JSON Web Token (RFC 7519) are."""
 PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?"
@@ -96,23 +98,16 @@ def _plugins() -> tuple[RegexBasedDetector, ...]:
 
 
 def _of_plugin(plugin: RegexBasedDetector, text: str) -> Iterator[Finding]:
-    """Give what a plugin finds; its patterns may end before the key does, so the rest of the word goes with it."""
+    """Give what a plugin finds; its patterns may end before a key does, so the rest of the word goes with it."""
+    has_password = isinstance(plugin, BasicAuthDetector)  # in the group of its pattern
     for pattern in plugin.denylist:
         for match in pattern.finditer(text):
-            if isinstance(plugin, JwtTokenDetector) and not plugin.is_formally_valid(match[0].partition(".")[0]):
-                continue
-            group = 1 if isinstance(plugin, BasicAuthDetector) else 0
-            rest = REST.match(text, match.end(group))
+            rest = REST.match(text, match.end())
             assert rest is not None
-            end = match.end(group) if group else _end_of_jwt(plugin, text, rest.end())
-            yield Finding(match.start(group), end, "password" if group else "key", plugin.secret_type)
-
-
-def _end_of_jwt(plugin: RegexBasedDetector, text: str, end: int) -> int:
-    """Return where a token ends whose parts are joined with dots."""
-    while isinstance(plugin, JwtTokenDetector) and (more := re.compile(r"\.[\w=-]+").match(text, end)):
-        end = more.end()
-    return end
+            if has_password:
+                yield Finding(match.start(1), match.end(1), "password", plugin.secret_type)
+            else:
+                yield Finding(match.start(), rest.end(), "key", plugin.secret_type)
 
 
 def _random(text: str) -> Iterator[Finding]:
