@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.privacy.detection import find
-from governance.privacy.findings import Finding, Kind, in_words, masked
+from governance.privacy.findings import Kind, in_words, masked
 from governance.privacy.rules import PrivacyRules, Treatment
 from storage.feedback import Feedback
 
@@ -28,7 +28,7 @@ def screen(feedback: Feedback, rules: PrivacyRules) -> None:
         to_mask = [each for each in found if _treatment(feedback, rules, each.kind) == "mask"]
         doubtful |= {each.kind for each in found if _treatment(feedback, rules, each.kind) == "quarantine"}
         hidden |= {each.kind for each in to_mask}
-        setattr(feedback, name, _masked(text, to_mask))
+        setattr(feedback, name, masked(text, to_mask))
     feedback.masked, feedback.set_aside = sorted(hidden) or None, sorted(doubtful) or None
     feedback.checked_by = rules.stamp
 
@@ -36,10 +36,6 @@ def screen(feedback: Feedback, rules: PrivacyRules) -> None:
 def _treatment(feedback: Feedback, rules: PrivacyRules, kind: Kind) -> Treatment:
     treatment = rules.treatment(kind)
     return "mask" if treatment == "quarantine" and feedback.kind != "correction" else treatment
-
-
-def _masked(text: str, found: Sequence[Finding]) -> str:
-    return masked(text, found) if found else text
 
 
 def screen_stored(ledger: Ledger, session: Session, batch: Sequence[Feedback]) -> None:

@@ -49,14 +49,14 @@ def build_dataset(
     becomes of personal data, or said otherwise, is looked at first.
     """
     manifest: dict[str, Any] = {}
-    walls = governance.policy.privacy.private_teaches
+    privacy = governance.policy.privacy
     tell("looking for personal data", 0, 0)
     governance.screen_stored()
 
     def write(folder: Path) -> None:
         with database.read() as session:
             total = count_feedback(session, "accepted")
-            manifest.update(curate(stream_accepted(session), folder, governance.policy.curation, tell, total, walls))
+            manifest.update(curate(stream_accepted(session), folder, governance.policy.curation, tell, total, privacy))
 
     digest = store.publish(write)
     tell("sending contradictions to review", 0, 0)

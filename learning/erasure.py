@@ -42,7 +42,7 @@ class Forgotten:
 def forget(database: Database, store: ArtifactStore, governance: Governance, run_folder: Path) -> Forgotten:
     """Take everything erased out of the files, and do to adapters what the policy says; blocks while it reads."""
     with database.read() as session:
-        gone, of_people = erased_feedback(session), feedback_of_erased(session).keys()
+        gone, of_people = erased_feedback(session), feedback_of_erased(session)
         snapshots, adapters = snapshot_digests(session) if gone else [], list_adapters(session)
     folders = {digest: store.root / digest for digest in snapshots if (store.root / digest / ROWS_FILE).exists()}
     taught = {digest for digest, folder in folders.items() if of_people and learned_from(folder, of_people)}
@@ -60,7 +60,7 @@ def forget(database: Database, store: ArtifactStore, governance: Governance, run
 def must_train_again(database: Database, store: ArtifactStore) -> bool:
     """Tell whether the adapter that answers learned from somebody who was erased, so that a run has to replace it."""
     with database.read() as session:
-        serving, of_people = serving_adapter(session), feedback_of_erased(session).keys()
+        serving, of_people = serving_adapter(session), feedback_of_erased(session)
     if serving is None or serving.snapshot_digest is None or not of_people:
         return False
     folder = store.root / serving.snapshot_digest

@@ -8,7 +8,7 @@ from learning.evaluation.report import read_report
 from learning.recipe import Recipe, StartRecipe
 from learning.taught import trained_on
 from storage.adapters import Adapter
-from storage.artifacts import ArtifactStore
+from storage.artifacts import REDACTED, ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
     if serving.snapshot_digest:
         folder = store.path(serving.snapshot_digest)
         known = frozenset(row.question for row in read_records(folder, ROWS_FILE))
-        outdated = not _in_force(snapshot).issuperset(trained_on(folder))
+        outdated = (folder / REDACTED).exists() or not _in_force(snapshot).issuperset(trained_on(folder))
     drift = None
     if serving.report_digest:
         metric = read_report(store.path(serving.report_digest)).metrics.get("general_kl")

@@ -15,6 +15,7 @@ from storage.errors import ArtifactError
 CHUNK = 1 << 20
 DRAFT = ".draft-"
 REDACTED = "erased.txt"
+"""In an artifact that lost what was erased; it is not what its digest says."""
 
 
 def file_digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, and_, col, exists, select
+from sqlmodel import Session, col, exists, select
 
 from storage.feedback import Feedback
 from storage.inbox import OPEN, InboxEvent
@@ -123,8 +123,8 @@ def erased_feedback(session: Session) -> set[str]:
     return set(session.exec(select(Feedback.id).where(Feedback.state == "erased")))
 
 
-def feedback_of_erased(session: Session) -> dict[str, str]:
-    """Map the feedback that people gave before they were erased to these people."""
-    query = select(Feedback.id, Feedback.person_id).join(Person, col(Person.id) == col(Feedback.person_id))
-    erased = and_(Feedback.state == "erased", col(Person.erased_at) >= col(Feedback.created_at))
-    return dict(session.exec(query.where(erased)).all())
+def feedback_of_erased(session: Session) -> set[str]:
+    """Return the ids of the feedback that people gave before they were erased."""
+    query = select(Feedback.id).join(Person, col(Person.id) == col(Feedback.person_id))
+    query = query.where(Feedback.state == "erased", col(Person.erased_at) >= col(Feedback.created_at))
+    return set(session.exec(query))

@@ -58,7 +58,8 @@ class FeedbackDesk:
             if feedback is not None:
                 if isinstance(job, Correction) and feedback.masked:
                     await asyncio.to_thread(self._forget_original, job, event, feedback)
-                await tell(self._client, self._outbox, job, recorded.recorded(feedback))
+                notice = recorded.recorded(feedback, learned=self._learned(feedback))
+                await tell(self._client, self._outbox, job, notice)
 
     def _record(self, job: Recordable, person: str) -> Feedback | None:
         """Store it, unless a process that died had done so before it could tell; None when it is about no answer."""
@@ -67,6 +68,10 @@ class FeedbackDesk:
             stored = session.get(Feedback, feedback_id)
             said = None if stored else _understand(session, job, person)
         return stored or (self._store(feedback_id, job.team, person, said) if said else None)
+
+    def _learned(self, feedback: Feedback) -> bool:
+        rules = self._parts.governance.policy.privacy
+        return rules.learns(private=feedback.private, reviewed=feedback.reviewed_at is not None)
 
     def _forget_original(self, job: Correction, event: InboxEvent, feedback: Feedback) -> None:
         """Keep what was masked nowhere else: not in the job, nor in the reply that the correction was."""

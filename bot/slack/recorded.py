@@ -30,6 +30,14 @@ CORRECTIONS = {
     ),
     "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used.",
 }
+PRIVATE = {
+    "up": "Recorded: a good answer. Thank you.",
+    "correction": (
+        "Recorded, thank you. Your correction counts when you ask me directly. It was said in private, so nobody else "
+        "is answered with it, and it is not trained on."
+    ),
+}
+"""What is told instead where the policy does not let what was said in private be trained on."""
 KEPT = "Recorded, thank you."
 MASKED = "I left out what looks like {kinds}: it is neither kept nor learned."
 SET_ASIDE = "Set aside: it may hold {kinds}. A reviewer looks at it before anything else happens with it."
@@ -54,8 +62,11 @@ def said(text: str) -> Notice:
     return Notice(text, [section(text)])
 
 
-def recorded(feedback: Feedback) -> Notice:
-    """Tell what was kept, with a button that takes it back; of a vote against an answer, ask what is wrong with it."""
+def recorded(feedback: Feedback, *, learned: bool = True) -> Notice:
+    """Tell what was kept, with a button that takes it back; of a vote against an answer, ask what is wrong with it.
+
+    `learned` says whether it is trained on once it is accepted.
+    """
     if feedback.state == "withdrawn":
         return said(TAKEN_BACK_ALREADY)
     undo = button(
@@ -63,9 +74,9 @@ def recorded(feedback: Feedback) -> Notice:
     )
     hidden = f" {MASKED.format(kinds=in_words(feedback.masked))}" if feedback.masked else ""
     if feedback.kind == "correction":
-        return _with_actions(_kept(feedback) + hidden, undo)
+        return _with_actions(_kept(feedback, learned=learned) + hidden, undo)
     if feedback.kind == "up":
-        return _with_actions(VOTES["up"] + hidden, undo)
+        return _with_actions((VOTES if learned else PRIVATE)["up"] + hidden, undo)
     correct = button(
         names.CORRECT_ACTION, "Correct this", feedback.interaction_id or "", accessibility_label="Correct this answer"
     )
@@ -74,9 +85,11 @@ def recorded(feedback: Feedback) -> Notice:
     return _with_actions(VOTES["down"] + hidden, _reasons(feedback.id), correct, undo)
 
 
-def _kept(feedback: Feedback) -> str:
+def _kept(feedback: Feedback, *, learned: bool) -> str:
     if feedback.state == "quarantined":
         return SET_ASIDE.format(kinds=in_words(feedback.set_aside or []))
+    if feedback.state == "accepted" and not learned:
+        return PRIVATE["correction"]
     return CORRECTIONS.get(feedback.state, KEPT)
 
 

@@ -79,12 +79,13 @@ def decline_modal(feedback_id: str, channel: str, message_ts: str) -> dict[str, 
     )
 
 
-def decision_text(case: Case) -> str:
-    """Say to a correction's author what came of it, as mrkdwn."""
+def decision_text(case: Case, *, learned: bool = True) -> str:
+    """Say to a correction's author what came of it, as mrkdwn; `learned`: whether it is trained on once accepted."""
     feedback, reviewer = case.feedback, blocks.escape(case.reviewer)
     about = f"*{blocks.escape(blocks.clip(feedback.question, 300))}*\n{blocks.quote(feedback.text, 1_000)}"
     if feedback.state == "accepted":
-        what = f"{reviewer} accepted your correction. It counts from the next question on, and in the next training:"
+        effect = "from the next question on, and in the next training" if learned else "when you ask me directly"
+        what = f"{reviewer} accepted your correction. It counts {effect}:"
     else:
         reason = blocks.escape(feedback.reviewer_reason or "no reason was kept")
         what = f"{reviewer} declined your correction, so I do not learn it. The reason: {reason}"

@@ -1,6 +1,6 @@
 """All detectors on one text."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection
 
 from governance.privacy.contacts import find_contacts
 from governance.privacy.findings import Finding, settle
@@ -10,12 +10,6 @@ from governance.privacy.secrets import find_secrets
 
 VERSION = 1
 """Raised when a detector changes: what was kept for training is then looked at again."""
-DETECTORS: Mapping[str, Callable[[str], Iterator[Finding]]] = {
-    "secrets": find_secrets,
-    "identifiers": find_identifiers,
-    "personal": find_personal,
-}
-"""Those that need to know nothing but the text; contacts also ask for the organisation's own domains."""
 
 
 def find(text: str, own_domains: Collection[str] = ()) -> list[Finding]:
@@ -23,5 +17,5 @@ def find(text: str, own_domains: Collection[str] = ()) -> list[Finding]:
 
     `own_domains`: whose e-mail addresses are those of colleagues, which everybody may know.
     """
-    findings = [finding for detect in DETECTORS.values() for finding in detect(text)]
-    return settle([*findings, *find_contacts(text, own_domains)])
+    contacts = find_contacts(text, own_domains)
+    return settle([*find_secrets(text), *find_identifiers(text), *find_personal(text), *contacts])

@@ -63,6 +63,10 @@ class PrivacyRules(_Section):
         """Return what becomes of a kind."""
         return self.kinds.get(kind) or DOMAINS[self.domain].get(kind) or TREATMENTS[kind]
 
+    def learns(self, *, private: bool, reviewed: bool) -> bool:
+        """Tell whether accepted feedback is trained on, by where it was said and whether a reviewer accepted it."""
+        return not private or self.private_teaches == "always" or (self.private_teaches == "reviewed" and reviewed)
+
     @property
     def stamp(self) -> str:
         """What feedback is marked with that these rules and these detectors have looked at, 16 hex characters."""

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from governance.policy import CurationRules
-from governance.privacy.rules import PrivateTeaches
+from governance.privacy.rules import PrivacyRules
 from learning.curation.duplicates import blocks, digest_of, same_but_for_a_slip, words_of
 from learning.curation.quality import language_reason, refusal_reason
 from learning.curation.text import normalise
@@ -70,7 +70,7 @@ def read_feedback(
     bench: Workbench,
     feedback: Iterable[FeedbackLike],
     rules: CurationRules,
-    private_teaches: PrivateTeaches,
+    privacy: PrivacyRules,
     tell: Callable[[int], None],
 ) -> tuple[Counter[str], int]:
     """Clean feedback and lay it out, with what may be the same question.
@@ -86,7 +86,7 @@ def read_feedback(
         nearby: list[tuple[bytes, str, bytes]] = []
         for item in batch:
             kinds[item.kind] += 1
-            if _is_walled(item, private_teaches):
+            if not privacy.learns(private=item.private, reviewed=item.reviewed_at is not None):
                 bench.leave_out([(item.id, "private", "it was said where not everybody could read it")])
                 refused += 1
                 continue
@@ -103,12 +103,6 @@ def read_feedback(
         bench.add_blocks(nearby)
         tell(kinds.total())
     return kinds, refused
-
-
-def _is_walled(item: FeedbackLike, private_teaches: PrivateTeaches) -> bool:
-    if not item.private or private_teaches == "always":
-        return False
-    return private_teaches == "never" or item.reviewed_at is None
 
 
 def _batches(feedback: Iterable[FeedbackLike], size: int = BATCH) -> Iterator[list[FeedbackLike]]:

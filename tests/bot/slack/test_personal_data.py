@@ -13,7 +13,7 @@ from governance.privacy.findings import in_words
 from storage.inbox import InboxEvent
 from storage.tables import metadata
 from tests.bot.slack.conftest import ASK, MARCUS, PRIYA, Bot, Town, all_done, eventually, interactions, use_policy
-from tests.bot.slack.saying import asked_and_answered, correct, feedback, press_vote, told
+from tests.bot.slack.saying import answers_kept, asked_and_answered, correct, feedback, press_vote, told
 from tests.bot.slack.test_reviews import shown
 
 PASSWORD = "Sommer2024!"
@@ -71,6 +71,17 @@ async def test_a_question_whose_time_is_over_is_erased_and_nobody_can_judge_its_
     await press_vote(town, PRIYA, answer, "positive")
     await told(town, PRIYA, "there is no answer")
     assert feedback(bot) == []
+
+
+async def test_a_correction_in_a_direct_message_is_said_not_to_be_trained_on(bot: Bot, town: Town) -> None:
+    channel = await town.dm(PRIYA)
+    answer = await town.answer(await town.send(PRIYA, "kite wind", channel), channel, user=PRIYA)
+    await answers_kept(bot, 1)
+
+    await correct(town, PRIYA, answer, "Fly it at 12 knots.")
+
+    notice = await told(town, PRIYA, "Recorded, thank you. Your correction counts when you ask me directly.", channel)
+    assert "it is not trained on" in notice["text"]
 
 
 async def test_what_is_set_aside_is_shown_to_nobody_but_whoever_may_review_it(bot: Bot, town: Town) -> None:
