@@ -33,9 +33,10 @@ def find_contacts(text: str, own_domains: Collection[str] = ()) -> Iterator[Find
 
     A mailbox of a function, and every address at a domain of the organisation's own, is no datum of a person.
     """
+    own = {domain.casefold() for domain in own_domains}
     for match in EMAIL.finditer(text):
         mailbox, _, domain = match[0].casefold().rpartition("@")
-        if not ROLES.fullmatch(mailbox) and domain not in own_domains:
+        if not ROLES.fullmatch(mailbox) and domain not in own:
             yield Finding(match.start(), match.end(), "email", "email")
     for match in TELEPHONE.finditer(text):
         if _is_phone(match[0], text[: match.start()]):

@@ -99,13 +99,13 @@ def test_what_was_kept_before_is_looked_at_when_a_snapshot_is_built(house: Insta
         ({"domain": "healthcare"}, "Patient James Hollis, MRN 00482913.", "Patient [name], MRN [record number]."),
         ({"domain": "finance"}, "Account number 31926819.", "Account number [account]."),
         ({"kinds": {"card": "keep"}}, f"Charge {CARD}.", f"Charge {CARD}."),
-        ({"own_domains": ["mail.example"]}, "Ask ana.k@mail.example.", "Ask ana.k@mail.example."),
+        ({"own_domains": ["Mail.example"]}, "Ask ana.k@mail.example.", "Ask ana.k@mail.example."),
     ],
 )
 def test_the_policy_says_what_becomes_of_each_kind(
     sqlite_house: Installation, privacy: dict[str, object], text: str, kept: str
 ) -> None:
-    sqlite_house.use_policy(privacy={"kinds": {}} | privacy)
+    sqlite_house.use_policy(privacy=privacy)
 
     assert say(sqlite_house, text).text == kept
 
