@@ -51,6 +51,14 @@ def test_a_person_is_erased_only_when_that_is_said_and_the_log_still_verifies(
     assert apprentice("audit", "verify", "--json").json["verified"]
 
 
+def test_whoever_imports_feedback_is_told_how_much_was_masked(apprentice: CommandLine, house: Installation) -> None:
+    line = {"question": "Which card?", "person": "U1", "correction": "Charge 4111 1111 1111 1111."}
+    file = apprentice.file("feedback.jsonl", json.dumps(line) + "\n")
+
+    assert "Personal data or secrets: masked in 1, 0 set aside" in apprentice("feedback", "import", file).out
+    assert "1111" not in everything(house.database)
+
+
 def test_somebody_unknown_is_named(apprentice: CommandLine, house: Installation) -> None:
     assert "nobody with the Slack user id U_NOBODY" in apprentice("person", "export", "U_NOBODY", "x.json").said
 
