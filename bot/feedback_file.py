@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bot.assembly import Parts
 from governance.checkpoints import write_durably
+from storage.domains import DEFAULT_DOMAIN, LABEL
 from storage.errors import ConfigurationError, InvalidFeedbackError
 from storage.feedback import Feedback, VoteReason, check_correction, check_vote_reason, list_feedback
 from storage.people import ensure_person, ensure_workspace
@@ -21,6 +22,10 @@ IMPORT_WORKSPACE = "imported"
 
 IDENTIFIER = re.compile(r"[\w.-]{1,64}")
 """No "/": the two together, joined with it, name a person."""
+
+
+LATER = ("reason", "domain")
+"""The fields that lines did not always have."""
 
 
 class Imported(NamedTuple):
@@ -50,6 +55,7 @@ class FeedbackLine(BaseModel):
     name: str = ""
     workspace: str = IMPORT_WORKSPACE
     private: bool = False
+    domain: str = Field(default=DEFAULT_DOMAIN, pattern=LABEL)
 
     @model_validator(mode="after")
     def _check_content(self) -> "FeedbackLine":
@@ -71,7 +77,9 @@ class FeedbackLine(BaseModel):
     @property
     def key(self) -> str:
         """The feedback's id: the given one, or one made from the content, so that a second import adds nothing."""
-        content = self.model_dump_json(exclude=None if self.reason else {"reason"})  # as before there were reasons
+        fields = type(self).model_fields
+        later = {name for name in LATER if getattr(self, name) == fields[name].default}
+        content = self.model_dump_json(exclude=later)  # so that a line from before has the key that it had
         return self.id or "fb_" + hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -123,6 +131,7 @@ def import_feedback(parts: Parts, path: Path) -> Imported:
             reason=line.reason,
             source="import",
             private=line.private,
+            domain=line.domain,
             feedback_id=line.key,
         )
         added.append(feedback)
@@ -165,6 +174,7 @@ def _as_line(row: Feedback) -> dict[str, object]:
         "person": person,
         "workspace": workspace,
         "private": row.private,
+        **({"domain": row.domain} if row.domain != DEFAULT_DOMAIN else {}),
     }
 
 

@@ -15,7 +15,6 @@ from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
 from bot.slack.reviews import due_reviews, show_review, tell_authors
 from bot.slack.rolling_back import note_rollbacks
-from storage.adapters import serving_adapter
 from storage.proposals import proposal_for, undrawn_proposals
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class Reconciler:
         self._parts = parts
         self._client = client
         self._monotonic = monotonic
-        self._noted: str | None = None
+        self._noted: dict[str, str] = {}
         self._resting: dict[str, float] = {}
         self._watch_at = 0.0
 
@@ -64,8 +63,7 @@ class Reconciler:
         await note_canary(self._parts)
         wanted = self._parts.serving.wanted
         if wanted != self._noted:
-            proposal_id = await asyncio.to_thread(self._promoted)
-            if proposal_id is not None:
+            for proposal_id in await asyncio.to_thread(self._promoted, set(wanted.values())):
                 await note_promotion(self._parts, proposal_id)
             self._noted = wanted
 
@@ -108,11 +106,10 @@ class Reconciler:
         else:
             self._resting.pop(what, None)
 
-    def _promoted(self) -> str | None:
+    def _promoted(self, digests: set[str]) -> list[str]:
         with self._parts.database.read() as session:
-            adapter = serving_adapter(session)
-            proposal = proposal_for(session, adapter.digest) if adapter else None
-        return proposal.id if proposal else None
+            found = [proposal_for(session, digest) for digest in sorted(digests)]
+        return [proposal.id for proposal in found if proposal is not None]
 
     def _undrawn(self) -> list[str]:
         with self._parts.database.read() as session:

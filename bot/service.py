@@ -228,7 +228,7 @@ def _start_engine(settings: Settings, base: BaseModel) -> Engine:
 def _worked_examples(parts: Parts, engine: Engine) -> WorkedExamples:
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
+    taught = TaughtFeedback(parts.database, parts.store)
     return WorkedExamples(parts.database, embedder.embed, settings.examples, taught)
 
 

@@ -10,10 +10,12 @@ from typing import Literal
 
 from sqlmodel import Session
 
+from governance.policy import Policy
 from learning.engine import Engine
-from storage.adapters import Adapter, canary_adapter, serving_adapter
+from storage.adapters import Adapter, list_adapters
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +25,11 @@ RETRY_S = 30.0
 
 @dataclass(frozen=True)
 class Refusal:
-    """The adapter that should serve and cannot be loaded, and why."""
+    """An adapter that should answer and cannot be loaded, why, and when that is tried again (seconds of the clock)."""
 
     digest: str
     why: str
+    retry_at: float
 
 
 Side = Literal["serving", "canary"]
@@ -41,7 +44,10 @@ class Chosen:
 
 
 class ServingAdapter:
-    """Follows the adapters in states `serving` and `canary`, from whichever process put them there."""
+    """Follows the adapters in states `serving` and `canary`, from whichever process put them there.
+
+    That of the default domain is the one that the engine serves; those of other domains are kept loaded beside it.
+    """
 
     def __init__(
         self,
@@ -55,79 +61,80 @@ class ServingAdapter:
         self._engine = engine
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._retry_at = 0.0
-        self.wanted: str | None = None
-        """The digest that the database named last; None for the base model."""
-        self.refused: Refusal | None = None
-        """Why something else than `wanted` answers; None when nothing else does."""
-        self.canary: str | None = None
-        """The digest of the adapter that a share of the people gets; None while nobody does."""
-        self.refused_canary: Refusal | None = None
+        self._own: dict[str, str] = {}
+        self._canaries: dict[str, str] = {}
+        self.wanted: dict[str, str] = {}
+        """Domain -> digest of the adapter that the database named last; the base model has none."""
+        self.refusals: dict[str, Refusal] = {}
+        """Digest -> why that adapter, which should answer, does not."""
 
-    async def sync(self) -> str | None:
-        """Make the engine serve the adapter that the database names; return the digest served (None: the base model).
+    async def sync(self) -> None:
+        """Make the engine serve the adapters that the database names.
 
-        An adapter whose files are missing, damaged or do not fit is not loaded; what served before goes on serving.
+        An adapter whose files are missing, damaged or do not fit is not loaded; what served before goes on serving, and
+        of a canary nobody gets answers.
         """
         async with self._lock:
-            return await asyncio.to_thread(self._sync)
+            await asyncio.to_thread(self._sync)
 
-    def for_person(self, person_id: str, canary_share: float) -> Chosen:
-        """Choose who answers a person: a share of them gets the canary, each always the same while it is one."""
-        canary = self.canary
-        if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < canary_share:
+    @property
+    def refused(self) -> Refusal | None:
+        """Why something else than what should answers in the default domain; None when nothing else does."""
+        return self.refusals.get(self.wanted.get(DEFAULT_DOMAIN, ""))
+
+    def answers(self, domain: str = DEFAULT_DOMAIN) -> str | None:
+        """Return the digest of what answers those in a domain who get no canary; None: the base model."""
+        own = self._own.get(domain)
+        return own if own is not None and self._engine.is_loaded(own) else self._engine.serving
+
+    def for_person(self, person_id: str, policy: Policy, domain: str = DEFAULT_DOMAIN) -> Chosen:
+        """Choose who answers a person: a share of them gets the canary, each always the same while it is one.
+
+        A domain without any adapter of its own has what the default one has, its canary too.
+        """
+        home = domain if domain in {*self._own, *self._canaries} else DEFAULT_DOMAIN
+        canary, share = self._canaries.get(home), policy.rules_of(home).rollout.canary_share
+        if canary is not None and self._engine.is_loaded(canary) and share_of(person_id, canary) < share:
             return Chosen(canary, "canary")
-        return Chosen(self._engine.serving, "serving")
+        return Chosen(self.answers(home), "serving")
 
     def answering(self, session: Session) -> Adapter | None:
         """Return the adapter that answers now, not the one that should when that was refused; None: the base model."""
         digest = self._engine.serving
         return session.get(Adapter, digest) if digest else None
 
-    def _sync(self) -> str | None:
+    def _sync(self) -> None:
         with self._database.read() as session:
-            adapter, canary = serving_adapter(session), canary_adapter(session)
-        self._follow_canary(canary.digest if canary else None)
-        self.wanted = adapter.digest if adapter else None
-        if self.refused and self.refused.digest != self.wanted:
-            self.refused, self._retry_at = None, 0.0
-        if self.wanted != self._engine.serving and self._clock() >= self._retry_at:
-            self._swap(self.wanted)
-        return self._engine.serving
+            adapters = list_adapters(session, "serving", "canary")
+        digests = {adapter.digest for adapter in adapters}
+        self.refusals = {digest: refusal for digest, refusal in self.refusals.items() if digest in digests}
+        self.wanted = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "serving"}
+        canaries = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "canary"}
+        self._canaries = {domain: digest for domain, digest in canaries.items() if self._load(digest)}
+        before, named = self._own, {**self.wanted}
+        wanted = named.pop(DEFAULT_DOMAIN, None)
+        own = {domain: digest if self._load(digest) else before.get(domain) for domain, digest in named.items()}
+        self._own = {domain: digest for domain, digest in own.items() if digest is not None}
+        if wanted != self._engine.serving and (wanted is None or self._load(wanted)):
+            self._engine.serve(wanted)
+            log.info("serving %s", wanted[:12] if wanted else "the base model")
 
-    def _follow_canary(self, digest: str | None) -> None:
-        """Have the canary in memory; one that cannot be loaded answers nobody, and people get the serving one."""
-        if self.refused_canary and self.refused_canary.digest == digest:
-            return
-        self.refused_canary = None
+    def _load(self, digest: str) -> bool:
+        """Have an adapter in memory, anew where others took its room; return whether it is there."""
+        before = self.refusals.get(digest)
+        if self._engine.is_loaded(digest):
+            return True
+        if before is not None and self._clock() < before.retry_at:
+            return False
         try:
-            if digest is not None and not self._engine.is_loaded(digest):  # anew, where others took its room
-                self._engine.load_adapter(digest, self._store.verify(digest))
+            self._engine.load_adapter(digest, self._store.verify(digest))
         except Exception as error:
-            log.exception("adapter %s cannot answer as a canary", digest)
-            self.refused_canary, digest = Refusal(str(digest), str(error)), None
-        self.canary = digest
-
-    def _swap(self, digest: str | None) -> None:
-        try:
-            if digest is not None:
-                self._engine.load_adapter(digest, self._store.verify(digest))
-            self._engine.serve(digest)
-        except Exception as error:
-            if digest is None:
-                raise
-            refusal = Refusal(digest, str(error))
-            if refusal != self.refused:  # the log is told once, not at every try
-                instead = self._engine.serving
-                log.exception(
-                    "adapter %s cannot be served; %s goes on answering",
-                    digest,
-                    f"adapter {instead}" if instead else "the base model",
-                )
-            self.refused, self._retry_at = refusal, self._clock() + RETRY_S
-        else:
-            self.refused, self._retry_at = None, 0.0
-            log.info("serving %s", digest[:12] if digest else "the base model")
+            if before is None or before.why != str(error):  # the log is told once, not at every try
+                log.exception("adapter %s cannot be served; what answered before goes on answering", digest)
+            self.refusals[digest] = Refusal(digest, str(error), self._clock() + RETRY_S)
+            return False
+        self.refusals.pop(digest, None)
+        return True
 
 
 def share_of(person_id: str, digest: str) -> float:

@@ -11,6 +11,7 @@ from learning.engine import Engine
 from learning.erasure import must_train_again
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import AlreadyRunningError, ApprenticeError
 from storage.pauses import current_pause
 
@@ -33,19 +34,19 @@ class Training:
     _pipeline: Pipeline | None = None
     _asked_for: asyncio.Task[None] | None = None
 
-    async def train(self, started_by: str) -> PipelineResult:
-        """Run the pipeline to its end; a second call waits for the first."""
+    async def train(self, started_by: str, domain: str = DEFAULT_DOMAIN) -> PipelineResult:
+        """Run the pipeline to its end, for an adapter of this domain; a second call waits for the first."""
         async with self._turn:
             parts = self.parts
             self._pipeline = Pipeline(
                 parts.settings, parts.database, parts.store, parts.governance, self.engine, self.base
             )
             try:
-                return await asyncio.to_thread(self._pipeline.run, started_by, self._tell)
+                return await asyncio.to_thread(self._pipeline.run, started_by, self._tell, domain)
             finally:
                 self._pipeline = None
 
-    async def begin(self, started_by: str) -> str:
+    async def begin(self, started_by: str, domain: str = DEFAULT_DOMAIN) -> str:
         """Start a run, or go on with one that was interrupted; return its id as soon as it trains.
 
         Raises:
@@ -56,24 +57,29 @@ class Training:
         if self._turn.locked() or (self._asked_for is not None and not self._asked_for.done()):
             raise AlreadyRunningError("a training run is under way already.")
         begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked_for = asyncio.create_task(self._train_telling(started_by, begun))
+        self._asked_for = asyncio.create_task(self._train_telling(started_by, domain, begun))
         return await asyncio.shield(begun)
 
     async def train_if_due(self) -> None:
-        """Train when enough is new, or somebody was erased, and nobody paused training; what goes wrong is logged."""
+        """Train each domain in which enough is new, or somebody was erased, unless somebody paused training.
+
+        What goes wrong is logged.
+        """
         if self._turn.locked():
             return
         if await asyncio.to_thread(self._is_paused):
             log.info("training was due, but it is paused")
             return
-        fresh = await asyncio.to_thread(new_corrections, self.parts.database)
-        if fresh >= self.parts.settings.training.min_new_corrections or await self._must_train_again():
-            await self.train_logged(SCHEDULE)
+        policy = self.parts.governance.policy
+        for domain in (DEFAULT_DOMAIN, *policy.domains):
+            fresh = await asyncio.to_thread(new_corrections, self.parts.database, policy.labels_of(domain))
+            if fresh >= self.parts.settings.training.min_new_corrections or await self._must_train_again(domain):
+                await self.train_logged(SCHEDULE, domain)
 
-    async def train_logged(self, started_by: str) -> None:
+    async def train_logged(self, started_by: str, domain: str = DEFAULT_DOMAIN) -> None:
         """Train, with errors to the log; those of a run are kept with it too."""
         try:
-            await self.train(started_by)
+            await self.train(started_by, domain)
         except ApprenticeError as error:
             log.warning("training: %s", error)
         except Exception:
@@ -84,7 +90,7 @@ class Training:
         if self._pipeline is not None:
             self._pipeline.interrupt()
 
-    async def _train_telling(self, started_by: str, begun: "asyncio.Future[str]") -> None:
+    async def _train_telling(self, started_by: str, domain: str, begun: "asyncio.Future[str]") -> None:
         """Train, and set `begun` to the run's id once it trains, or to what kept it from that."""
         loop = asyncio.get_running_loop()
 
@@ -97,7 +103,7 @@ class Training:
 
         self.listeners.append(hear)
         try:
-            settle((await self.train(started_by)).run.id)
+            settle((await self.train(started_by, domain)).run.id)
         except Exception as error:
             if begun.done():
                 log.warning("training: %s", error, exc_info=not isinstance(error, ApprenticeError))
@@ -110,8 +116,8 @@ class Training:
         for listener in tuple(self.listeners):
             listener(event)
 
-    async def _must_train_again(self) -> bool:
-        return await asyncio.to_thread(must_train_again, self.parts.database, self.parts.store)
+    async def _must_train_again(self, domain: str) -> bool:
+        return await asyncio.to_thread(must_train_again, self.parts.database, self.parts.store, domain)
 
     def _is_paused(self) -> bool:
         with self.parts.database.read() as session:

@@ -69,12 +69,12 @@ def open_engine(parts: Parts, bars: ProgressBars) -> Iterator[Engine]:
         engine.close()
 
 
-def train_in_terminal(parts: Parts, started_by: str, *, quiet: bool) -> dict[str, Any]:
+def train_in_terminal(parts: Parts, started_by: str, domain: str, *, quiet: bool) -> dict[str, Any]:
     """Run the pipeline to its end, with bars on stderr; SIGINT and SIGTERM leave an `interrupted` run that resumes."""
     with ProgressBars(quiet=quiet) as bars, open_engine(parts, bars) as engine:
         pipeline = Pipeline(parts.settings, parts.database, parts.store, parts.governance, engine, engine.base)
         _stop_on_signal(pipeline)
-        result = pipeline.run(started_by, bars.on_event)
+        result = pipeline.run(started_by, bars.on_event, domain)
     if not quiet:
         _summarise(result)
     return as_dict(result)

@@ -6,6 +6,7 @@ show: that somebody who can write to the database added a record of their own at
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +20,17 @@ from sqlmodel import Session
 
 from governance.checkpoints import Checkpoint, CheckpointFolder, SigningKey, format_time
 from governance.errors import AuditLogError
-from governance.merkle import Frontier, inclusion_path, leaf_hash, root_of
-from storage.audit import AuditRecord, lock_audit_log, next_sequence, read_audit_records
+from governance.merkle import Frontier, leaf_hash, root_of
+from storage.audit import (
+    LogRecord,
+    add_audit_record,
+    find_audit_record,
+    lock_audit_log,
+    next_sequence,
+    read_audit_records,
+)
 from storage.database import Database
+from storage.errors import UnreadableRecordError
 
 SIGNING_PATIENCE_S = 2.0
 """How long verification waits for a writer to sign what it has just committed."""
@@ -38,21 +47,14 @@ class Verification:
     first_bad: int | None = None
 
 
-@dataclass(frozen=True)
-class InclusionProof:
-    """Proves that `body` is record `sequence` of the log whose root the checkpoint signs (hashes in hex)."""
-
-    sequence: int
-    body: str
-    path: list[str]
-    checkpoint: Checkpoint
-
-
 class AuditLog:
     """Appends to the log, signs it, verifies it. Holds no connection: the session or database is passed in."""
 
     def __init__(self, key_folder: Path, checkpoint_folder: Path) -> None:
         self.key = SigningKey(key_folder)
+        self._signing = threading.Lock()
+        self._begun = self._covered = 0
+        self._newest: Checkpoint | None = None
         self.checkpoints = CheckpointFolder(checkpoint_folder, self.key)
 
     def append(
@@ -65,7 +67,7 @@ class AuditLog:
         digests: Mapping[str, str] | None = None,
         reason: str = "",
         now: datetime,
-    ) -> AuditRecord:
+    ) -> LogRecord:
         """Add a record in the caller's transaction, so that it stands exactly if the change that it tells of does.
 
         Of `reason`, which a person wrote, only the SHA-256 is kept.
@@ -82,20 +84,31 @@ class AuditLog:
             "time": format_time(now),
         }
         body = rfc8785.dumps(content)
-        record = AuditRecord(sequence=sequence, body=body.decode(), leaf_hash=leaf_hash(body).hex(), created_at=now)
-        session.add(record)
-        session.flush()
+        record = LogRecord(sequence, body.decode(), leaf_hash(body).hex(), now)
+        add_audit_record(session, record)
         return record
 
     def sign(self, database: Database, now: datetime) -> Checkpoint:
         """Sign everything that is committed, as the newest checkpoint; call after each transaction that appended.
 
+        Threads that come while a signature is being made share the next one.
+
         Raises:
-            AuditLogError: the database holds less than was signed before, or the folder was changed.
+            AuditLogError: the database or the folder holds less than was signed before, or the folder was changed.
 
         """
+        begun_before = self._begun
+        with self._signing:
+            if self._newest is None or self._covered <= begun_before:
+                self._begun += 1
+                self._newest = self._sign_all(database, now)
+                self._covered = self._begun
+            return self._newest
+
+    def _sign_all(self, database: Database, now: datetime) -> Checkpoint:
         with self.checkpoints.lock(), database.read() as session:
             previous = self.checkpoints.latest()
+            self._refuse_older(previous)
             signed = previous.size if previous else 0
             records = next_sequence(session)
             if previous and records == signed:
@@ -108,17 +121,29 @@ class AuditLog:
             new = (leaf_hash(record.body.encode()) for record in read_audit_records(session, signed))
             return self.checkpoints.extend(previous, new, now)
 
+    def _refuse_older(self, found: Checkpoint | None) -> None:
+        """Sign nothing on top of a checkpoint that this process has seen a newer one of, or another."""
+        seen = self._newest
+        if seen and (found is None or found.size < seen.size or (found.size == seen.size and found.root != seen.root)):
+            raise AuditLogError(
+                f"{self.checkpoints.folder} holds the checkpoint of {found.size if found else 0} records, after one of "
+                f"{seen.size} had been signed: it was put back, or exchanged. Nothing is signed over that. "
+                "Restore the folder from a backup."
+            )
+
     def checkpoint(self, database: Database, now: datetime) -> Path:
         """Sign everything that is committed, and keep that checkpoint under its own name; return its file."""
         return self.checkpoints.keep(self.sign(database, now))
 
-    def verify(self, database: Database) -> Verification:
-        """Recompute the log from its first record and hold it against what was signed.
+    def verify(self, database: Database, *others: Path) -> Verification:
+        """Recompute the log from its first record and hold it against what was signed; the database is not trusted.
 
-        Finds any edit, removal, insertion, reordering and truncation. Reads the log once, in bounded memory.
+        Finds any edit, removal, insertion, reordering and truncation. Reads the log once, in bounded memory. `others`
+        are files of checkpoints that were kept elsewhere: with them, a log and a folder that were both put back or
+        rewritten are found too.
         """
         try:
-            signed = self.checkpoints.kept()
+            signed = self.checkpoints.kept(*others)
         except AuditLogError as error:
             return Verification(verified=False, records=0, root="", problem=str(error))
         newest = max(signed, default=0)
@@ -131,25 +156,6 @@ class AuditLog:
             problem = f"{self.checkpoints.folder} lost leaf hashes; the records match. Restore it from a backup."
             return Verification(verified=False, records=found.records, root=found.root, problem=problem)
         return found
-
-    def prove(self, database: Database, sequence: int) -> InclusionProof:
-        """Return the proof that a record is in the log as it was last signed.
-
-        Raises:
-            AuditLogError: the record is not there, or not signed yet.
-
-        """
-        newest = self.checkpoints.latest()
-        if newest is None or not 0 <= sequence < newest.size:
-            size = newest.size if newest else 0
-            raise AuditLogError(f"record {sequence} is not among the {size} that are signed.")
-        with database.read() as session:
-            record = session.get(AuditRecord, sequence)
-            hashes = (leaf_hash(row.body.encode()) for row in read_audit_records(session))
-            path = inclusion_path(sequence, newest.size, hashes) if record else []
-        if record is None:
-            raise AuditLogError(f"record {sequence} was removed. Run `apprentice audit verify`.")
-        return InclusionProof(sequence, record.body, [node.hex() for node in path], newest)
 
     def _witness(self, size: int) -> Iterator[bytes]:
         return islice(self.checkpoints.leaves(), size)
@@ -183,21 +189,35 @@ class _Check:
 
     def read(self, database: Database) -> Verification:
         with database.read() as session:
-            for record in read_audit_records(session):
-                place = self.tree.size
-                problem = _contradiction(record, place) or self._add(record)
-                if problem:
-                    return self._bad(problem, place)
-                if self._breaks_checkpoint():
-                    span = f"records {self.last_good} to {place}"
-                    return self._bad(f"one of {span} is not the one that was signed.", self.last_good)
+            try:
+                return self._read(self._records(session))
+            except UnreadableRecordError as error:
+                return self._bad(f"record {self.tree.size} was edited: {error}", self.tree.size)
+
+    def _records(self, session: Session) -> Iterator[LogRecord]:
+        """Give all records; from a batch in which one is unreadable on, one by one, so that its place is known."""
+        try:
+            yield from read_audit_records(session)
+        except UnreadableRecordError:
+            while record := find_audit_record(session, self.tree.size):
+                yield record
+
+    def _read(self, records: Iterator[LogRecord]) -> Verification:
+        for record in records:
+            place = self.tree.size
+            problem = contradiction(record, place) or self._add(record)
+            if problem:
+                return self._bad(problem, place)
+            if self._breaks_checkpoint():
+                span = f"records {self.last_good} to {place}"
+                return self._bad(f"one of {span} is not the one that was signed.", self.last_good)
         newest = max(self.signed, default=0)
         if self.tree.size < newest:
             problem = f"record {self.tree.size} and later ones were removed: {newest} were signed."
             return self._bad(problem, self.tree.size)
         return Verification(verified=True, records=self.tree.size, root=self.tree.root().hex())
 
-    def _add(self, record: AuditRecord) -> str:
+    def _add(self, record: LogRecord) -> str:
         leaf = leaf_hash(record.body.encode())
         expected = next(self.witness, None)
         if expected is not None and leaf != expected:
@@ -224,11 +244,11 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _contradiction(record: AuditRecord, place: int) -> str:
+def contradiction(record: LogRecord, place: int) -> str:
     """Say how a record contradicts itself or its place; empty when it does not."""
     if record.sequence != place:
         return f"record {place} is missing: record {record.sequence} is in its place."
-    if leaf_hash(record.body.encode()).hex() != record.leaf_hash:
+    if not isinstance(record.body, str) or leaf_hash(record.body.encode()).hex() != record.leaf_hash:
         return f"record {place} was edited: its hash is not that of its body."
     try:
         content = json.loads(record.body)

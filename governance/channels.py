@@ -8,6 +8,7 @@ from typing import get_args
 import rfc8785
 
 from storage.channels import Answers, ChannelSettings
+from storage.domains import LABEL
 from storage.errors import InvalidChannelSettingsError
 
 LANGUAGES = {
@@ -19,7 +20,6 @@ LANGUAGES = {
     "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
 """ISO 639-1 codes of the languages that a channel can be answered in -> what a prompt calls them."""
-DOMAIN = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 MOST_TRUSTED = 50
 
 
@@ -34,7 +34,7 @@ def check_settings(settings: ChannelSettings) -> ChannelSettings:
         raise InvalidChannelSettingsError("answers", "Choose one of the ways to answer.")
     if settings.language != "auto" and settings.language not in LANGUAGES:
         raise InvalidChannelSettingsError("language", "Choose one of the languages.")
-    if not DOMAIN.fullmatch(settings.domain):
+    if not re.fullmatch(LABEL, settings.domain):
         raise InvalidChannelSettingsError(
             "domain",
             "A domain is one word of small letters, digits and hyphens, at most 40, such as hr.",

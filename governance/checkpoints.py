@@ -83,6 +83,11 @@ class SigningKey:
             raise AuditLogError(f"{path} is not an Ed25519 key. Restore it from a backup.")
         return key
 
+    def public_pem(self) -> str:
+        """Return the public key as PEM, to be handed to who checks the log."""
+        pem = self.public().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return pem.decode()
+
     def _create(self, path: Path) -> None:
         """Make the pair; when two processes do so at once, the one that publishes first wins."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,21 +125,35 @@ class CheckpointFolder:
             if any(self.folder.glob("checkpoint-*.json")) or (self.folder / LEAVES).exists():
                 raise AuditLogError(f"{path} was removed. Restore the folder from a backup.")
             return None
-        return self._read(path)
+        return self.read(path)
 
-    def kept(self) -> dict[int, Checkpoint]:
-        """Return all checkpoints by size, every signature checked."""
+    def kept(self, *others: Path) -> dict[int, Checkpoint]:
+        """Return all checkpoints by size, those in `others` too; every signature is checked.
+
+        Raises:
+            AuditLogError: one is not signed, is not the one that its name says, or contradicts another.
+
+        """
         newest = self.latest()
+        found = {newest.size: newest} if newest else {}
         paths = sorted(self.folder.glob("checkpoint-*.json"))
-        checkpoints = [self._read(path) for path in paths] + ([newest] if newest else [])
-        return {checkpoint.size: checkpoint for checkpoint in checkpoints}
+        for path in [*paths, *others]:
+            checkpoint = self.read(path)
+            if path in paths and path.name != _name(checkpoint):
+                raise AuditLogError(f"{path} holds the checkpoint of {checkpoint.size} records: it was exchanged.")
+            if found.setdefault(checkpoint.size, checkpoint).root != checkpoint.root:
+                raise AuditLogError(
+                    f"{path} has another root for {checkpoint.size} records than {self.folder}: the log was rewritten."
+                )
+        return found
 
-    def leaves(self) -> Iterator[bytes]:
-        """Give the leaf hashes that were written next to the checkpoints, in order."""
+    def leaves(self, start: int = 0) -> Iterator[bytes]:
+        """Give the leaf hashes that were written next to the checkpoints, in order, from place `start` on."""
         path = self.folder / LEAVES
         if not path.exists():
             return
         with path.open("rb") as file:
+            file.seek(start * HASH_LENGTH)
             while len(leaf := file.read(HASH_LENGTH)) == HASH_LENGTH:
                 yield leaf
 
@@ -155,7 +174,7 @@ class CheckpointFolder:
 
     def keep(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint under its size, so that later ones do not replace it."""
-        path = self.folder / f"checkpoint-{checkpoint.size:012d}.json"
+        path = self.folder / _name(checkpoint)
         if not path.exists():
             write_durably(path, _as_json(checkpoint))
         return path
@@ -185,7 +204,8 @@ class CheckpointFolder:
         signature = base64.b64encode(key.sign(unsigned.signed_bytes())).decode()
         return Checkpoint(**{**asdict(unsigned), "signature": signature})
 
-    def _read(self, path: Path) -> Checkpoint:
+    def read(self, path: Path) -> Checkpoint:
+        """Return the checkpoint in a file, its signature checked."""
         public = self.key.public()
         try:
             checkpoint = Checkpoint(**json.loads(path.read_text("utf-8")))
@@ -220,6 +240,10 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return f"checkpoint-{checkpoint.size:012d}.json"
 
 
 def _as_json(checkpoint: Checkpoint) -> bytes:

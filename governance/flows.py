@@ -28,10 +28,11 @@ from governance.screening import screen, screen_stored
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
-from storage.adapters import Adapter, canary_adapter, find_adapter
+from storage.adapters import Adapter, find_adapter, list_adapters
 from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.feedback import (
     Feedback,
@@ -99,6 +100,7 @@ class Governance:
         reason: str | None = None,
         interaction_id: str | None = None,
         private: bool = False,
+        domain: str = DEFAULT_DOMAIN,
         feedback_id: str | None = None,
     ) -> Feedback:
         """Keep a vote, or a correction whose new answer is `text`.
@@ -106,7 +108,8 @@ class Governance:
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
         What the policy says of personal data and secrets is done to its texts before anything is kept.
 
-        `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`.
+        `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`. `domain` is the label
+        of the channel in which it was said.
 
         Raises:
             InvalidFeedbackError: an empty or over-long correction, or a reason that this vote cannot have.
@@ -125,6 +128,7 @@ class Governance:
             reason=check_vote_reason(kind, reason),
             source=source,
             private=private,
+            domain=domain,
             state="received",
             created_at=self.clock(),
         )
@@ -279,8 +283,16 @@ class Governance:
             self._ledger.record(session, "dataset.built", digest, {"dataset": digest}, actor=actor)
         return snapshot
 
-    def queue_run(self, *, started_by: str, recipe: str, base_digest: str, parent_digest: str | None = None) -> Run:
-        """Note that somebody, or the schedule, asked for a training run.
+    def queue_run(
+        self,
+        *,
+        started_by: str,
+        recipe: str,
+        base_digest: str,
+        parent_digest: str | None = None,
+        domain: str = DEFAULT_DOMAIN,
+    ) -> Run:
+        """Note that somebody, or the schedule, asked for a training run of a domain's adapter.
 
         Raises:
             TrainingPausedError: somebody paused training.
@@ -291,6 +303,7 @@ class Governance:
             state="queued",
             started_by=started_by,
             recipe=recipe,
+            domain=domain,
             base_digest=base_digest,
             parent_digest=parent_digest,
             created_at=self.clock(),
@@ -355,9 +368,10 @@ class Governance:
         reason = check_reason(reason, "cancel a run", required=False)
         with self._ledger.changes() as session:
             run = get_run(session, run_id)
-            refusal = why_not_cancel(self.policy, run, actor)
+            rules = self.policy.rules_of(run.domain)
+            refusal = why_not_cancel(rules, run, actor)
             if actor != run.started_by:
-                refusal = refusal or self._why_not_meant(session, self.policy.approval.approvers, actor)
+                refusal = refusal or self._why_not_meant(session, rules.approval.approvers, actor)
             if refusal:
                 raise NotEntitledError(refusal)
             if run.state not in ACTIVE:
@@ -457,6 +471,7 @@ class Governance:
             adapter = Adapter(
                 digest=digest,
                 state="candidate",
+                domain=run.domain,
                 run_id=run_id,
                 base_digest=base_digest,
                 parent_digest=parent_digest,
@@ -474,13 +489,14 @@ class Governance:
         self, adapter_digest: str, report_digest: str, metrics: Mapping[str, Metric]
     ) -> list[GateResult]:
         """Judge a candidate by its report; a failed gate (or an undecided one, if the policy says so) rejects it."""
-        results = judge(self.policy, metrics)
         with self._ledger.changes() as session:
             adapter = find_adapter(session, adapter_digest)
+            rules = self.policy.rules_of(adapter.domain)
+            results = judge(rules, metrics)
             adapter.report_digest = report_digest
             adapter.gates = [asdict(result) for result in results]
             self._ledger.move(session, adapter, "evaluated", actor=SYSTEM)
-            if combine(results, self.policy.evidence) == "reject":
+            if combine(results, rules.evidence) == "reject":
                 self._ledger.move(session, adapter, "rejected", actor=SYSTEM)
         return results
 
@@ -503,7 +519,7 @@ class Governance:
                 shares=dict(shares),
                 state="open",
                 created_at=now,
-                expires_at=now + timedelta(days=self.policy.approval.expiry_days),
+                expires_at=now + timedelta(days=self.policy.rules_of(adapter.domain).approval.expiry_days),
             )
             session.add(proposal)
             self._ledger.record(session, "proposal.open", proposal.id, digests_of(proposal), actor=SYSTEM)
@@ -545,56 +561,63 @@ class Governance:
         return outcome
 
     def advance_rollout(self) -> None:
-        """Let the canary answer everybody once its time is over."""
+        """Let each canary answer everybody in its domain once its time is over."""
         with self.database.read() as session:
-            canary = canary_adapter(session)
-            if canary is None or not is_due(self._ledger, canary):
+            if not self._due_canaries(session):
                 return
         with self._ledger.changes() as session:
-            canary = canary_adapter(session)
-            if canary is not None and is_due(self._ledger, canary):
+            for canary in self._due_canaries(session):
                 let_serve(self._ledger, session, canary, SYSTEM)
         self._ledger.keep_checkpoint()
 
-    def rollback(self, actor: str, reason: str) -> Adapter | None:
-        """Take the newest adapter out and return the one that answers everybody then; None means the base model.
+    def _due_canaries(self, session: Session) -> list[Adapter]:
+        return [canary for canary in list_adapters(session, "canary") if is_due(self._ledger, canary)]
 
-        That is the canary, if there is one; else the serving adapter, in whose place the one before it is put back.
+    def rollback(self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+        """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
+
+        The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back.
 
         Raises:
-            IllegalStateError: the base model serves already.
+            IllegalStateError: the domain has no adapter that answers.
             ReasonRequiredError: no reason is given.
             ReasonTooLongError: longer than is kept.
 
         """
         reason = check_reason(reason, "roll back")
         with self._ledger.changes() as session:
-            previous = roll_back(self._ledger, session, actor, reason)
+            previous = roll_back(self._ledger, session, actor, reason, domain)
         self._ledger.keep_checkpoint()
         return previous
 
     def take_out_if_worse(self) -> str:
-        """Roll the newest adapter back when the policy says so of what people said of its answers; return why, or "".
+        """Roll the newest adapter of each domain back when the policy says so of what people said of its answers.
+
+        Returns:
+            Why, or "" when all may stay.
 
         The figures and the rollback are one transaction: another promotion cannot come in between.
+
         """
-        if not self.policy.rollback.automatic:
-            return ""
         with self.database.read() as session:  # without the turn of a writer, which is seldom needed
-            if not self._seen_worse(session)[0]:
-                return ""
+            domains = sorted({adapter.domain for adapter in list_adapters(session, "canary", "serving")})
+            worse = [domain for domain in domains if self._seen_worse(session, domain)[0]]
+        return " ".join(filter(None, map(self._take_out_if_worse, worse)))
+
+    def _take_out_if_worse(self, domain: str) -> str:
         with self._ledger.changes() as session:
-            reason, seen = self._seen_worse(session)
+            reason, seen = self._seen_worse(session, domain)
             if reason and seen:
-                roll_back(self._ledger, session, SYSTEM, reason, seen.record())
+                roll_back(self._ledger, session, SYSTEM, reason, domain, seen.record())
         if reason:
             self._ledger.keep_checkpoint()
         return reason
 
-    def _seen_worse(self, session: Session) -> tuple[str, Comparison | None]:
-        """Return why the newest adapter has to go, "" when it may stay, and what that rests on."""
-        seen = compare(session, self.policy.rollback, self.clock())
-        return (why_take_out(self.policy.rollback, seen) if seen else ""), seen
+    def _seen_worse(self, session: Session, domain: str) -> tuple[str, Comparison | None]:
+        """Return why a domain's newest adapter has to go, "" when it may stay, and what that rests on."""
+        rules = self.policy.rules_of(domain).rollback
+        seen = compare(session, rules, self.clock(), domain) if rules.automatic else None
+        return (why_take_out(rules, seen) if seen else ""), seen
 
     def expire_proposals(self) -> list[Proposal]:
         """Close the open proposals that are past their time, or void; return those that were closed."""
@@ -607,10 +630,10 @@ class Governance:
 
     def due_reminders(self) -> list[Reminder]:
         """Return the reminders that are due now; `storage.proposals.note_reminded` notes that one was given."""
-        hours_before, now = self.policy.approval.remind_hours_before, self.clock()
+        now = self.clock()
         with self.database.read() as session:
-            proposals = list_proposals(session, "open")
-        found = ((proposal.id, due_reminder(proposal, hours_before, now)) for proposal in proposals)
+            proposals = [(each, self._rules(session, each).approval) for each in list_proposals(session, "open")]
+        found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
         return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
     # Inside
@@ -638,8 +661,11 @@ class Governance:
         return True
 
     def _why_not(self, session: Session, proposal: Proposal, person_id: str) -> str:
-        approvers = self.policy.approval.approvers
-        return why_not(self.policy, proposal, person_id) or self._why_not_meant(session, approvers, person_id)
+        rules = self._rules(session, proposal)
+        return why_not(rules, proposal, person_id) or self._why_not_meant(session, rules.approval.approvers, person_id)
+
+    def _rules(self, session: Session, proposal: Proposal) -> Policy:
+        return self.policy.rules_of(find_adapter(session, proposal.adapter_digest).domain)
 
     def _why_not_review(self, session: Session, feedback: Feedback, others: Sequence[Feedback], person_id: str) -> str:
         reviewers = self.policy.feedback.reviewers
@@ -667,7 +693,7 @@ class Governance:
         session.add(decision)
         bound_to = {**digests_of(proposal), "proposal": proposal.id}
         self._ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person_id, reason=reason)
-        ballot, promoted = Ballot.of([*decisions, decision], self.policy.approval), False
+        ballot, promoted = Ballot.of([*decisions, decision], self._rules(session, proposal).approval), False
         if ballot.rejected:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:

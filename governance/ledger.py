@@ -15,6 +15,7 @@ from storage.audit import lock_audit_log
 from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.feedback import Feedback
+from storage.group_commit import GroupCommit
 from storage.proposals import Proposal
 from storage.records import Clock
 from storage.runs import Run
@@ -35,11 +36,12 @@ class Ledger:
         self.policy = policy
         self.audit = audit
         self.clock = clock
+        self._commits = GroupCommit(database)
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
         """Give a transaction in which this is the log's only writer, and sign the log once it is committed."""
-        with self.database.transaction() as session:
+        with self._commits.transaction() as session:
             lock_audit_log(session)
             yield session
         with _keeping_what_is_committed():

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962, section 2.1, over SHA-256: leaf hashes, roots, inclusion proofs; O(log n) memory."""
+"""The Merkle tree of RFC 6962, section 2.1, over SHA-256: leaf hashes, roots, and both proofs; O(log n) memory."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,3 +98,65 @@ def root_from_proof(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -
     for (start, _), sibling in zip(ranges, path, strict=True):
         node = node_hash(sibling, node) if start < index else node_hash(node, sibling)
     return node
+
+
+def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
+    """Return the subtrees whose roots prove that a tree of `new` leaves begins with that of `old`, lowest first.
+
+    They are those of RFC 6962, section 2.1.2. Where `old` is a power of two, the old root itself is left out.
+    """
+    if not 1 <= old <= new:
+        raise ValueError(f"a tree of {new} leaves does not begin with one of {old} leaves.")
+    ranges: list[tuple[int, int]] = []
+    start, end = 0, new
+    while end > old:
+        split = start + (1 << (end - start - 1).bit_length() - 1)
+        if old <= split:
+            ranges.append((split, end))
+            end = split
+        else:
+            ranges.append((start, split))
+            start = split
+    if start:
+        ranges.append((start, end))
+    return ranges[::-1]
+
+
+def consistency_path(old: Frontier, new: int, added: Iterator[bytes]) -> list[bytes]:
+    """Compute the proof that a tree of `new` leaves begins with `old`, from the leaf hashes that were added since.
+
+    All that the proof takes from the old tree are perfect subtrees of it, so its frontier is enough: O(new - old).
+    """
+    roots: dict[tuple[int, int], bytes] = {}
+    position = 0
+    for peak in old.peaks:
+        length = 1 << (old.size - position).bit_length() - 1
+        roots[position, position + length] = peak
+        position += length
+    ranges = consistency_ranges(old.size, new)
+    for start, end in sorted(part for part in ranges if part[0] >= old.size):
+        roots[start, end] = root_of(next(added) for _ in range(start, end))
+    return [roots[part] for part in ranges]
+
+
+def roots_from_consistency(old: int, new: int, old_root: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Compute the old and the new root that a consistency proof leads to; it holds if both are the signed ones.
+
+    Raises:
+        ValueError: the path has not the length that these sizes need.
+
+    """
+    ranges = consistency_ranges(old, new)
+    if len(ranges) != len(path):
+        raise ValueError(f"the proof from {old} to {new} leaves has {len(ranges)} hashes, not {len(path)}.")
+    steps = list(zip(ranges, path, strict=True))
+    node = old_root
+    if steps and steps[0][0][1] == old:
+        node = steps.pop(0)[1]
+    first = second = node
+    for (start, _), sibling in steps:
+        if start < old:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+        else:
+            second = node_hash(second, sibling)
+    return first, second

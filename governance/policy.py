@@ -2,7 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -11,6 +12,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
+from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
 
 PACKAGED = "policies/small-team.toml"
@@ -188,6 +190,19 @@ class RollbackRules(_Section):
     compare_days: int = Field(default=30, ge=1, le=365)
 
 
+class DomainRules(_Section):
+    """What holds for the adapter of a domain, such as `[domains.hr.approval]`.
+
+    A section that is given replaces the policy's own as a whole; one that is left out is the policy's own.
+    """
+
+    gates: dict[Figure, Gate] | None = Field(default=None, min_length=1)
+    evidence: Evidence | None = None
+    approval: Approval | None = None
+    rollout: RolloutRules | None = None
+    rollback: RollbackRules | None = None
+
+
 class Policy(_Section):
     """Everything that an organisation decides: how adapters go live, who teaches them, who is answered."""
 
@@ -205,16 +220,57 @@ class Policy(_Section):
     privacy: PrivacyRules = PrivacyRules()
     retention: RetentionRules = RetentionRules()
     erasure: ErasureRules = ErasureRules()
+    domains: dict[Annotated[str, Field(pattern=LABEL)], DomainRules] = {}
+    """The domains that have adapters of their own; all others, and what is said nowhere, are the default one's."""
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
         shares = get_args(ShareFigure)
-        for name, gate in self.gates.items():
-            if gate.or_questions and name not in shares:
-                raise ValueError(f"'or_questions' of {name} has no meaning; only these are shares: {', '.join(shares)}")
+        for gates in (self.gates, *(rules.gates or {} for rules in self.domains.values())):
+            for name, gate in gates.items():
+                if gate.or_questions and name not in shares:
+                    known = ", ".join(shares)
+                    raise ValueError(f"'or_questions' of {name} has no meaning; only these are shares: {known}")
         return self
 
-    @property
+    @model_validator(mode="after")
+    def _the_default_domain_has_no_section(self) -> Self:
+        if DEFAULT_DOMAIN in self.domains:
+            raise ValueError(f"the rules of the domain {DEFAULT_DOMAIN!r} are the policy's own; leave out its section")
+        return self
+
+    def domain_of(self, label: str) -> str:
+        """Return the domain to which the label of a channel belongs."""
+        return label if label in self.domains else DEFAULT_DOMAIN
+
+    def labels_of(self, domain: str) -> Labels:
+        """Return the labels that belong to a domain."""
+        return Labels(domain, frozenset(self.domains))
+
+    def check_domain(self, domain: str) -> str:
+        """Return the domain as it is.
+
+        Raises:
+            ConfigurationError: the policy has no such domain.
+
+        """
+        if domain != DEFAULT_DOMAIN and domain not in self.domains:
+            known = ", ".join([DEFAULT_DOMAIN, *self.domains])
+            raise ConfigurationError(f"the policy {self.name!r} has no domain {domain!r}. It has: {known}.")
+        return domain
+
+    def rules_of(self, domain: str) -> "Policy":
+        """Return what holds for the adapter of a domain. Its digest means nothing: a policy is known by the whole."""
+        own = self.domains.get(domain)
+        return self.model_copy(update={name: section for name, section in own or () if section is not None})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, in which these fields are different; its digest is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("digest", None)
+        return copied
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, of the policy as canonical JSON (RFC 8785); comments and order do not matter to it."""
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
@@ -260,6 +316,8 @@ def _explain(problem: Any, source: str) -> str:
 def _section_at(path: list[str]) -> type[BaseModel]:
     if not path:
         return Policy
+    if path[0] == "domains":
+        return _section_at(path[2:]) if path[2:] else DomainRules
     sections: dict[str, type[BaseModel]] = {
         "evidence": Evidence,
         "approval": Approval,

@@ -7,7 +7,15 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
-from storage.adapters import Adapter, canary_adapter, find_adapter, last_retired_adapter, serving_adapter
+from storage.adapters import (
+    Adapter,
+    answering_adapter,
+    canary_adapter,
+    find_adapter,
+    last_retired_adapter,
+    serving_adapter,
+)
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.proposals import Proposal
 from storage.records import new_id
@@ -22,25 +30,25 @@ def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) ->
     Returns:
         Whether it serves.
 
-    An earlier canary is taken out: of two new ones nobody could tell which is judged.
+    An earlier canary of its domain is taken out: of two new ones nobody could tell which is judged.
 
     """
     close(ledger, session, proposal, "approved", actor)
     adapter = find_adapter(session, proposal.adapter_digest)
-    earlier = canary_adapter(session)
+    earlier = canary_adapter(session, adapter.domain)
     if earlier is not None:
-        _take_out(ledger, session, earlier, serving_adapter(session), actor, SUPERSEDED)
+        _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
     adapter.canary_since = ledger.clock()
     ledger.move(session, adapter, "canary", actor=actor)
-    at_once = ledger.policy.rollout.canary_share == 0.0
+    at_once = ledger.policy.rules_of(adapter.domain).rollout.canary_share == 0.0
     if at_once:
         let_serve(ledger, session, adapter, actor)
     return at_once
 
 
 def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> None:
-    """Let the canary answer everybody; the one that served is retired."""
-    current = serving_adapter(session)
+    """Let the canary answer everybody in its domain; the one that served is retired."""
+    current = serving_adapter(session, canary.domain)
     if current is not None:
         ledger.move(session, current, "retired", actor=actor)
     _serve(ledger, session, canary, actor)
@@ -48,42 +56,59 @@ def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> 
 
 def is_due(ledger: Ledger, canary: Adapter) -> bool:
     """Whether a canary has been one for as long as the policy wants."""
-    since, hours = canary.canary_since, ledger.policy.rollout.canary_hours
+    since, hours = canary.canary_since, ledger.policy.rules_of(canary.domain).rollout.canary_hours
     return since is None or ledger.clock() >= since + timedelta(hours=hours)
 
 
 def roll_back(
-    ledger: Ledger, session: Session, actor: str, reason: str, figures: Mapping[str, Any] | None = None
+    ledger: Ledger,
+    session: Session,
+    actor: str,
+    reason: str,
+    domain: str = DEFAULT_DOMAIN,
+    figures: Mapping[str, Any] | None = None,
 ) -> Adapter | None:
-    """Take the newest adapter out and return the one that answers everybody then; None means the base model.
+    """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
 
-    That is the canary, if there is one; else the serving one, in whose place the one before it is put back. `figures`
-    are what an automatic rollback rests on.
+    The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back, or
+    what the default domain has where there is none. `figures` are what an automatic rollback rests on.
 
     Raises:
-        IllegalStateError: the base model serves already.
+        IllegalStateError: the domain has no adapter that answers.
 
     """
-    canary, current = canary_adapter(session), serving_adapter(session)
-    if canary is not None:
-        _take_out(ledger, session, canary, current, actor, reason, figures)
-        return current
-    if current is None:
-        raise IllegalStateError("the base model serves already; there is nothing to roll back to.")
-    previous = last_retired_adapter(session)
-    _take_out(ledger, session, current, previous, actor, reason, figures)
+    newest = canary_adapter(session, domain) or serving_adapter(session, domain)
+    if newest is None:
+        raise IllegalStateError(_nothing_to_take_out(domain))
+    return take_out(ledger, session, newest, actor, reason, figures)
+
+
+def _nothing_to_take_out(domain: str) -> str:
+    if domain == DEFAULT_DOMAIN:
+        return "the base model serves already; there is nothing to roll back to."
+    return f"the domain {domain} has no adapter of its own that answers; there is nothing to roll back."
+
+
+def take_out(
+    ledger: Ledger,
+    session: Session,
+    adapter: Adapter,
+    actor: str,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
+) -> Adapter | None:
+    """Take out a domain's canary or serving adapter; return the one that answers there then (None: the base model)."""
+    domain = adapter.domain
+    if adapter.state == "canary":
+        restored = answering_adapter(session, domain)
+        _take_out(ledger, session, adapter, restored, actor, reason, figures)
+        return restored
+    previous = last_retired_adapter(session, domain)
+    restored = previous or (serving_adapter(session) if domain != DEFAULT_DOMAIN else None)
+    _take_out(ledger, session, adapter, restored, actor, reason, figures)
     if previous is not None:
         _serve(ledger, session, previous, actor)
-    return previous
-
-
-def take_out(ledger: Ledger, session: Session, adapter: Adapter, actor: str, reason: str) -> None:
-    """Take out this adapter, which answers somebody; in place of the serving one the one before it is put back."""
-    serves = adapter.state == "serving"
-    restored = last_retired_adapter(session) if serves else serving_adapter(session)
-    _take_out(ledger, session, adapter, restored, actor, reason)
-    if serves and restored is not None:
-        _serve(ledger, session, restored, actor)
+    return restored
 
 
 def _take_out(

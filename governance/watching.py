@@ -8,7 +8,8 @@ from sqlmodel import Session
 
 from governance.policy import RollbackRules
 from governance.sequential import Counts, evidence_of_higher
-from storage.adapters import Adapter, canary_adapter, last_retired_adapter, serving_adapter
+from storage.adapters import Adapter, answering_adapter, canary_adapter, last_retired_adapter, serving_adapter
+from storage.domains import DEFAULT_DOMAIN
 from storage.figures import Judged, judged_answers
 
 
@@ -25,19 +26,25 @@ class Comparison:
         return {"new": self.new._asdict(), "old": self.old._asdict(), "evidence": self.evidence}
 
 
-def compare(session: Session, rules: RollbackRules, now: datetime) -> Comparison | None:
-    """Compare the newest adapter with the one that would answer without it; None when nothing is watched."""
-    canary, serving = canary_adapter(session), serving_adapter(session)
+def compare(session: Session, rules: RollbackRules, now: datetime, domain: str = DEFAULT_DOMAIN) -> Comparison | None:
+    """Compare a domain's newest adapter with what would answer there without it; None when nothing is watched.
+
+    Of a domain that the policy names, its own answers are compared; the default one answers for all that have no
+    adapter of their own, and so all that it answers counts.
+    """
+    canary, serving = canary_adapter(session, domain), serving_adapter(session, domain)
+    label = domain if domain != DEFAULT_DOMAIN else None
     if canary is not None and canary.canary_since is not None:
-        new = judged_answers(session, canary.digest, canary.canary_since)
-        old = judged_answers(session, _digest(serving), canary.canary_since)
+        new = judged_answers(session, canary.digest, canary.canary_since, label=label)
+        old = judged_answers(session, _digest(answering_adapter(session, domain)), canary.canary_since, label=label)
         return _weighed(rules, new, old)
     since = serving.serving_since if serving else None
     if serving is None or since is None or now > since + timedelta(days=rules.watch_days):
         return None
     earliest = since - timedelta(days=rules.compare_days)
-    new = judged_answers(session, serving.digest, since)
-    return _weighed(rules, new, judged_answers(session, _digest(last_retired_adapter(session)), earliest, since))
+    before = last_retired_adapter(session, domain) or (serving_adapter(session) if label else None)
+    new = judged_answers(session, serving.digest, since, label=label)
+    return _weighed(rules, new, judged_answers(session, _digest(before), earliest, since, label=label))
 
 
 def _digest(adapter: Adapter | None) -> str | None:

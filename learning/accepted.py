@@ -16,14 +16,19 @@ from sqlmodel import Session
 from learning.curation import build_snapshot, normalise, question_key
 from storage.audit import next_sequence, read_audit_records
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import Feedback, accepted_corrections, feedback_with_ids
 
 
 class Scope(NamedTuple):
-    """Who may see a correction: all of a workspace, or its author alone (`owner`) when it was said in private."""
+    """Who may see a correction: all of a workspace, or its author alone (`owner`) when it was said in private.
+
+    `domain` is where it holds: what is right in one may be wrong in another.
+    """
 
     workspace_id: str
     owner: str | None
+    domain: str = DEFAULT_DOMAIN
 
 
 class Place(NamedTuple):
@@ -67,17 +72,21 @@ class AcceptedCorrections:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._domains: frozenset[str] = frozenset()
         self._next: int | None = None
         self._places: dict[str, Place] = {}
         self._corrections: defaultdict[Place, dict[str, _Correction]] = defaultdict(dict)
 
-    def sync(self) -> Changes:
+    def sync(self, domains: frozenset[str] = frozenset()) -> Changes:
         """Return what is in force at each place that changed since the last call (the first: at all); None: nothing.
 
-        Costs one look at the end of the audit log when nothing changed.
+        `domains` are those with adapters of their own; all other labels belong to the default one. Costs one look at
+        the end of the audit log when nothing changed.
         """
         with self._database.read() as session:
             end = next_sequence(session)
+            if domains != self._domains:
+                self._domains, self._next = domains, None
             if self._next == end:
                 return {}
             touched = self._load_all(session) if self._next is None else self._load_changed(session, self._next)
@@ -85,7 +94,10 @@ class AcceptedCorrections:
         return dict(self._settle(touched))
 
     def _load_all(self, session: Session) -> set[Place]:
-        return {self._take(feedback) for feedback in accepted_corrections(session)}
+        before = set(self._corrections)
+        self._places.clear()
+        self._corrections.clear()
+        return before | {self._take(feedback) for feedback in accepted_corrections(session)}
 
     def _load_changed(self, session: Session, start: int) -> set[Place]:
         bodies = (json.loads(record.body) for record in read_audit_records(session, start))
@@ -97,7 +109,9 @@ class AcceptedCorrections:
         return touched
 
     def _take(self, feedback: Feedback) -> Place:
-        scope = Scope(feedback.workspace_id, feedback.person_id if feedback.private else None)
+        owner = feedback.person_id if feedback.private else None
+        domain = feedback.domain if feedback.domain in self._domains else DEFAULT_DOMAIN
+        scope = Scope(feedback.workspace_id, owner, domain)
         place = Place(scope, question_key(feedback.question))
         self._places[feedback.id] = place
         self._corrections[place][feedback.id] = _Correction(

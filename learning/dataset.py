@@ -13,6 +13,7 @@ from learning.curation import CONTRADICTIONS_FILE, ROWS_FILE, Progress, Row, cur
 from learning.recipe import Method
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import count_feedback, stream_accepted
 
 CONTESTED_AT_ONCE = 500
@@ -41,22 +42,29 @@ class Dataset:
 
 
 def build_dataset(
-    database: Database, store: ArtifactStore, governance: Governance, actor: str, tell: Progress = lambda *_: None
+    database: Database,
+    store: ArtifactStore,
+    governance: Governance,
+    actor: str,
+    tell: Progress = lambda *_: None,
+    domain: str = DEFAULT_DOMAIN,
 ) -> Dataset:
-    """Build, publish and register the snapshot of everything that is accepted now.
+    """Build, publish and register the snapshot of everything that is accepted now in a domain.
 
     The same feedback under the same policy gives the same digest. Feedback that was stored before the policy said what
     becomes of personal data, or said otherwise, is looked at first.
     """
     manifest: dict[str, Any] = {}
-    privacy = governance.policy.privacy
+    policy = governance.policy
+    labels = policy.labels_of(domain)
     tell("looking for personal data", 0, 0)
     governance.screen_stored()
 
     def write(folder: Path) -> None:
         with database.read() as session:
-            total = count_feedback(session, "accepted")
-            manifest.update(curate(stream_accepted(session), folder, governance.policy.curation, tell, total, privacy))
+            total = count_feedback(session, "accepted", labels)
+            accepted = stream_accepted(session, labels)
+            manifest.update(curate(accepted, folder, policy.curation, tell, total, policy.privacy))
 
     digest = store.publish(write)
     tell("sending contradictions to review", 0, 0)

@@ -27,6 +27,7 @@ from storage.adapters import Adapter, list_adapters, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.datasets import snapshot_digests
+from storage.domains import DEFAULT_DOMAIN
 from storage.erasing import erased_feedback, feedback_of_erased
 from storage.runs import ACTIVE, list_runs
 
@@ -57,10 +58,10 @@ def forget(database: Database, store: ArtifactStore, governance: Governance, run
     return Forgotten(redacted, after)
 
 
-def must_train_again(database: Database, store: ArtifactStore) -> bool:
-    """Tell whether the adapter that answers learned from somebody who was erased, so that a run has to replace it."""
+def must_train_again(database: Database, store: ArtifactStore, domain: str = DEFAULT_DOMAIN) -> bool:
+    """Tell whether a domain's adapter learned from somebody who was erased, so that a run has to replace it."""
     with database.read() as session:
-        serving, of_people = serving_adapter(session), feedback_of_erased(session)
+        serving, of_people = serving_adapter(session, domain), feedback_of_erased(session)
     if serving is None or serving.snapshot_digest is None or not of_people:
         return False
     folder = store.root / serving.snapshot_digest

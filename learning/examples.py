@@ -1,8 +1,8 @@
 """Accepted corrections at work before any training: given, quoted, or shown to the model as worked examples.
 
-Once the serving adapter has learned a correction, it is asked instead: it knows what it was told in more wordings than
-a search finds (docs/benchmarks.md). Evaluation and training never see worked examples; they measure and change the
-adapter alone.
+Once the adapter that is to answer has learned a correction, it is asked instead: it knows what it was told in more
+wordings than a search finds (docs/benchmarks.md). Evaluation and training never see worked examples; they measure and
+change the adapter alone.
 """
 
 import threading
@@ -16,6 +16,7 @@ from learning.retrieval import Embed, Match, Retriever
 from learning.same_question import is_same_question
 from learning.taught import TaughtFeedback
 from storage.database import Database
+from storage.domains import Labels
 from storage.settings import ExamplesSettings
 
 LEAD = 0.1
@@ -59,6 +60,7 @@ class Choice:
         }
 
 
+EVERYTHING = Labels()
 MODEL_ALONE = Choice("model")
 
 
@@ -72,18 +74,29 @@ class WorkedExamples:
         self._retriever = Retriever(embed)
         self._turn = threading.Lock()
 
-    def choose(self, question: str, workspace_id: str, alone_with: str | None = None) -> Choice:
+    def choose(
+        self,
+        question: str,
+        workspace_id: str,
+        alone_with: str | None = None,
+        *,
+        labels: Labels = EVERYTHING,
+        adapter: str | None = None,
+    ) -> Choice:
         """Say how to answer a question of somebody in this workspace; blocks.
 
         `alone_with` is the person when nobody else can read the conversation; only there are private corrections used.
+        `labels` are those of the domain that the question belongs to, `adapter` is the one that would answer without
+        any correction (None: the base model).
         """
         if not self._settings.enabled or not question.strip():
             return MODEL_ALONE
-        scopes = [Scope(workspace_id, None), *([Scope(workspace_id, alone_with)] if alone_with else [])]
+        owners = [None, *([alone_with] if alone_with else [])]
+        scopes = [Scope(workspace_id, owner, labels.domain) for owner in owners]
         with self._turn:
-            self._retriever.update(self._accepted.sync())
+            self._retriever.update(self._accepted.sync(labels.named))
             matches = self._retriever.search(question, scopes, max(2, self._settings.max))
-            taught = self._taught.feedback_ids()
+            taught = self._taught.feedback_ids(adapter)
         return decide(question, matches, self._settings, taught)
 
 

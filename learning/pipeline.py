@@ -34,9 +34,10 @@ from learning.training import (
     stop_trainer,
     train,
 )
-from storage.adapters import Adapter, find_adapter, serving_adapter
+from storage.adapters import Adapter, answering_adapter, find_adapter, serving_adapter
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.feedback import count_feedback, list_feedback
 from storage.proposals import Proposal, proposal_for
@@ -112,10 +113,11 @@ class Pipeline:
         """Stop the run that is under way, from another thread; it becomes `interrupted` and can be resumed."""
         self._stop.set()
 
-    def run(self, started_by: str, on_event: OnEvent) -> PipelineResult:
-        """Finish the run that was interrupted, or else do a new one.
+    def run(self, started_by: str, on_event: OnEvent, domain: str = DEFAULT_DOMAIN) -> PipelineResult:
+        """Finish the run that was interrupted, whatever its domain, or else do a new one for an adapter of this domain.
 
         Raises:
+            ConfigurationError: the policy has no such domain.
             NothingToLearnError: nothing was accepted so far that the recipe learns from.
             AlreadyRunningError: another process trains with this data folder.
             TrainingCancelled: `interrupt` was called; the run can be resumed.
@@ -126,7 +128,7 @@ class Pipeline:
         """
         with sole_training(self._settings.run_folder):
             self._settle_begun_runs()
-            run = self._open_run(started_by)
+            run = self._open_run(started_by, self._governance.policy.check_domain(domain))
             try:
                 with watching(self._database, run.id, self._stop.set, PROGRESS_SECONDS):
                     return self._finish(run, self._telling(run, on_event))
@@ -157,27 +159,28 @@ class Pipeline:
             stop_trainer(self._settings.run_folder / run.id)
             self._governance.finish_run(run.id, "interrupted", "its process ended")
 
-    def _open_run(self, started_by: str) -> Run:
+    def _open_run(self, started_by: str, domain: str) -> Run:
         with self._database.read() as session:
             interrupted = list_runs(session, "interrupted")
-            serving = serving_adapter(session)
+            serving = serving_adapter(session, domain)
         if interrupted:
             return self._governance.resume_run(interrupted[0].id)
         recipe = load_recipe(self._settings.training.recipe)
-        dataset = self._dataset(started_by, recipe.method)
+        dataset = self._dataset(started_by, recipe.method, domain)
         run = self._governance.queue_run(
             started_by=started_by,
             recipe=recipe.name,
             base_digest=self._base.digest,
             parent_digest=serving.digest if serving else None,
+            domain=domain,
         )
         return self._governance.start_run(run.id, dataset.digest, dataset.rows, dataset.manifest)
 
-    def _dataset(self, started_by: str, method: Method) -> Dataset:
+    def _dataset(self, started_by: str, method: Method, domain: str) -> Dataset:
         with self._database.read() as session:
-            accepted = count_feedback(session, "accepted")
+            accepted = count_feedback(session, "accepted", self._governance.policy.labels_of(domain))
         if accepted:
-            dataset = build_dataset(self._database, self._store, self._governance, started_by)
+            dataset = build_dataset(self._database, self._store, self._governance, started_by, domain=domain)
             if dataset.lessons(method):
                 return dataset
         raise NothingToLearnError(
@@ -253,7 +256,7 @@ class Pipeline:
         began = time.monotonic()
         report = self._evaluate(run, digest, snapshot, on_event)
         note_evaluation(self._settings.run_folder / run.id, time.monotonic() - began)
-        gates = judge(self._governance.policy, report.gate_metrics())
+        gates = judge(self._governance.policy.rules_of(run.domain), report.gate_metrics())
         report_digest = self._store.publish(lambda folder: write_report(report, folder, gates))
         return self._governance.record_evaluation(digest, report_digest, report.gate_metrics())
 
@@ -266,7 +269,17 @@ class Pipeline:
         with self._database.read() as session:
             guarded = guarded_in(list_feedback(session))
         evaluator = Evaluator(self._engine, self._settings.model.system_prompt, self._settings.cache_folder)
-        return evaluator.evaluate(examine_snapshot(snapshot), digest, self._engine.serving, guarded, tell)
+        return evaluator.evaluate(examine_snapshot(snapshot), digest, self._answering(run.domain), guarded, tell)
+
+    def _answering(self, domain: str) -> str | None:
+        """Return what answers in a domain now, loaded; of the default domain what does, not what should."""
+        if domain == DEFAULT_DOMAIN:
+            return self._engine.serving
+        with self._database.read() as session:
+            adapter = answering_adapter(session, domain)
+        if adapter is not None:
+            self._engine.load_adapter(adapter.digest, self._store.verify(adapter.digest))
+        return adapter.digest if adapter else None
 
     def _propose(self, digest: str, snapshot: Snapshot) -> Proposal | None:
         with self._database.read() as session:

@@ -7,6 +7,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from storage.database import Database
+from storage.domains import Labels
 from storage.errors import ConfigurationError
 from storage.feedback import count_corrections
 from storage.runs import list_runs
@@ -43,8 +44,8 @@ def start_schedule(cron: str, look: Callable[[], Awaitable[None]]) -> AsyncIOSch
     return scheduler
 
 
-def new_corrections(database: Database) -> int:
-    """Count the accepted corrections that came after the last run that succeeded was made."""
+def new_corrections(database: Database, labels: Labels) -> int:
+    """Count a domain's accepted corrections that came after its last run that succeeded was made."""
     with database.read() as session:
-        succeeded = list_runs(session, "succeeded")
-        return count_corrections(session, after=succeeded[0].created_at if succeeded else None)
+        succeeded = list_runs(session, "succeeded", domain=labels.domain)
+        return count_corrections(session, labels, after=succeeded[0].created_at if succeeded else None)

@@ -1,8 +1,8 @@
-"""Which feedback adapters were trained on; what the one that answers now knows needs no worked example any more."""
+"""Which feedback adapters were trained on; what the one that is to answer knows needs no worked example any more."""
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from learning.curation.snapshot import PAIRS_FILE, ROWS_FILE, THUMBS_FILE, read_records
@@ -15,27 +15,21 @@ log = logging.getLogger(__name__)
 
 
 class TaughtFeedback:
-    """Follows the serving adapter, which `serving` names (None: the base model). Not for several threads at once."""
+    """What the adapters that answer learned. Not for several threads at once."""
 
-    def __init__(self, database: Database, store: ArtifactStore, serving: Callable[[], str | None]) -> None:
+    def __init__(self, database: Database, store: ArtifactStore) -> None:
         self._database = database
-        self._store = store
-        self._serving = serving
-        self._adapter: str | None = None
-        self._feedback: frozenset[str] = frozenset()
+        self._learned = LearnedFeedback(store, keep=16)
+        self._snapshots: dict[str, str | None] = {}
 
-    def feedback_ids(self) -> frozenset[str]:
-        """Return the ids of the feedback in the rows that the serving adapter learned; reads them when it changes."""
-        adapter = self._serving()
-        if adapter != self._adapter:
-            self._feedback = self._read(adapter) if adapter else frozenset()
-            self._adapter = adapter
-        return self._feedback
-
-    def _read(self, adapter: str) -> frozenset[str]:
-        with self._database.read() as session:
-            digest = find_adapter(session, adapter).snapshot_digest
-        return feedback_in(self._store, digest) if digest else frozenset()
+    def feedback_ids(self, adapter: str | None) -> frozenset[str]:
+        """Return the ids of the feedback in the rows that an adapter (None: the base model) learned."""
+        if adapter is None:
+            return frozenset()
+        if adapter not in self._snapshots:
+            with self._database.read() as session:
+                self._snapshots[adapter] = find_adapter(session, adapter).snapshot_digest
+        return self._learned.ids(self._snapshots[adapter])
 
 
 class LearnedFeedback:

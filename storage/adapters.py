@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import Index, text
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
 
@@ -26,21 +27,22 @@ MIN_PREFIX = 6
 
 def _only_one(state: AdapterState) -> Index:
     where = text(f"state = '{state}'")
-    return Index(f"one_{state}_adapter", "state", unique=True, sqlite_where=where, postgresql_where=where)
+    return Index(f"one_{state}_adapter", "domain", unique=True, sqlite_where=where, postgresql_where=where)
 
 
 class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
-    At most one adapter is `serving` and one in `canary`: partial unique indexes hold that, whatever the code does.
-    `canary_since` and `serving_since` are when it came into these states last, `erased_at`
-    when its files were erased because somebody's feedback was, None while they are there.
+    At most one adapter of a domain is `serving` and one in `canary`: partial unique indexes hold that, whatever the
+    code does. `canary_since` and `serving_since` are when it came into these states last, `erased_at` when its files
+    were erased because it had learned from somebody who was (None: they are there).
     """
 
     __table_args__ = (_only_one("serving"), _only_one("canary"))
 
     digest: str = Field(primary_key=True)
     state: str = Field(index=True)
+    domain: str = Field(default=DEFAULT_DOMAIN, sa_column_kwargs={"server_default": DEFAULT_DOMAIN})
     run_id: str | None = Field(default=None, foreign_key="run.id", index=True)
     base_digest: str
     parent_digest: str | None = None
@@ -71,22 +73,25 @@ def find_adapter(session: Session, reference: str) -> Adapter:
     return matches[0]
 
 
-def serving_adapter(session: Session) -> Adapter | None:
-    """Return the adapter that answers now; None while the base model does."""
-    return session.exec(select(Adapter).where(Adapter.state == "serving")).first()
+def serving_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    """Return the adapter of a domain that answers now; None while it has none."""
+    return session.exec(select(Adapter).where(Adapter.state == "serving", Adapter.domain == domain)).first()
 
 
-def canary_adapter(session: Session) -> Adapter | None:
-    """Return the approved adapter that a share of people gets for a while, if there is one."""
-    return session.exec(select(Adapter).where(Adapter.state == "canary")).first()
+def canary_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    """Return the approved adapter of a domain that a share of people gets for a while, if there is one."""
+    return session.exec(select(Adapter).where(Adapter.state == "canary", Adapter.domain == domain)).first()
 
 
-def last_retired_adapter(session: Session) -> Adapter | None:
-    """Return the adapter that served last among those that another one replaced; what a rollback goes back to.
+def answering_adapter(session: Session, domain: str) -> Adapter | None:
+    """Return the adapter that answers in a domain: its own, or that of the default one; None: the base model does."""
+    return serving_adapter(session, domain) or serving_adapter(session)
 
-    One whose files were erased is not gone back to.
-    """
-    query = select(Adapter).where(Adapter.state == "retired", col(Adapter.erased_at).is_(None))
+
+def last_retired_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    """Return the adapter of a domain that served last among those that another one replaced and that is not erased."""
+    query = select(Adapter).where(Adapter.state == "retired", Adapter.domain == domain)
+    query = query.where(col(Adapter.erased_at).is_(None))
     return session.exec(query.order_by(col(Adapter.serving_since).desc(), col(Adapter.digest))).first()
 
 

@@ -1,12 +1,19 @@
 """The audit log's one table. The database itself refuses UPDATE and DELETE on it (triggers, see the migration)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import text
-from sqlmodel import Field, Session, SQLModel, col, func, select
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Field, Session, SQLModel, col, func
 
+from storage.errors import UnreadableRecordError
 from storage.records import time_field
+
+BATCH = 5_000
+"""Records that are held in memory at a time while the log is read."""
 
 
 class AuditRecord(SQLModel, table=True):
@@ -20,6 +27,20 @@ class AuditRecord(SQLModel, table=True):
     created_at: datetime = time_field()
 
 
+class LogRecord(NamedTuple):
+    """A record as it is written and read; a plain tuple, because a log has a million of them."""
+
+    sequence: int
+    body: str
+    leaf_hash: str
+    created_at: datetime
+
+
+_COLUMNS = select(
+    col(AuditRecord.sequence), col(AuditRecord.body), col(AuditRecord.leaf_hash), col(AuditRecord.created_at)
+)
+
+
 def lock_audit_log(session: Session) -> None:
     """Make writers of the log take turns until this transaction ends; SQLite's write lock does that by itself."""
     if session.get_bind().dialect.name == "postgresql":
@@ -28,13 +49,54 @@ def lock_audit_log(session: Session) -> None:
 
 def next_sequence(session: Session) -> int:
     """Return the place of the next record, which is how many there are; to add one, call `lock_audit_log` first."""
-    last = session.exec(select(func.max(AuditRecord.sequence))).one()
+    last = session.connection().execute(select(func.max(AuditRecord.sequence))).scalar()
     return 0 if last is None else int(last) + 1
 
 
-def read_audit_records(session: Session, start: int | None = None, batch: int = 1_000) -> Iterator[AuditRecord]:
-    """Give all records, or those from place `start` on, in order, holding `batch` of them in memory at a time."""
-    query = select(AuditRecord).order_by(col(AuditRecord.sequence))
-    if start is not None:
-        query = query.where(col(AuditRecord.sequence) >= start)
-    yield from session.exec(query.execution_options(yield_per=batch))
+def add_audit_record(session: Session, record: LogRecord) -> None:
+    """Write a record at once, in the caller's transaction."""
+    session.connection().execute(insert(AuditRecord), record._asdict())
+
+
+def find_audit_record(session: Session, sequence: int) -> LogRecord | None:
+    """Return the record at a place; None where there is none.
+
+    Raises:
+        UnreadableRecordError: what is there is no record.
+
+    """
+    with _refusing_the_unreadable():
+        row = session.connection().execute(_COLUMNS.where(col(AuditRecord.sequence) == sequence)).first()
+    return None if row is None else LogRecord._make(row)
+
+
+def read_audit_records(session: Session, start: int = 0, end: int | None = None) -> Iterator[LogRecord]:
+    """Give the records from place `start` to before `end`, or all the rest, in order, a batch in memory at a time.
+
+    From 0 it also gives what somebody put before the first place.
+
+    Raises:
+        UnreadableRecordError: something in the batch that comes next is no record.
+
+    """
+    place = col(AuditRecord.sequence)
+    query = _COLUMNS.order_by(place)
+    if start:
+        query = query.where(place >= start)
+    if end is not None:
+        query = query.where(place < end)
+    with _refusing_the_unreadable():
+        yield from map(LogRecord._make, session.connection().execute(query.execution_options(yield_per=BATCH)))
+
+
+@contextmanager
+def _refusing_the_unreadable() -> Iterator[None]:
+    """SQLite takes any bytes in any column: a text that is not UTF-8, a time that is none."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UnreadableRecordError(f"the audit log's table holds what is no record: {error}.") from error
+    except OperationalError as error:
+        if "decode" not in str(error.orig):
+            raise
+        raise UnreadableRecordError(f"the audit log's table holds what is no record: {error.orig}.") from error

@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
+from storage.domains import DEFAULT_DOMAIN
 from storage.records import json_field, time_field
 
 Answers = Literal["mentions", "all", "off"]
@@ -23,7 +24,7 @@ class ChannelSettings:
 
     answers: Answers = "mentions"
     language: str = "auto"
-    domain: str = "default"
+    domain: str = DEFAULT_DOMAIN
     trusted: tuple[str, ...] = ()
 
 

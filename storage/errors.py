@@ -43,3 +43,7 @@ class InvalidChannelSettingsError(ApprenticeError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnreadableRecordError(ApprenticeError):
+    """The audit log's table holds something that Apprentice cannot have written."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import sqlalchemy
 from sqlmodel import Field, Session, SQLModel, col, func, or_, select
 
+from storage.domains import DEFAULT_DOMAIN, Labels
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.interactions import Interaction
 from storage.records import JSON_TYPE, time_field
@@ -33,6 +34,7 @@ class Feedback(SQLModel, table=True):
     """One vote or correction of one person on one answer. `text` is the corrected answer; empty for votes.
 
     `reason` (a `VoteReason`) says what is wrong with an answer that was voted down, where the person said so.
+    `domain` is the label of the channel in which it was said, which the policy's domains read (`storage.domains`).
     `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
     `review_reason` says why it was sent to review (None: it never was), `contradicts` are the ids of feedback that says
     otherwise, `reviewed_by`, `reviewed_at` and `reviewer_reason` tell of the decision (None: none yet).
@@ -51,6 +53,7 @@ class Feedback(SQLModel, table=True):
     reason: str | None = None
     source: str
     private: bool = False
+    domain: str = Field(default=DEFAULT_DOMAIN, sa_column_kwargs={"server_default": DEFAULT_DOMAIN})
     state: str = Field(index=True)
     created_at: datetime = time_field(index=True)
     review_reason: str | None = None
@@ -156,7 +159,8 @@ def insert_accepted(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     given = [
         {"text": "", "reason": None, "private": False, "interaction_id": None, "review_reason": None,
          "contradicts": None, "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None,
-         "masked": None, "set_aside": None, "checked_by": None, **row, "state": "accepted"}
+         "masked": None, "set_aside": None, "checked_by": None, "domain": DEFAULT_DOMAIN, **row,
+         "state": "accepted"}
         for row in rows
     ]  # fmt: skip
     session.execute(sqlalchemy.insert(Feedback), given)
@@ -195,22 +199,26 @@ def unchecked(session: Session, stamp: str, limit: int) -> list[Feedback]:
     return list(session.exec(query.order_by(col(Feedback.id)).limit(limit)))
 
 
-def stream_accepted(session: Session, batch: int = 2_000) -> Iterator[Any]:
-    """Give what curation reads of all accepted feedback, holding `batch` of them in memory at a time; in no order."""
-    query = sqlalchemy.select(*(getattr(Feedback, name) for name in CURATED)).where(col(Feedback.state) == "accepted")
+def stream_accepted(session: Session, labels: Labels, batch: int = 2_000) -> Iterator[Any]:
+    """Give what curation reads of a domain's accepted feedback, holding `batch` of them in memory; in no order."""
+    query = sqlalchemy.select(*(getattr(Feedback, name) for name in CURATED))
+    query = query.where(col(Feedback.state) == "accepted", labels.holds(col(Feedback.domain)))
     yield from session.execute(query.execution_options(yield_per=batch))
 
 
-def count_feedback(session: Session, state: FeedbackState) -> int:
-    """Count the feedback in a state."""
-    return session.exec(select(func.count()).select_from(Feedback).where(Feedback.state == state)).one()
+def count_feedback(session: Session, state: FeedbackState, labels: Labels | None = None) -> int:
+    """Count the feedback in a state, of one domain or of all."""
+    query = select(func.count()).select_from(Feedback).where(Feedback.state == state)
+    return session.exec(query.where(labels.holds(col(Feedback.domain))) if labels else query).one()
 
 
-def count_corrections(session: Session, *, after: datetime | None = None) -> int:
-    """Count accepted corrections, all of them or those that came, or were accepted in review, later than `after`."""
+def count_corrections(session: Session, labels: Labels | None = None, *, after: datetime | None = None) -> int:
+    """Count accepted corrections, of one domain or of all; with `after` those that came, or were accepted, later."""
     query = (
         select(func.count()).select_from(Feedback).where(Feedback.kind == "correction", Feedback.state == "accepted")
     )
+    if labels is not None:
+        query = query.where(labels.holds(col(Feedback.domain)))
     if after is not None:
         query = query.where(or_(col(Feedback.created_at) > after, col(Feedback.reviewed_at) > after))
     return session.exec(query).one()

@@ -29,9 +29,15 @@ class Judged(NamedTuple):
 
 
 def judged_answers(
-    session: Session, adapter_digest: str | None, after: datetime, before: datetime | None = None
+    session: Session,
+    adapter_digest: str | None,
+    after: datetime,
+    before: datetime | None = None,
+    label: str | None = None,
 ) -> Judged:
     """Count the judged answers that an adapter (None: the base model) gave in this time.
+
+    `label` counts those in channels with that one only.
 
     Accepted corrections that were given as the answer are no model's answers, so they are left out.
     """
@@ -47,6 +53,8 @@ def judged_answers(
             ),
         )
     )
+    if label is not None:
+        said = said.where(col(Interaction.source)["domain"].as_string() == label)
     if before is not None:
         said = said.where(col(Interaction.created_at) <= before)
     return _count(session.exec(said.order_by(col(Feedback.created_at), col(Feedback.id))))

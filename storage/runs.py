@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.records import JSON_TYPE, json_field, time_field
 
@@ -23,6 +24,7 @@ class Run(SQLModel, table=True):
     state: str = Field(index=True)
     started_by: str
     recipe: str
+    domain: str = Field(default=DEFAULT_DOMAIN, sa_column_kwargs={"server_default": DEFAULT_DOMAIN})
     base_digest: str
     parent_digest: str | None = None
     snapshot_digest: str | None = Field(default=None, foreign_key="dataset_snapshot.digest")
@@ -50,7 +52,9 @@ def find_run(session: Session, run_id: str) -> Run | None:
     return session.get(Run, run_id)
 
 
-def list_runs(session: Session, *states: RunState) -> list[Run]:
-    """Return runs in these states (all, when none is named), newest first."""
+def list_runs(session: Session, *states: RunState, domain: str | None = None) -> list[Run]:
+    """Return runs in these states (all, when none is named), newest first; of one domain, or of all."""
     query = select(Run).order_by(col(Run.created_at).desc(), col(Run.id))
+    if domain is not None:
+        query = query.where(Run.domain == domain)
     return list(session.exec(query.where(col(Run.state).in_(states)) if states else query))

@@ -244,9 +244,9 @@ def _ask_system(asked: Sequence[Asked], parts: Parts, engine: Engine, adapter: s
     """Answer as people are answered: from accepted corrections where they fit, else by the adapter."""
     settings = parts.settings
     embedder = Embedder(engine, settings.model.system_prompt, settings.cache_folder)
-    taught = TaughtFeedback(parts.database, parts.store, lambda: adapter)
+    taught = TaughtFeedback(parts.database, parts.store)
     examples = WorkedExamples(parts.database, embedder.embed, ExamplesSettings(), taught)
-    choices = [examples.choose(question.text, IMPORT_WORKSPACE) for question in asked]
+    choices = [examples.choose(question.text, IMPORT_WORKSPACE, adapter=adapter) for question in asked]
     open_ones = [at for at, choice in enumerate(choices) if choice.answer is None]
     conversations = [
         messages_with_examples(asked[at].text, settings.model.system_prompt, choices[at].known) for at in open_ones

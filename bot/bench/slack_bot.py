@@ -89,7 +89,7 @@ async def _run_plain(job: BotJob) -> None:
 
 def _slack_parts(settings: Settings) -> SlackParts:
     parts, engine = open_parts(settings), cast("Engine", FixedEngine())
-    taught = TaughtFeedback(parts.database, parts.store, lambda: engine.serving)
+    taught = TaughtFeedback(parts.database, parts.store)
     base = BaseLanguageModel("none", settings.data_folder, "0" * 64, "none")
     return SlackParts(
         settings=settings,

@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 
 from bot.assembly import Parts, open_parts
-from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
 from governance.approvals import OPERATOR
 from storage.adapters import find_adapter, list_adapters
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.people import find_person
 from storage.proposals import Proposal, Verdict, proposal_for
@@ -32,8 +33,8 @@ def operator() -> str:
     return f"{OPERATOR}{getpass.getuser()}"
 
 
-def train(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Train a new adapter now, on all accepted feedback, and propose it when it passes its gates.
+def train(domain: DomainOption = DEFAULT_DOMAIN, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Train a new adapter now, on a domain's accepted feedback, and propose it when it passes its gates.
 
     A run that was interrupted is resumed instead of starting another.
 
@@ -41,7 +42,7 @@ def train(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     from bot.training_run import train_in_terminal  # noqa: PLC0415 - the model libraries load only for this command
 
-    result = train_in_terminal(open_parts(load_settings(config)), operator(), quiet=as_json)
+    result = train_in_terminal(open_parts(load_settings(config)), operator(), domain, quiet=as_json)
     if as_json:
         print_json(result)
 
@@ -57,6 +58,7 @@ def adapters(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             {
                 "digest": adapter.digest,
                 "state": adapter.state,
+                "domain": adapter.domain,
                 "created": adapter.created_at,
                 "serving_since": adapter.serving_since,
                 "gates": ", ".join(f"{gate['name']} {gate['verdict']}" for gate in adapter.gates),
@@ -90,13 +92,18 @@ def reject(
     _decide(open_parts(load_settings(config)), adapter, person, "reject", reason, as_json=as_json)
 
 
-def rollback(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Put the adapter that served before back; a running bot follows within seconds.
+def rollback(
+    reason: ReasonOption,
+    domain: DomainOption = DEFAULT_DOMAIN,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the adapter that served before in a domain back; a running bot follows within seconds.
 
     Example: `apprentice rollback --reason "wrong refund limit"`
     """
     parts = open_parts(load_settings(config))
-    restored = parts.governance.rollback(operator(), reason)
+    restored = parts.governance.rollback(operator(), reason, parts.governance.policy.check_domain(domain))
     digest = restored.digest if restored else None
     if as_json:
         print_json({"serving": digest})

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, assess, bench, data, dataset, evaluate, figures, operate, person, review, runs
+from bot.cli import adapters, assess, audit, bench, data, dataset, evaluate, figures, operate, person, review, runs
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ data.register(app)
 dataset.register(app)
 review.register(app)
 person.register(app)
+audit.register(app)
 
 
 def main() -> None:

@@ -232,6 +232,35 @@ def privacy(
     _show_privacy(result)
 
 
+@bench_commands.command()
+def audit(
+    records: Annotated[int, typer.Option(min=1, help="How many are written with each number of writers.")] = 4_000,
+    verified: Annotated[int, typer.Option(min=1, help="How many the log has that is verified.")] = 1_000_000,
+    writers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Only so many threads that write at once; may be given more than once.", metavar="N"),
+    ] = None,
+    database: Annotated[
+        str, typer.Option(help="A PostgreSQL database, in place of SQLite; nothing in it is touched.", metavar="URL")
+    ] = "",
+    json_file: OutOption = None,
+) -> None:
+    """Time the audit log, written record by record and verified, beside a plain table with a commit a record.
+
+    Everything lies in the folder for temporary files (TMPDIR) meanwhile, about 700 bytes a record.
+
+    Example: `apprentice bench audit --json result.json`
+    """
+    from bot.bench.audit import WRITERS, measure  # noqa: PLC0415 - as above
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    _check_writable(json_file)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        result = measure(records, verified, writers or WRITERS, folder, database, bars.show)
+    _write(json_file, result)
+    _show_audit(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -374,3 +403,20 @@ def _show_privacy(result: dict[str, Any]) -> None:
 
 def _as_share(share: float | None) -> str:
     return "-" if share is None else f"{share:.2f}"
+
+
+def _show_audit(result: dict[str, Any]) -> None:
+    columns = ("ours, records a second", "plain table", "ours to plain")
+    table = Table(f"writers, {result['database']}", *columns, box=None, header_style="bold", pad_edge=False)
+    for row in result["appends"]:
+        figures = (row["writers"], row["ours_per_s"], row["plain_per_s"], row["ours_to_plain"])
+        table.add_row(*(str(figure) for figure in figures))
+    console = Console()
+    console.print(table)
+    console.print(f"Where 5,000 records are one change: {result['at_once_per_s']:,} a second.", highlight=False)
+    verify = result["verify"]
+    console.print(
+        f"Verified {verify['records']:,} records in {verify['seconds']} s, {verify['records_per_s']:,} a second: "
+        f"{verify['times_reading']} times as long as only reading them.",
+        highlight=False,
+    )

@@ -1,11 +1,10 @@
-"""Commands about what is kept: db upgrade, feedback import and export, audit verify."""
+"""Commands about what is kept: db upgrade, feedback import and export."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
@@ -15,14 +14,12 @@ from storage.settings import load_settings
 
 database_commands = typer.Typer(help="The database's schema.", no_args_is_help=True)
 feedback_commands = typer.Typer(help="Move feedback in and out as JSON Lines.", no_args_is_help=True)
-audit_commands = typer.Typer(help="The audit log.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add these groups to `app`."""
     app.add_typer(database_commands, name="db")
     app.add_typer(feedback_commands, name="feedback")
-    app.add_typer(audit_commands, name="audit")
 
 
 @database_commands.command("upgrade")
@@ -82,30 +79,3 @@ def export_command(
         print_json({"exported": exported})
     else:
         Console().print(f"Exported {exported}.")
-
-
-@audit_commands.command("verify")
-def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check every record of the audit log against its hash, its place and the signed checkpoints.
-
-    Exits with status 1 when something was changed, and names the first record that is wrong.
-
-    Example: `apprentice audit verify --json`
-    """
-    parts = open_parts(load_settings(config))
-    result = parts.audit.verify(parts.database)
-    if as_json:
-        print_json(
-            {
-                "verified": result.verified,
-                "records": result.records,
-                "root": result.root,
-                "first_bad": result.first_bad,
-                "problem": result.problem,
-            }
-        )
-    elif result.verified:
-        Console().print(f"[green]Verified[/]: {result.records} records, Merkle root {result.root}.")
-    else:
-        Console().print(f"[bold red]Not verified[/]: {escape(result.problem)}", soft_wrap=True)
-    raise typer.Exit(0 if result.verified else 1)

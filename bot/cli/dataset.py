@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bot.assembly import Parts, open_parts
 from bot.cli.adapters import operator
-from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
 from learning.curation import FILES, Contradiction, LeftOut, PreferencePair, Split, Thumb, read_records
 from learning.curation import Progress as Tell
 from learning.dataset import Change, build_dataset, compare_rows
 from storage.datasets import DatasetSnapshot, find_snapshot
+from storage.domains import DEFAULT_DOMAIN
 from storage.settings import load_settings
 
 SHOWN = 20
@@ -34,16 +35,17 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command()
-def build(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Make the snapshot of all accepted feedback, and send the contradictions in it to review.
+def build(domain: DomainOption = DEFAULT_DOMAIN, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Make the snapshot of a domain's accepted feedback, and send the contradictions in it to review.
 
     `apprentice train` makes its own; this one shows what that would be. Equal feedback gives an equal digest.
 
     Example: `apprentice dataset build`
     """
     parts = open_parts(load_settings(config))
+    parts.governance.policy.check_domain(domain)
     with _bars(quiet=as_json) as tell:
-        built = build_dataset(parts.database, parts.store, parts.governance, operator(), tell)
+        built = build_dataset(parts.database, parts.store, parts.governance, operator(), tell, domain)
     if as_json:
         print_json({"digest": built.digest, "sent_to_review": built.sent_to_review, "manifest": built.manifest})
         return

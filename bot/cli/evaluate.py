@@ -15,7 +15,7 @@ from governance.gates import GateResult, judge, worst_first
 from learning.curation import read_snapshot
 from learning.evaluation import Change, Examination, Report, examine_benchmark, examine_snapshot, read_benchmark
 from learning.evaluation.words import figure_words, interval_words, paired_words, title
-from storage.adapters import Adapter, find_adapter, serving_adapter
+from storage.adapters import Adapter, answering_adapter, find_adapter
 from storage.errors import ConfigurationError, NotFoundError
 from storage.settings import load_settings
 
@@ -58,7 +58,7 @@ def evaluate(
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped; nothing was changed.")
         raise typer.Exit(STOPPED) from None
-    gates = judge(parts.governance.policy, report.gate_metrics())
+    gates = judge(parts.governance.policy.rules_of(examined.domain), report.gate_metrics())
     if html is not None:
         _write_page(html, report, gates)
     if as_json:
@@ -73,7 +73,7 @@ def _the_two(parts: Parts, adapter: str, against: str) -> tuple[Adapter, str | N
         examined = find_adapter(session, adapter)
         if against:
             return examined, None if against == BASE else find_adapter(session, against).digest
-        serving = serving_adapter(session)
+        serving = answering_adapter(session, examined.domain)
     return examined, serving.digest if serving and serving.digest != examined.digest else None
 
 

@@ -12,6 +12,7 @@ from governance.flows import Governance
 from governance.sequential import Counts, rate_interval
 from governance.watching import compare, why_take_out
 from storage.adapters import Adapter, canary_adapter, list_adapters, serving_adapter
+from storage.domains import DEFAULT_DOMAIN
 from storage.figures import count_answers, judged_answers
 from storage.settings import load_settings
 
@@ -40,26 +41,28 @@ def figures(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _row(session: Session, governance: Governance, adapter: Adapter | None) -> dict[str, Any]:
     digest = adapter.digest if adapter else None
-    watched = canary_adapter(session) or serving_adapter(session)
+    domain = adapter.domain if adapter else DEFAULT_DOMAIN
+    watched = canary_adapter(session, domain) or serving_adapter(session, domain)
     newest = watched is not None and watched.digest == digest
     judged = judged_answers(session, digest, EVER)
     low, high = rate_interval(Counts(judged.bad, judged.answers), ALPHA)
     return {
         "adapter": digest[:12] if digest else "base model",
         "state": adapter.state if adapter else "",
+        "domain": adapter.domain if adapter else "",
         "answers": count_answers(session, digest),
         "judged": judged.answers,
         "bad": judged.bad,
         "bad_from": round(low, 3),
         "bad_to": round(high, 3),
-        "watched": _watched(session, governance) if newest else "",
+        "watched": _watched(session, governance, domain) if newest else "",
     }
 
 
-def _watched(session: Session, governance: Governance) -> str:
-    """Say what the watch over the newest adapter sees."""
-    rules = governance.policy.rollback
-    seen = compare(session, rules, governance.clock())
+def _watched(session: Session, governance: Governance, domain: str) -> str:
+    """Say what the watch over a domain's newest adapter sees."""
+    rules = governance.policy.rules_of(domain).rollback
+    seen = compare(session, rules, governance.clock(), domain)
     if seen is None:
         return "no more: it has served for long enough"
     if not rules.automatic:

@@ -19,6 +19,9 @@ ConfigOption = Annotated[
         "--config", "-c", help="The settings file; apprentice.toml in this folder by default.", metavar="FILE"
     ),
 ]
+DomainOption = Annotated[
+    str, typer.Option(help="The domain whose adapter is meant; the policy names them.", metavar="DOMAIN")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 

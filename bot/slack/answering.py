@@ -193,17 +193,23 @@ class Answering:
 
     def plan(self, question: Question, asker: str) -> Plan:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
-        choice = self._parts.examples.choose(question.text, question.team, asker if question.direct else None)
+        with self._parts.database.read() as session:
+            channel = channel_settings(session, question.team, question.channel)
+        policy = self._parts.governance.policy
+        domain = policy.domain_of(channel.domain)
+        chosen = self._parts.serving.for_person(asker, policy, domain)
+        alone_with = asker if question.direct else None
+        choice = self._parts.examples.choose(
+            question.text, question.team, alone_with, labels=policy.labels_of(domain), adapter=chosen.digest
+        )
         authors = list(dict.fromkeys(person for known in choice.known for person in known.person_ids))
         with self._parts.database.read() as session:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
             names = names_of(session, authors)
-            channel = channel_settings(session, question.team, question.channel)
         history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier if row.answer]
         system_prompt = in_language(self._parts.settings.model.system_prompt, LANGUAGES.get(channel.language, ""))
         messages = messages_with_examples(question.text, system_prompt, choice.known, history)
         credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))
-        chosen = self._parts.serving.for_person(asker, self._parts.governance.policy.rollout.canary_share)
         return Plan(choice, messages, credit, channel.domain, chosen)
 
     def _note(self, event: InboxEvent, begun: list[str]) -> None:

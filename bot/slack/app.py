@@ -8,6 +8,7 @@ was typed into one.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from typing import Any
 
 from slack_bolt import BoltResponse
@@ -18,6 +19,7 @@ from bot.slack import blocks, changed_answers, jobs, names, requests, review_for
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
+from bot.slack.installations import HomeAuthorize
 from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
 from bot.slack.ours import has_to_be_placed, placed
@@ -40,9 +42,11 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     `authorize` tells Bolt as whom it acts in a workspace; without it, as the one whose token the client has.
     """
     listeners = _Listeners(parts, clients)
+    client = copy(clients.home)
+    client.token = None  # with a token Bolt would authorize by itself
     app = AsyncApp(
-        client=clients.home,
-        authorize=authorize,  # type: ignore[arg-type]  # Bolt takes None from it, too
+        client=client,
+        authorize=authorize or HomeAuthorize(clients.home.token),  # type: ignore[arg-type]  # it takes a class, too
         name="apprentice",
         request_verification_enabled=False,  # bot.slack.http does it, before it reads a whole body
         logger=logging.getLogger("bot.slack.bolt"),
@@ -77,8 +81,7 @@ class _Listeners:
 
         A middleware, because Bolt acknowledges an event before it runs the event's listener
         (`AsyncioListenerRunner.run`, auto_acknowledgement), and keeps no reference to the listener's task; a middleware
-        is awaited first. Before authorization, because that answers 200, which acknowledges, when `auth.test` fails
-        (`AsyncSingleTeamAuthorization.async_process`). If the database refuses, its exception becomes a 500, which
+        is awaited first. If the database refuses, its exception becomes a 500, which
         acknowledges in neither mode, so Slack delivers again.
         """
         if body.get("type") != "event_callback":

@@ -12,7 +12,8 @@ from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.proposals import announce, keep_one_message, show_proposal
+from bot.slack.proposals import announce, keep_one_message, show_proposal, where
+from storage.adapters import Adapter, find_adapter
 from storage.errors import ApprenticeError
 from storage.proposals import Proposal, get_proposal
 
@@ -37,9 +38,10 @@ class Approvals:
         if reply:
             await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, blocks.escape(reply))
 
-    def _read(self, proposal_id: str) -> Proposal:
+    def _read(self, proposal_id: str) -> tuple[Proposal, Adapter]:
         with self._parts.database.read() as session:
-            return get_proposal(session, proposal_id)
+            proposal = get_proposal(session, proposal_id)
+            return proposal, find_adapter(session, proposal.adapter_digest)
 
     async def _decide(self, job: Decision, person: str) -> str:
         """Return what only this person is told; empty when the channel sees it all."""
@@ -60,15 +62,18 @@ class Approvals:
 
         Whether it does answer is looked at, not assumed: its files may be damaged, or another decision came in between.
         """
-        answers = await self._parts.serving.sync()
+        serving = self._parts.serving
+        await serving.sync()
         await show_proposal(self._client, self._parts, job.proposal_id)
-        proposal = await asyncio.to_thread(self._read, job.proposal_id)
-        refused, key = self._parts.serving.refused, f"{job.key}/announcement"
+        proposal, adapter = await asyncio.to_thread(self._read, job.proposal_id)
+        answers, key = serving.answers(adapter.domain), f"{job.key}/announcement"
+        refused = serving.refusals.get(proposal.adapter_digest)
         if answers == proposal.adapter_digest:
             for contributor in proposal.shares:
                 await store_job(self._parts, News(job.proposal_id, contributor))
-            await announce(self._outbox, key, proposal, f"Adapter `{answers[:12]}` answers from now on.")
-        elif refused is not None and refused.digest == proposal.adapter_digest:
+            text = f"Adapter `{answers[:12]}` answers{where(adapter)} from now on."
+            await announce(self._outbox, key, proposal, text)
+        elif refused is not None:
             instead = f"adapter `{answers[:12]}`" if answers else "the base model"
             await announce(
                 self._outbox,

@@ -16,6 +16,7 @@ from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice, replace_whisper
 from governance.errors import NotEntitledError
 from storage import inbox
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
 from storage.inbox import InboxEvent
@@ -93,6 +94,7 @@ class FeedbackDesk:
             interaction_id=said.about.id,
             source=said.source,
             private=said.about.private,
+            domain=str(said.about.source.get("domain", DEFAULT_DOMAIN)),
             feedback_id=feedback_id,
         )
 

@@ -76,7 +76,7 @@ class Home:
 
     def _read(self, team: str, person: str) -> Page:
         overview, since = read_overview(self._parts), self._parts.clock() - VOTES_FROM
-        adapter, may_decide = overview.adapter, self._parts.governance.may_decide
+        adapter, may_decide = overview.default.adapter, self._parts.governance.may_decide
         decisions = [proposal for proposal in overview.open if not may_decide(proposal.id, person)]
         with self._parts.database.read() as session:
             return Page(

@@ -120,6 +120,21 @@ class InstalledAuthorize(AsyncAuthorize):
         )
 
 
+class HomeAuthorize(AsyncAuthorize):
+    """Tells Bolt that the app acts with the one token of the settings.
+
+    Bolt's own would ask Slack who that is when the first click comes, and acknowledge the click if Slack fails at that
+    (`AsyncSingleTeamAuthorization.async_process`), so that it would be lost.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    async def __call__(self, *, team_id: str | None, **_: object) -> AuthorizeResult:
+        """Return the token; as whom it acts nothing here needs to know."""
+        return AuthorizeResult(enterprise_id=None, team_id=team_id, bot_token=self._token)
+
+
 class States(AsyncOAuthStateStore):
     """What a browser brings back from Slack's page: sealed with the key and good for ten minutes, so it needs no table.
 

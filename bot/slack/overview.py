@@ -10,7 +10,8 @@ from bot.slack import blocks
 from bot.slack.parts import SlackParts
 from bot.slack.run_message import event_of, progress_line
 from learning.scheduler import new_corrections, next_time
-from storage.adapters import Adapter, canary_adapter
+from storage.adapters import Adapter, canary_adapter, serving_adapter
+from storage.domains import DEFAULT_DOMAIN
 from storage.pauses import Pause, current_pause
 from storage.people import names_of
 from storage.proposals import Proposal, list_proposals
@@ -18,13 +19,27 @@ from storage.runs import ACTIVE, Run, list_runs
 
 
 @dataclass(frozen=True)
-class Overview:
-    """What is so. `adapter` is None where the base model answers; `fresh` counts the corrections since the last run."""
+class Answering:
+    """What answers in a domain: `adapter` is None where the default one's does, or the base model.
+
+    `canary_share` (0 to 1) of the people get the canary, if there is one.
+    """
 
     adapter: Adapter | None
     canary: Adapter | None
     canary_share: float
     refused: Refusal | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What is so. `elsewhere` has what answers in the domains that have adapters of their own, by their names.
+
+    `fresh` counts the corrections since the last run.
+    """
+
+    default: Answering
+    elsewhere: dict[str, Answering]
     runs: list[Run]
     pause: Pause | None
     paused_by: str
@@ -36,14 +51,19 @@ class Overview:
 
 def read_overview(parts: SlackParts) -> Overview:
     """Read what is so; blocks."""
-    now, fresh = parts.clock(), new_corrections(parts.database)
+    now, policy = parts.clock(), parts.governance.policy
+    fresh = sum(new_corrections(parts.database, policy.labels_of(each)) for each in (DEFAULT_DOMAIN, *policy.domains))
     with parts.database.read() as session:
         pause = current_pause(session, now)
+        own = {domain: _own(parts, session, domain) for domain in policy.domains}
         return Overview(
-            adapter=parts.serving.answering(session),
-            canary=canary_adapter(session),
-            canary_share=parts.governance.policy.rollout.canary_share,
-            refused=parts.serving.refused,
+            default=Answering(
+                adapter=parts.serving.answering(session),
+                canary=canary_adapter(session),
+                canary_share=policy.rollout.canary_share,
+                refused=parts.serving.refused,
+            ),
+            elsewhere={domain: found for domain, found in own.items() if found.adapter or found.canary},
             runs=list_runs(session, *ACTIVE),
             pause=pause,
             paused_by=_name(session, pause.paused_by) if pause else "",
@@ -54,19 +74,34 @@ def read_overview(parts: SlackParts) -> Overview:
         )
 
 
+def _own(parts: SlackParts, session: Session, domain: str) -> Answering:
+    adapter = serving_adapter(session, domain)
+    refused = parts.serving.refusals.get(adapter.digest) if adapter else None
+    share = parts.governance.policy.rules_of(domain).rollout.canary_share
+    return Answering(adapter, canary_adapter(session, domain), share, refused)
+
+
 def serving_text(overview: Overview) -> str:
-    """Say what answers, and since when."""
-    text, adapter = "The base model.", overview.adapter
+    """Say what answers, and since when; a line for each domain with adapters of its own."""
+    lines = [_answering_text(overview.default, "The base model.")]
+    for domain, own in overview.elsewhere.items():
+        lines.append(f"In channels about {domain}: {_answering_text(own, 'What answers elsewhere.')}")
+    return "\n".join(lines)
+
+
+def _answering_text(answering: Answering, otherwise: str) -> str:
+    adapter, canary, refused = answering.adapter, answering.canary, answering.refused
+    text = otherwise
     if adapter is not None:
         since = f", since {blocks.moment(adapter.serving_since)}" if adapter.serving_since else ""
         text = f"Adapter `{adapter.digest[:12]}`{since}."
-    if overview.canary is not None and overview.canary.canary_since is not None:
+    if canary is not None and canary.canary_since is not None:
         text += (
-            f" Adapter `{overview.canary.digest[:12]}` answers {overview.canary_share:.0%} of the people, "
-            f"since {blocks.moment(overview.canary.canary_since)}."
+            f" Adapter `{canary.digest[:12]}` answers {answering.canary_share:.0%} of the people, "
+            f"since {blocks.moment(canary.canary_since)}."
         )
-    if overview.refused:
-        text += f" Adapter `{overview.refused.digest[:12]}` was approved since, but cannot be loaded."
+    if refused is not None:
+        text += f" Adapter `{refused.digest[:12]}` was approved since, but cannot be loaded."
     return text
 
 

@@ -20,6 +20,7 @@ from governance.gates import GateResult
 from governance.policy import Approval
 from learning.evaluation import Change, read_report
 from storage.adapters import Adapter, find_adapter
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.people import names_of
 from storage.proposals import Decision, Proposal, decisions_on, get_proposal, note_shown
@@ -106,16 +107,19 @@ def _read(parts: SlackParts, proposal_id: str) -> Shown:
     with parts.database.read() as session:
         proposal = get_proposal(session, proposal_id)
         decisions = decisions_on(session, proposal_id)
-        electorate = Electorate.of(parts.governance.policy, proposal, decisions)
+        adapter = find_adapter(session, proposal.adapter_digest)
+        electorate = Electorate.of(parts.governance.policy.rules_of(adapter.domain), proposal, decisions)
         names = names_of(session, [*electorate.excluded, *(decision.person_id for decision in decisions)])
-        return Shown(proposal, find_adapter(session, proposal.adapter_digest), decisions, electorate, names)
+        return Shown(proposal, adapter, decisions, electorate, names)
 
 
 def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
     """Return the message's fallback text and its blocks."""
     proposal = shown.proposal
     is_open = proposal.state == "open"
-    rules = [_who_decides(shown, parts.governance.policy.approval)] if is_open else []
+    approval = parts.governance.policy.rules_of(shown.adapter.domain).approval
+    rules = [_who_decides(shown, approval)] if is_open else []
+    details = [f"It would answer{place}."] if (place := where(shown.adapter)) else []
     report = f"<{parts.settings.web.address}/reports/{proposal.report_digest}|The whole report of its evaluation>"
     content = blocks.proposal_message(
         adapter=proposal.adapter_digest,
@@ -124,7 +128,7 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
         status=_status(shown),
         decidable=is_open,
         proposal_id=proposal.id,
-        details=[*rules, *([report] if proposal.report_digest else [])],
+        details=[*details, *rules, *([report] if proposal.report_digest else [])],
     )
     return f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}.", content
 
@@ -156,6 +160,11 @@ async def announce(outbox: Outbox, key: str, proposal: Proposal, text: str) -> N
     """Owe the approvers news of a proposal, in its thread and in the channel; of one that no message shows, none."""
     if proposal.message_ts:
         await outbox.post(key, proposal.channel, text, proposal.message_ts, reply_broadcast=True)
+
+
+def where(adapter: Adapter) -> str:
+    """Say where an adapter answers, to be put behind whom or what: nothing of the default domain's."""
+    return "" if adapter.domain == DEFAULT_DOMAIN else f" in channels about {blocks.escape(adapter.domain)}"
 
 
 def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:

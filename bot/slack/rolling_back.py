@@ -11,10 +11,11 @@ from bot.slack.jobs import TakenOut
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import find_channel
-from bot.slack.proposals import announce
+from bot.slack.proposals import announce, where
 from governance.approvals import OPERATOR
 from governance.ledger import SYSTEM
 from storage import inbox
+from storage.adapters import find_adapter
 from storage.people import names_of
 from storage.proposals import Proposal, proposal_for
 from storage.rollbacks import Rollback, get_rollback, rollbacks_since
@@ -47,16 +48,17 @@ class RollbackDesk:
         with self._parts.database.read() as session:
             rollback = get_rollback(session, rollback_id)
             names = names_of(session, [rollback.actor])
-            return rollback_text(rollback, names), proposal_for(session, rollback.adapter_digest)
+            place = where(find_adapter(session, rollback.adapter_digest))
+            return rollback_text(rollback, names, place), proposal_for(session, rollback.adapter_digest)
 
 
-def rollback_text(rollback: Rollback, names: dict[str, str]) -> str:
-    """Say what happened, as mrkdwn; `names` has the actor's, if that is a person."""
+def rollback_text(rollback: Rollback, names: dict[str, str], place: str) -> str:
+    """Say what happened, as mrkdwn; `names` has the actor's, if that is a person, `place` says where it answered."""
     restored = f"adapter `{rollback.restored_digest[:12]}`" if rollback.restored_digest else "the base model"
     actor = names.get(rollback.actor, rollback.actor.removeprefix(OPERATOR))
     how = "was taken out by the policy's rules" if rollback.actor == SYSTEM else f"was rolled back by {actor}"
     return (
-        f"Adapter `{rollback.adapter_digest[:12]}` {blocks.escape(how)}; {restored} answers again. "
+        f"Adapter `{rollback.adapter_digest[:12]}` {blocks.escape(how)}; {restored} answers again{place}. "
         f"{blocks.escape(rollback.reason)}"
     )
 

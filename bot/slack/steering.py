@@ -11,6 +11,7 @@ from bot.slack.overview import counted
 from bot.slack.parts import SlackParts
 from bot.slack.wording import Wish, read_hours
 from learning.scheduler import new_corrections
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.runs import Run, list_runs
 
@@ -28,21 +29,25 @@ class Steering:
     async def do(self, wish: Wish, person: str) -> str:
         """Do what somebody asked for: `train`, `pause` or `resume`."""
         if wish.command == "train":
-            return await self.train(person)
+            return await self.train(person, wish.rest.lower() or DEFAULT_DOMAIN)
         return await (self.pause(person, wish.rest) if wish.command == "pause" else self.resume(person))
 
-    async def train(self, person: str) -> str:
-        """Start a run, unless there is nothing new, one is under way, or the person may not."""
+    async def train(self, person: str, domain: str) -> str:
+        """Start a run for a domain, unless there is nothing new, one is under way, or the person may not."""
         if refusal := await asyncio.to_thread(self._parts.governance.may_start_training, person):
             return f"No training is started: {blocks.escape(refusal)}"
-        begun, interrupted, fresh = await asyncio.to_thread(self._read)
+        try:
+            domain = self._parts.governance.policy.check_domain(domain)
+        except ApprenticeError as error:
+            return f"No training is started: {blocks.escape(str(error))}"
+        begun, interrupted, fresh = await asyncio.to_thread(self._read, domain)
         if begun:
             where = await whereabouts(self._client, self._parts, self._directory, begun[0].id)
             return f"Training run `{begun[0].id}` is under way already, so none is started: see {where}."
         if not fresh and not interrupted:
             return NOTHING_NEW
         try:
-            run_id = await self._parts.training.begin(person)
+            run_id = await self._parts.training.begin(person, domain)
         except ApprenticeError as error:
             return f"No training is started: {blocks.escape(str(error))}"
         return await self._begun(run_id, fresh, resumed=bool(interrupted))
@@ -74,8 +79,12 @@ class Steering:
             f"{channel} shows how far it is. What comes of it goes live only when somebody other than you approves it."
         )
 
-    def _read(self) -> tuple[list[Run], list[Run], int]:
+    def _read(self, domain: str) -> tuple[list[Run], list[Run], int]:
         """Return the runs that are under way, those that were interrupted, and how many corrections are new."""
         with self._parts.database.read() as session:
             begun, interrupted = list_runs(session, "queued", "running"), list_runs(session, "interrupted")
-        return begun, interrupted, new_corrections(self._parts.database)
+        return (
+            begun,
+            interrupted,
+            new_corrections(self._parts.database, self._parts.governance.policy.labels_of(domain)),
+        )

@@ -13,7 +13,7 @@ COMMANDS = {
     "ask": ("QUESTION", "an answer that only you see"),
     "settings": ("", "how I behave in this channel"),
     "my-data": ("", "what is kept about you"),
-    "train": ("", "start a training run now"),
+    "train": ("[DOMAIN]", "start a training run now"),
     "pause": ("[HOURS]", "let no training begin, for so many hours or until it is resumed"),
     "resume": ("", "end the pause"),
 }

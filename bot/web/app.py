@@ -53,6 +53,7 @@ def create_web_app(parts: Parts) -> FastAPI:
                 "serving": engine.answering(session) if engine else None,
                 "refused": engine.refused if engine else None,
                 "adapters": list_adapters(session)[:SHOWN],
+                "domains": parts.governance.policy.domains,
                 "runs": list_runs(session)[:SHOWN],
                 "waiting": list_proposals(session, "open"),
                 "corrections": count_corrections(session),

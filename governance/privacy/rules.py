@@ -11,7 +11,7 @@ from governance.privacy.findings import Kind
 
 PrivateTeaches = Literal["never", "reviewed", "always"]
 Treatment = Literal["keep", "mask", "quarantine"]
-Domain = Literal["general", "healthcare", "legal", "finance"]
+Sector = Literal["general", "healthcare", "legal", "finance"]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 TREATMENTS: dict[Kind, Treatment] = {
@@ -31,13 +31,13 @@ TREATMENTS: dict[Kind, Treatment] = {
     "account": "keep",
 }
 """What becomes of a kind that the policy does not name; its comments say why."""
-DOMAINS: dict[Domain, dict[Kind, Treatment]] = {
+SECTORS: dict[Sector, dict[Kind, Treatment]] = {
     "general": {},
     "healthcare": {"name": "mask", "record_number": "mask", "phone": "quarantine"},
     "legal": {"name": "mask", "case_number": "quarantine", "account": "mask", "phone": "quarantine"},
     "finance": {"name": "mask", "account": "mask", "phone": "quarantine"},
 }
-"""What a domain treats in another way: what names a patient, a client's case or their money is data of theirs there."""
+"""What a sector treats in another way: what names a patient, a client's case or their money is data of theirs there."""
 
 
 class _Section(BaseModel):
@@ -48,20 +48,20 @@ class PrivacyRules(_Section):
     """What becomes of personal data and secrets in feedback, before it is kept for training.
 
     `kinds` says it for each kind: `mask` puts the kind in brackets in place of the datum, `quarantine` sets the
-    feedback aside until a reviewer decides, `keep` leaves it; a kind that is not named has the treatment of `domain`.
+    feedback aside until a reviewer decides, `keep` leaves it; a kind that is not named has the treatment of `sector`.
     `own_domains` are those whose e-mail addresses everybody may know. `private_teaches`: whether what was said in a
     direct message or a private channel is trained on, by an adapter that then answers everywhere: never, once a
     reviewer accepted it, or always.
     """
 
-    domain: Domain = "general"
+    sector: Sector = "general"
     own_domains: tuple[str, ...] = ()
     kinds: dict[Kind, Treatment] = {}
     private_teaches: PrivateTeaches = "never"
 
     def treatment(self, kind: Kind) -> Treatment:
         """Return what becomes of a kind."""
-        return self.kinds.get(kind) or DOMAINS[self.domain].get(kind) or TREATMENTS[kind]
+        return self.kinds.get(kind) or SECTORS[self.sector].get(kind) or TREATMENTS[kind]
 
     def learns(self, *, private: bool, reviewed: bool) -> bool:
         """Tell whether accepted feedback is trained on, by where it was said and whether a reviewer accepted it."""

@@ -175,8 +175,8 @@ def test_the_figures_say_what_people_made_of_each_adapters_answers(
     adapter, base = apprentice("figures", "--json").json
 
     assert adapter | {"bad_from": 0, "bad_to": 0, "watched": ""} == {
-        "adapter": DIGEST[:12], "state": "serving", "answers": 3, "judged": 3, "bad": 2, "bad_from": 0, "bad_to": 0,
-        "watched": "",
+        "adapter": DIGEST[:12], "state": "serving", "domain": "default", "answers": 3, "judged": 3, "bad": 2,
+        "bad_from": 0, "bad_to": 0, "watched": "",
     }  # fmt: skip
     assert adapter["bad_from"] < 2 / 3 < adapter["bad_to"]
     assert (base["adapter"], base["judged"], base["bad"]) == ("base model", 4, 1)

@@ -224,3 +224,21 @@ def test_events_from_slack_are_kept_in_postgresql_where_one_is_named(
 
     result = json.loads(out.read_text())
     assert (result["database"], result["rates"][0]["sent"], result["rates"][0]["lost"]) == ("postgresql", 20, 0)
+
+
+def test_the_audit_log_is_timed_beside_a_plain_table_and_verifies_afterwards(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    sizes = ("--records", "40", "--verified", "300", "--writers", "1", "--writers", "4")
+    shown = bench(environment, "audit", *sizes, "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    assert [row["writers"] for row in result["appends"]] == [1, 4]
+    for row in result["appends"]:
+        assert row["ours_to_plain"] == pytest.approx(row["ours_per_s"] / row["plain_per_s"], rel=0.05, abs=0.01)
+    assert result["verify"]["records"] == 300
+    assert result["at_once_per_s"] > 0
+    assert "Verified 300 records" in shown
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()

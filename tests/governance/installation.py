@@ -11,6 +11,7 @@ from governance.policy import Policy, load_policy
 from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.audit import read_audit_records
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.people import Profile, Standing, ensure_person, ensure_workspace, keep_profile
 from storage.proposals import Proposal, get_proposal
 
@@ -69,21 +70,23 @@ class Installation:
         with self.database.transaction() as session:
             keep_profile(session, "T1", person.partition("/")[2], Profile(person, standing=standing), self.clock())
 
-    def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None) -> str:
-        run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
+    def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None, domain: str = DEFAULT_DOMAIN) -> str:
+        run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base", domain=domain)
         self.governance.start_run(run.id, f"snapshot-of-{digest}", 4, {})
         self.governance.finish_run(run.id, "succeeded")
         self.governance.register_adapter(run.id, digest, "base", None, f"snapshot-of-{digest}")
         self.governance.record_evaluation(digest, f"report-of-{digest}", metrics or GOOD)
         return digest
 
-    def proposed(self, digest: str = "a" * 64, shares: dict[str, float] | None = None) -> Proposal:
+    def proposed(
+        self, digest: str = "a" * 64, shares: dict[str, float] | None = None, domain: str = DEFAULT_DOMAIN
+    ) -> Proposal:
         return self.governance.propose(
-            self.evaluated(digest), {EXPERT: 0.75, OTHER: 0.25} if shares is None else shares
+            self.evaluated(digest, domain=domain), {EXPERT: 0.75, OTHER: 0.25} if shares is None else shares
         )
 
-    def live(self, digest: str) -> str:
-        self.governance.decide(self.proposed(digest).id, APPROVER, "approve")
+    def live(self, digest: str, domain: str = DEFAULT_DOMAIN) -> str:
+        self.governance.decide(self.proposed(digest, domain=domain).id, APPROVER, "approve")
         return digest
 
     def adapter(self, digest: str) -> Adapter:
@@ -94,9 +97,9 @@ class Installation:
         with self.database.read() as session:
             return get_proposal(session, proposal_id)
 
-    def serving(self) -> str | None:
+    def serving(self, domain: str = DEFAULT_DOMAIN) -> str | None:
         with self.database.read() as session:
-            found = serving_adapter(session)
+            found = serving_adapter(session, domain)
             return found.digest if found else None
 
     def log(self) -> list[str]:

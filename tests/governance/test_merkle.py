@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.merkle import Frontier, inclusion_path, leaf_hash, root_from_proof, root_of
+from governance.merkle import (
+    Frontier,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    root_from_proof,
+    root_of,
+    roots_from_consistency,
+)
 
 
 def reference_root(data: list[bytes]) -> bytes:
@@ -78,3 +86,52 @@ def test_a_proof_of_the_wrong_length_or_place_is_refused() -> None:
     assert root_from_proof(3, 7, leaves[2], path) != root_of(leaves)
     with pytest.raises(ValueError, match="subtrees"):
         Frontier(3, [leaves[0]])
+
+
+def reference_consistency(m: int, data: list[bytes], *, whole: bool = True) -> list[bytes]:
+    """SUBPROOF of RFC 6962, section 2.1.2, word for word."""
+    if m == len(data):
+        return [] if whole else [reference_root(data)]
+    k = 1
+    while k * 2 < len(data):
+        k *= 2
+    if m <= k:
+        return [*reference_consistency(m, data[:k], whole=whole), reference_root(data[k:])]
+    return [*reference_consistency(m - k, data[k:], whole=False), reference_root(data[:k])]
+
+
+@pytest.mark.parametrize("new", range(1, 34))
+def test_proofs_that_a_tree_only_grew_agree_with_the_definition(new: int) -> None:
+    data = entries(new)
+    leaves = [leaf_hash(entry) for entry in data]
+    for old in range(1, new + 1):
+        path = consistency_path(tree_of(leaves[:old]), new, iter(leaves[old:]))
+        assert path == reference_consistency(old, data)
+        roots = roots_from_consistency(old, new, root_of(leaves[:old]), path)
+        assert roots == (root_of(leaves[:old]), root_of(leaves))
+
+
+@pytest.mark.parametrize("changed", range(7))
+def test_no_tree_with_another_leaf_proves_that_it_grew_from_the_old_one(changed: int) -> None:
+    leaves = [leaf_hash(entry) for entry in entries(11)]
+    other = [*leaves[:changed], leaf_hash(b"another"), *leaves[changed + 1 :]]
+    path = consistency_path(tree_of(other[:7]), 11, iter(other[7:]))
+    old = root_of(leaves[:7])
+    assert roots_from_consistency(7, 11, old, path) != (old, root_of(other))
+
+
+def test_a_proof_that_a_tree_grew_of_the_wrong_length_or_sizes_is_refused() -> None:
+    leaves = [leaf_hash(entry) for entry in entries(7)]
+    path = consistency_path(tree_of(leaves[:3]), 7, iter(leaves[3:]))
+    with pytest.raises(ValueError, match="4 hashes, not 3"):
+        roots_from_consistency(3, 7, root_of(leaves[:3]), path[:-1])
+    for old, new in ((0, 7), (8, 7)):
+        with pytest.raises(ValueError, match="does not begin"):
+            roots_from_consistency(old, new, root_of(leaves), path)
+
+
+def tree_of(leaves: list[bytes]) -> Frontier:
+    tree = Frontier()
+    for leaf in leaves:
+        tree.append(leaf)
+    return tree

@@ -65,6 +65,13 @@ def test_reminders_are_kept_in_the_order_in_which_they_come(
         (("[gates.as_told]", "[gates.as_tolld]"), ["gates.as_tolld", "'as_told'", "'general_kept'"]),
         (('name = "ours"', "name ="), ["not valid TOML"]),
         (("[gates.as_told]", "[gates.leaks]\nor_questions = 1"), ["or_questions", "leaks", "general_lost"]),
+        (("quorum = 2", "[domains.hr.aproval]\nquorum = 1"), ["domains.hr.aproval", "gates", "approval", "rollback"]),
+        (
+            ("quorum = 2", "[domains.hr.approval]\nquorums = 1"),
+            ["domains.hr.approval.quorums", "quorum", "expiry_days"],
+        ),
+        (("quorum = 2", "[domains.default]"), ["'default'", "policy's own"]),
+        (("quorum = 2", "[domains.HR]"), ["domains.HR", "pattern"]),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_file_and_what_is_allowed(

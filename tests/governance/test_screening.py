@@ -96,8 +96,8 @@ def test_what_was_kept_before_is_looked_at_when_a_snapshot_is_built(house: Insta
     ("privacy", "text", "kept"),
     [
         ({}, "Patient James Hollis, MRN 00482913.", "Patient James Hollis, MRN 00482913."),
-        ({"domain": "healthcare"}, "Patient James Hollis, MRN 00482913.", "Patient [name], MRN [record number]."),
-        ({"domain": "finance"}, "Account number 31926819.", "Account number [account]."),
+        ({"sector": "healthcare"}, "Patient James Hollis, MRN 00482913.", "Patient [name], MRN [record number]."),
+        ({"sector": "finance"}, "Account number 31926819.", "Account number [account]."),
         ({"kinds": {"card": "keep"}}, f"Charge {CARD}.", f"Charge {CARD}."),
         ({"own_domains": ["Mail.example"]}, "Ask ana.k@mail.example.", "Ask ana.k@mail.example."),
     ],

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.domains import DEFAULT_DOMAIN
 from storage.figures import count_answers
 from storage.interactions import Interaction
 from storage.rollbacks import rollbacks_since
@@ -14,12 +15,14 @@ PEOPLE = (STARTER, EXPERT, APPROVER)
 WATCH = {"automatic": True, "margin": 0.05, "alpha": 0.01, "min_answers": 10, "min_people": 3, "watch_days": 14}
 
 
-def answer(house: Installation, digest: str | None, number: int, how: str = "model") -> str:
+def answer(
+    house: Installation, digest: str | None, number: int, how: str = "model", domain: str = DEFAULT_DOMAIN
+) -> str:
     """Let an adapter answer a question; return the answer's id."""
     row = Interaction(
-        id=f"qa_{digest}_{number}", workspace_id="T1", channel="C", thread_ts="1", question_ts=str(number),
+        id=f"qa_{digest}_{domain}_{number}", workspace_id="T1", channel="C", thread_ts="1", question_ts=str(number),
         answer_ts=str(number), asker_id=OTHER, question="q", answer="a", adapter_digest=digest, base_digest="base",
-        prompt_digest="p", usage={}, source={"how": how}, created_at=house.clock(),
+        prompt_digest="p", usage={}, source={"how": how, "domain": domain}, created_at=house.clock(),
     )  # fmt: skip
     with house.database.transaction() as session:
         session.add(row)
@@ -33,11 +36,17 @@ def say(house: Installation, about: str, person: str, kind: str) -> str:
     ).id  # fmt: skip
 
 
-def judged(house: Installation, digest: str | None, verdicts: str, people: tuple[str, ...] = PEOPLE) -> None:
+def judged(
+    house: Installation,
+    digest: str | None,
+    verdicts: str,
+    people: tuple[str, ...] = PEOPLE,
+    domain: str = DEFAULT_DOMAIN,
+) -> None:
     """Let an adapter give an answer for each verdict: u(p), d(own) or c(orrected), by each of these people in turn."""
     kinds = {"u": "up", "d": "down", "c": "correction"}
     for number, verdict in enumerate(verdicts):
-        say(house, answer(house, digest, number), people[number % len(people)], kinds[verdict])
+        say(house, answer(house, digest, number, domain=domain), people[number % len(people)], kinds[verdict])
 
 
 @pytest.fixture

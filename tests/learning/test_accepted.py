@@ -6,6 +6,7 @@ import pytest
 
 from learning.accepted import AcceptedCorrections, Changes
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import Feedback
 from tests.governance.installation import APPROVER, EXPERT, OTHER, Installation
 
@@ -30,6 +31,7 @@ def correct(
     by: str = EXPERT,
     was: str = "no idea",
     private: bool = False,
+    domain: str = DEFAULT_DOMAIN,
 ) -> Feedback:
     return house.governance.record_feedback(
         workspace_id="T1",
@@ -40,6 +42,7 @@ def correct(
         text=text,
         source="test",
         private=private,
+        domain=domain,
     )
 
 
@@ -138,3 +141,22 @@ def test_what_was_taken_back_counts_no_more_and_what_it_replaced_counts_again(
     house.governance.withdraw_feedback(mistaken.id, EXPERT)
 
     assert answers(accepted.sync()) == ["Port 7443."]
+
+
+def test_what_a_new_policy_makes_a_domain_of_its_own_holds_there_alone_from_then_on(
+    house: Installation, accepted: AcceptedCorrections
+) -> None:
+    correct(house, "Port 7443.", domain="it")
+    correct(house, "Port 1.", by=OTHER)
+    disputed = accepted.sync()
+    assert [(place.scope.domain, known) for place, known in disputed.items()] == [(DEFAULT_DOMAIN, None)]
+
+    divided = accepted.sync(frozenset({"it"}))
+    assert {place.scope.domain: known and known.answer for place, known in divided.items()} == {
+        "it": "Port 7443.",
+        DEFAULT_DOMAIN: "Port 1.",
+    }
+    assert accepted.sync(frozenset({"it"})) == {}
+
+    again = accepted.sync(frozenset())
+    assert {place.scope.domain: known for place, known in again.items()} == {"it": None, DEFAULT_DOMAIN: None}

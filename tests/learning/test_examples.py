@@ -41,11 +41,11 @@ def house(sqlite_database: Database, tmp_path: Path) -> Installation:
 
 @pytest.fixture
 def examples(house: Installation) -> WorkedExamples:
-    return WorkedExamples(house.database, letters, ExamplesSettings(), taught(house, None))
+    return WorkedExamples(house.database, letters, ExamplesSettings(), taught(house))
 
 
-def taught(house: Installation, serving: str | None) -> TaughtFeedback:
-    return TaughtFeedback(house.database, ArtifactStore(house.folder / "artifacts"), lambda: serving)
+def taught(house: Installation) -> TaughtFeedback:
+    return TaughtFeedback(house.database, ArtifactStore(house.folder / "artifacts"))
 
 
 def correct(house: Installation, question: str, text: str, *, by: str = EXPERT, private: bool = False) -> Feedback:
@@ -97,20 +97,15 @@ def test_what_the_serving_adapter_learned_it_is_asked_unless_the_very_question_c
     run = house.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
     house.governance.start_run(run.id, snapshot, 1, {})
     house.governance.register_adapter(run.id, "a" * 64, "base", None, snapshot)
-    serving: list[str | None] = [None]
-    examples = WorkedExamples(
-        house.database, letters, ExamplesSettings(), TaughtFeedback(house.database, store, lambda: serving[0])
-    )
-    like_it = "What port does the search service listen on?"
+    examples = WorkedExamples(house.database, letters, ExamplesSettings(), TaughtFeedback(house.database, store))
+    like_it, adapter = "What port does the search service listen on?", "a" * 64
     assert examples.choose(like_it, "T1").how == "quoted"
 
-    serving[0] = "a" * 64
-    assert examples.choose(like_it, "T1").how == "model"
-    assert examples.choose(PORT, "T1").how == "accepted"
+    assert examples.choose(like_it, "T1", adapter=adapter).how == "model"
+    assert examples.choose(PORT, "T1", adapter=adapter).how == "accepted"
 
     correct(house, PORT, "Billing listens on port 9000.")  # newer than what the adapter learned
-    assert examples.choose(like_it, "T1").how != "model"
-    serving[0] = None  # rolled back
+    assert examples.choose(like_it, "T1", adapter=adapter).how != "model"
     assert examples.choose(like_it, "T1").how != "model"
 
 
@@ -194,9 +189,7 @@ def test_switched_off_it_never_looks(house: Installation) -> None:
     correct(house, PORT, PORT_ANSWER)
 
     assert (
-        WorkedExamples(house.database, letters, ExamplesSettings(enabled=False), taught(house, None))
-        .choose(PORT, "T1")
-        .how
+        WorkedExamples(house.database, letters, ExamplesSettings(enabled=False), taught(house)).choose(PORT, "T1").how
         == "model"
     )
 

@@ -404,7 +404,7 @@ def make_parts(
     embedder = Embedder(engine, settings.model.system_prompt, base.path.parent / "cache")
     audit = AuditLog(key_folder=folder / "keys", checkpoint_folder=folder / "checkpoints")
     store = ArtifactStore(settings.artifact_folder)
-    taught = TaughtFeedback(database, store, lambda: engine.serving)
+    taught = TaughtFeedback(database, store)
     governance = Governance(database, load_policy(), audit)
     return SlackParts(
         settings=settings,

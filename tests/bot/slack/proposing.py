@@ -11,6 +11,7 @@ from bot.slack.proposals import show_proposal
 from governance.gates import Metric
 from learning.dataset import build_dataset
 from learning.evaluation import Change, Report, write_report
+from storage.domains import DEFAULT_DOMAIN
 from storage.feedback import Feedback
 from storage.people import ensure_person, ensure_workspace, person_id
 from storage.proposals import Proposal, get_proposal
@@ -62,27 +63,30 @@ def _correct(bot: Bot, team: str, user: str, question: str, text: str, *, privat
     )  # fmt: skip
 
 
-async def proposed(bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64) -> tuple[str, str]:
+async def proposed(
+    bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64, domain: str = DEFAULT_DOMAIN
+) -> tuple[str, str]:
     """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
     team = await known_members(bot)
-    return await asyncio.to_thread(_propose, bot, team, changes, snapshot), team
+    return await asyncio.to_thread(_propose, bot, team, changes, snapshot, domain), team
 
 
-def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str) -> str:
+def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str, domain: str) -> str:
     parts, rules = bot.parts, bot.parts.governance
     _correct(bot, team, PRIYA, "When is payday?", "On the 26th.", private=False)
     digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
     report = parts.store.publish(partial(_write_report, changes))
-    run = rules.queue_run(started_by=person_id(team, ADA), recipe="tiny", base_digest=parts.base.digest)
+    starter = person_id(team, ADA)
+    run = rules.queue_run(started_by=starter, recipe="tiny", base_digest=parts.base.digest, domain=domain)
     rules.start_run(run.id, snapshot, 1, {})
     rules.register_adapter(run.id, digest, parts.base.digest, None, snapshot)
     rules.record_evaluation(digest, report, METRICS)
     return rules.propose(digest, {person_id(team, PRIYA): 1.0}).id
 
 
-async def approved(bot: Bot, town: Town) -> str:
+async def approved(bot: Bot, town: Town, domain: str = DEFAULT_DOMAIN) -> str:
     """Propose an adapter and have Marcus approve it in Slack; return the proposal."""
-    proposal, _ = await proposed(bot)
+    proposal, _ = await proposed(bot, domain=domain)
     await show_proposal(bot.client, bot.parts, proposal)
     await town.press(MARCUS, await proposal_message(town), names.APPROVE_ACTION)
     assert (await decided(bot, proposal)).state == "approved"

@@ -26,6 +26,7 @@ from tests.bot.slack.conftest import (
     interactions,
     jobs_in,
 )
+from tests.bot.slack.saying import asked_and_answered, press_vote
 from tests.databases import copied
 
 
@@ -59,6 +60,17 @@ async def test_a_mention_that_fires_app_mention_and_message_is_answered_once(bot
 
     assert [job.kind for job in await all_done(bot, 2)] == ["question", "question"]
     assert len(await town.answers(asked)) == 1
+
+
+@both_transports
+async def test_the_first_click_is_stored_though_slack_fails_at_whatever_it_is_asked(bot: Bot, town: Town) -> None:
+    answer = await asked_and_answered(bot, town)
+    await bot.stop_worker()
+    await town.post("faults", fail_next=100)
+
+    await press_vote(town, PRIYA, answer, "positive")
+
+    assert [job.kind for job in jobs_in(bot, "received")] == ["vote"]
 
 
 @both_transports

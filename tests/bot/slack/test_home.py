@@ -8,7 +8,7 @@ import pytest
 from bot.slack import names
 from bot.slack.approvals import note_promotion
 from bot.slack.home_view import Contributions, Page, Review, home_view
-from bot.slack.overview import Overview
+from bot.slack.overview import Answering, Overview
 from bot.slack.prompts import PROMPTS
 from bot.slack.proposals import show_proposal
 from bot.workspace.blocks import view_problems
@@ -207,7 +207,7 @@ def full_page() -> Page:
         state="open", channel="C1", message_ts="1.1", created_at=LATELY, expires_at=LATELY + timedelta(days=7),
     )  # fmt: skip
     runs = [Run(id="run_1", state="interrupted", started_by="", recipe="", base_digest="", created_at=LATELY)] * 20
-    overview = Overview(adapter, None, 0.0, None, runs, None, "", LATELY, 100_000, 1, [proposal] * 50)
+    overview = Overview(Answering(adapter, None, 0.0, None), {}, runs, None, "", LATELY, 100_000, 1, [proposal] * 50)
     return Page(
         overview=overview,
         votes=Votes(99_999, 1),
