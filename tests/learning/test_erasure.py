@@ -12,6 +12,7 @@ from learning.dataset import build_dataset
 from learning.erasure import Forgotten, forget, must_train_again
 from storage.artifacts import ArtifactStore
 from storage.database import Database
+from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ArtifactError
 from storage.inbox import Arrival, claim_next, finish, receive
 from storage.interactions import Interaction
@@ -36,13 +37,13 @@ def store(house: Installation) -> ArtifactStore:
     return ArtifactStore(house.folder / "artifacts")
 
 
-def train(house: Installation, store: ArtifactStore, name: str) -> str:
+def train(house: Installation, store: ArtifactStore, name: str, domain: str = DEFAULT_DOMAIN) -> str:
     """Do what a run does, but for the training; return the digest of an adapter that remembers what it was taught."""
-    snapshot = build_dataset(house.database, store, house.governance, STARTER)
+    snapshot = build_dataset(house.database, store, house.governance, STARTER, domain=domain)
     texts = (store.path(snapshot.digest) / ROWS_FILE).read_text()
     digest = store.publish(lambda folder: (folder / "scope").write_text(name + texts))
     report = store.publish(lambda folder: (folder / "report.json").write_text(name + texts))
-    run = house.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base")
+    run = house.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base", domain=domain)
     house.governance.start_run(run.id, snapshot.digest, snapshot.rows, snapshot.manifest)
     (house.folder / "runs" / run.id).mkdir(parents=True)
     (house.folder / "runs" / run.id / "log.txt").write_text(texts)
@@ -146,6 +147,23 @@ def test_the_adapter_before_it_answers_again_only_if_it_did_not_learn_from_the_p
 
     assert house.serving() == clean
     assert store.verify(clean)
+
+
+def test_a_domain_s_adapter_that_learned_from_the_person_leaves_the_others_alone(
+    house: Installation, store: ArtifactStore
+) -> None:
+    house.use_policy(domains={"hr": {}})
+    say(house, "In hall Oak.", OTHER, question="Where is the kiln?")
+    default = go_live(house, train(house, store, "one"))
+    say(house, f"The key is {SECRET}.", EXPERT, question="Where is the key?", domain="hr")
+    hr = go_live(house, train(house, store, "two", "hr"))
+
+    forgotten = erase(house, store)
+
+    assert [(each.digest, each.state) for each in forgotten.adapters] == [(hr, "rolled_back")]
+    assert house.serving() == default
+    assert not must_train_again(house.database, store, "hr")
+    assert files_with(house.folder, SECRET) == []
 
 
 def test_where_the_policy_says_retrain_the_adapter_answers_until_the_next_one_does(
