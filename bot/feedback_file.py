@@ -12,7 +12,7 @@ from bot.assembly import Parts
 from governance.checkpoints import write_durably
 from storage.domains import DEFAULT_DOMAIN, LABEL
 from storage.errors import ConfigurationError, InvalidFeedbackError
-from storage.feedback import Feedback, VoteReason, check_correction, check_vote_reason, list_feedback
+from storage.feedback import Feedback, FeedbackKind, VoteReason, check_correction, check_vote_reason, list_feedback
 from storage.people import ensure_person, ensure_workspace
 from storage.records import utc_now
 
@@ -24,7 +24,7 @@ IDENTIFIER = re.compile(r"[\w.-]{1,64}")
 """No "/": the two together, joined with it, name a person."""
 
 
-LATER = ("reason", "domain")
+LATER = ("reason", "domain", "preferred")
 """The fields that lines did not always have."""
 
 
@@ -41,13 +41,14 @@ class Imported(NamedTuple):
 
 
 class FeedbackLine(BaseModel):
-    """One line: a correction, or a vote on an answer."""
+    """One line: a correction, a vote on an answer, or the answer that was preferred over another one (`answer`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     question: str
     person: str
     correction: str = ""
+    preferred: str = ""
     vote: Literal["up", "down"] | None = None
     reason: VoteReason | None = None
     answer: str = ""
@@ -61,18 +62,23 @@ class FeedbackLine(BaseModel):
     def _check_content(self) -> "FeedbackLine":
         if not self.question or not self.person:
             raise ValueError("'question' and 'person' must not be empty")
-        if "\0" in self.question + self.answer:
-            raise ValueError("'question' and 'answer' must not hold the character NUL")
+        if "\0" in self.question + self.answer + self.preferred:
+            raise ValueError("'question', 'answer' and 'preferred' must not hold the character NUL")
         if not IDENTIFIER.fullmatch(self.person) or not IDENTIFIER.fullmatch(self.workspace):
             raise ValueError("'person' and 'workspace' are Slack's ids: letters, digits, '-', '_' and '.'")
-        if bool(self.correction) == (self.vote is not None):
-            raise ValueError("give either 'correction' or 'vote'")
-        if self.vote and not self.answer:
-            raise ValueError("a vote needs the 'answer' that it is on")
-        check_vote_reason(self.vote or "correction", self.reason)
+        if sum(map(bool, (self.correction, self.preferred, self.vote))) != 1:
+            raise ValueError("give one of 'correction', 'preferred' and 'vote'")
+        if not self.correction and not self.answer:
+            raise ValueError("a vote needs the 'answer' that it is on, 'preferred' the 'answer' that was not")
+        check_vote_reason(self.kind, self.reason)
         if self.correction:
             check_correction(self.correction)
         return self
+
+    @property
+    def kind(self) -> FeedbackKind:
+        """What it is."""
+        return self.vote or ("preference" if self.preferred else "correction")
 
     @property
     def key(self) -> str:
@@ -124,10 +130,10 @@ def import_feedback(parts: Parts, path: Path) -> Imported:
         feedback = parts.governance.record_feedback(
             workspace_id=line.workspace,
             person_id=person.id,
-            kind=line.vote or "correction",
+            kind=line.kind,
             question=line.question,
             answer=line.answer,
-            text=line.correction,
+            text=line.correction or line.preferred,
             reason=line.reason,
             source="import",
             private=line.private,
@@ -162,7 +168,8 @@ def export_feedback(parts: Parts, path: Path) -> int:
 
 
 def _as_line(row: Feedback) -> dict[str, object]:
-    said = {"correction": row.text} if row.kind == "correction" else {"vote": row.kind}
+    written = {"correction": "correction", "preference": "preferred"}
+    said = {written[row.kind]: row.text} if row.kind in written else {"vote": row.kind}
     why = {"reason": row.reason} if row.reason else {}
     workspace, _, person = row.person_id.partition("/")
     return {

@@ -9,12 +9,13 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.approvals import note_promotion
-from bot.slack.canary import note_canary
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
 from bot.slack.reviews import due_reviews, show_review, tell_authors
 from bot.slack.rolling_back import note_rollbacks
+from bot.slack.stages import note_stages
+from storage.adapter_days import keep_days
 from storage.proposals import proposal_for, undrawn_proposals
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 PAUSE_S = 1.0
 WATCH_S = 20.0
 """Between two looks at what people said of the newest adapter's answers, which read all of it."""
+COUNT_S = 3_600.0
+"""Between two counts of the latest days, which read all answers of a month."""
 RETRY_S = 10.0
 """How long a step that failed is left alone, so that a Slack that is down or refuses is not asked every second."""
 
@@ -38,6 +41,7 @@ class Reconciler:
         self._noted: dict[str, str] = {}
         self._resting: dict[str, float] = {}
         self._watch_at = 0.0
+        self._count_at = 0.0
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -50,6 +54,7 @@ class Reconciler:
         await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("watching the newest adapter", self._watch)
+        await self._attempt("counting the days of adapters", self._count)
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
@@ -60,7 +65,7 @@ class Reconciler:
     async def _follow(self) -> None:
         """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
         await self._parts.serving.sync()
-        await note_canary(self._parts)
+        await note_stages(self._parts)
         wanted = self._parts.serving.wanted
         if wanted != self._noted:
             for proposal_id in await asyncio.to_thread(self._promoted, set(wanted.values())):
@@ -75,6 +80,16 @@ class Reconciler:
         if self._monotonic() >= self._watch_at:
             self._watch_at = self._monotonic() + WATCH_S
             await asyncio.to_thread(self._parts.governance.take_out_if_worse)
+
+    async def _count(self) -> None:
+        """Keep what adapters did on the latest days."""
+        if self._monotonic() >= self._count_at:
+            self._count_at = self._monotonic() + COUNT_S
+            await asyncio.to_thread(self._keep_days)
+
+    def _keep_days(self) -> None:
+        with self._parts.database.transaction() as session:
+            keep_days(session, self._parts.clock())
 
     async def _close_expired(self) -> None:
         await asyncio.to_thread(self._parts.governance.expire_proposals)

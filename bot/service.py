@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.assembly import Parts, open_parts
+from bot.engines import open_answering
 from bot.lease import held_lease
 from bot.local import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, open_local_workspace
 from bot.reconcile import Reconciler
@@ -24,6 +25,7 @@ from bot.slack.delivery import Deliverer
 from bot.slack.http import receiving
 from bot.slack.oauth import InstallPages
 from bot.slack.progress import RunProgress
+from bot.slack.shadowing import Shadowing
 from bot.slack.socket import connected, make_client
 from bot.slack.sweep import keep_small
 from bot.slack.tokens import check_tokens
@@ -34,6 +36,7 @@ from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.people import People
 from bot.workspace.serving import serve
 from bot.workspace.state import Workspace
+from learning.answering_engine import AnsweringEngine
 from learning.base_model import BaseModel, prepare
 from learning.cancelling import settle_requests
 from learning.embedding import Embedder
@@ -41,6 +44,7 @@ from learning.engine import Engine
 from learning.examples import WorkedExamples
 from learning.hardware import detect
 from learning.scheduler import parse_schedule, start_schedule
+from learning.server_engine import ServerEngine
 from learning.taught import TaughtFeedback
 from storage import inbox
 from storage.errors import AlreadyRunningError
@@ -63,7 +67,7 @@ class Service:
 
     parts: Parts
     base: BaseModel
-    engine: Engine
+    engine: AnsweringEngine
     serving: ServingAdapter
     client: AsyncWebClient
     url: str
@@ -162,7 +166,10 @@ async def running(
         base = await asyncio.to_thread(prepare, settings.model.base, settings.cache_folder, on_progress)
         engine = await asyncio.to_thread(_start_engine, settings, base)
         stack.callback(engine.close)
-        serving = ServingAdapter(parts.database, parts.store, engine)
+        answering = await asyncio.to_thread(open_answering, settings.inference, engine)
+        stack.callback(answering.close)
+        web.state.servers = answering.fleet.servers if isinstance(answering, ServerEngine) else ()
+        serving = ServingAdapter(parts.database, parts.store, answering)
         await serving.sync()
         web.state.serving = serving
         slack = _slack_settings(settings, url)
@@ -171,7 +178,7 @@ async def running(
             settings=_with_address(settings, url),
             database=parts.database,
             governance=parts.governance,
-            engine=engine,
+            engine=answering,
             base=base,
             serving=serving,
             examples=await asyncio.to_thread(_worked_examples, parts, engine),
@@ -182,16 +189,15 @@ async def running(
         client = clients.home
         run_progress = RunProgress(slack_parts, client)
         training.listeners.append(run_progress.on_event)
-        service = Service(parts, base, engine, serving, client, url, workspace, people, training, lost)
+        service = Service(parts, base, answering, serving, client, url, workspace, people, training, lost)
         web.state.slack = await stack.enter_async_context(
             receiving(web, slack_parts, clients, slack, pages)
             if slack.mode == "http"
             else connected(slack_parts, client, slack)
         )
-        await _keep_running(stack, run_progress.run())
-        await _keep_running(stack, Deliverer(slack_parts, clients).run())
-        await _keep_running(stack, InboxWorker(slack_parts, clients).run())
-        await _keep_running(stack, Reconciler(slack_parts, client).run())
+        worker, deliverer = InboxWorker(slack_parts, clients), Deliverer(slack_parts, clients)
+        for part in (run_progress, deliverer, worker, Shadowing(slack_parts), Reconciler(slack_parts, client)):
+            await _keep_running(stack, part.run())
         await _keep_running(stack, keep_small(slack_parts))
         schedule = start_schedule(settings.training.schedule, training.train_if_due)
         stack.callback(_stop_schedule, schedule)

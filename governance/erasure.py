@@ -15,6 +15,7 @@ from governance.promotion import close, take_out
 from storage import erasing
 from storage.adapters import Adapter, find_adapter
 from storage.feedback import Feedback
+from storage.pins import pins_to, remove_pin
 from storage.proposals import proposal_for
 from storage.runs import ACTIVE, Run, list_runs
 
@@ -41,7 +42,7 @@ def erase_person(ledger: Ledger, session: Session, person_id: str, actor: str) -
     said, asked = erasing.said_by(session, person_id), erasing.asked_by(session, person_id)
     texts = [each.text for each in said if each.text]
     words = [*texts, *(text for each in asked for text in (each.question, each.answer))]
-    quoting = erasing.answered_from(session, {each.id for each in said})
+    quoting = erasing.answered_from(session, {each.id for each in said}, texts)
     for feedback in said:
         _erase(ledger, session, feedback, actor)
     for feedback in erasing.repeating(session, texts, [each.id for each in quoting]):
@@ -51,6 +52,7 @@ def erase_person(ledger: Ledger, session: Session, person_id: str, actor: str) -
     for interaction in quoting:
         interaction.answer = ""
         session.add(interaction)
+    erasing.blank_shadows(session, texts)
     person = erasing.blank_person(session, person_id, ledger.clock())
     mail = erasing.blank_mail(session, person, words)
     digests = {"feedback": _over(said), "questions": _over(asked)}
@@ -129,14 +131,16 @@ def let_go(ledger: Ledger, session: Session, digest: str) -> Adapter:
     one that is out.
     """
     adapter = find_adapter(session, digest)
-    answers = adapter.state in {"serving", "canary"}
+    live, answers = adapter.state in {"approved", "canary", "serving"}, adapter.state in {"canary", "serving"}
     if adapter.erased_at is not None or (answers and ledger.policy.erasure.adapters == "retrain"):
         return adapter
     proposal = proposal_for(session, digest)
     if proposal is not None and proposal.state == "open":
         close(ledger, session, proposal, "void", SYSTEM)
-    if answers:
+    if live:
         take_out(ledger, session, adapter, SYSTEM, WHY)
+    for pin in pins_to(session, digest):
+        remove_pin(session, pin)
     adapter.erased_at = ledger.clock()
     session.add(adapter)
     ledger.record(session, "adapter.erased", digest, digests_of(adapter), actor=SYSTEM, reason=WHY)

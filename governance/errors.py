@@ -31,5 +31,9 @@ class PauseLengthError(ApprenticeError):
     """A pause of so many hours is not possible."""
 
 
+class PinLengthError(ApprenticeError):
+    """A pin of so many days is not possible."""
+
+
 class AuditLogError(ApprenticeError):
     """The audit log, its key or its checkpoints are not as they must be."""

@@ -13,14 +13,16 @@ from sqlmodel import Session
 from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
+from governance.comparing import choose, own_comparison
 from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_meant, why_not_set
+from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
-from governance.promotion import close, close_if_stale, is_due, let_serve, promote, roll_back, why_closed
+from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
@@ -30,6 +32,7 @@ from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter, list_adapters
 from storage.channels import ChannelSettings, channel_settings, set_channel
+from storage.comparisons import BlindComparison, Preferred
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
 from storage.domains import DEFAULT_DOMAIN
@@ -47,6 +50,7 @@ from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
 from storage.people import Person, get_person
+from storage.pins import Pin
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
 from storage.runs import ACTIVE, Run, get_run
@@ -103,7 +107,7 @@ class Governance:
         domain: str = DEFAULT_DOMAIN,
         feedback_id: str | None = None,
     ) -> Feedback:
-        """Keep a vote, or a correction whose new answer is `text`.
+        """Keep a vote, a correction whose new answer is `text`, or that `text` is preferred over `answer`.
 
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
         What the policy says of personal data and secrets is done to its texts before anything is kept.
@@ -124,7 +128,7 @@ class Governance:
             kind=kind,
             question=question,
             answer=answer,
-            text=check_correction(text) if kind == "correction" else "",
+            text=check_correction(text) if kind == "correction" else text if kind == "preference" else "",
             reason=check_vote_reason(kind, reason),
             source=source,
             private=private,
@@ -133,19 +137,34 @@ class Governance:
             created_at=self.clock(),
         )
         with self._ledger.changes() as session:
-            if refusal := why_no_feedback(self.policy.people, get_person(session, person_id)):
-                raise NotEntitledError(refusal)
-            trusted_here = _settings_where_answered(session, interaction_id).trusted
-            feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
-            state = "pending_review" if feedback.review_reason else "accepted"
-            screen(feedback, self.policy.privacy)
-            if feedback.set_aside:
-                state, feedback.review_reason = "quarantined", "personal_data"
-            self._ledger.move(session, feedback, state, actor=person_id)
+            self._keep(session, feedback)
         return feedback
+
+    def record_preference(
+        self, comparison_id: str, person_id: str, preferred: Preferred
+    ) -> tuple[BlindComparison, bool]:
+        """Keep which of two answers a person preferred; who has chosen before keeps to that.
+
+        Returns:
+            The comparison, and whether what they said still counts.
+
+        Raises:
+            NotFoundError: the comparison is not there any more.
+            NotEntitledError: it was shown to somebody else, or the policy does not let this person's feedback count.
+
+        """
+        with self._ledger.changes() as session:
+            comparison = own_comparison(session, comparison_id, person_id)
+            if comparison.preferred is None:
+                for feedback in choose(session, comparison, preferred, self.clock()):
+                    self._keep(session, feedback)
+            said = feedback_with_ids(session, comparison.feedback_ids)
+            return comparison, all(feedback.state == "accepted" for feedback in said)
 
     def withdraw_feedback(self, feedback_id: str, person_id: str) -> list[Feedback]:
         """Take back what this person said: a vote together with their earlier ones on that answer, or one correction.
+
+        What was said of two answers with one choice is taken back as one.
 
         Returns:
             What is taken back by this, the named feedback last; what was taken back before stays as it is.
@@ -561,22 +580,24 @@ class Governance:
         return outcome
 
     def advance_rollout(self) -> None:
-        """Let each canary answer everybody in its domain once its time is over."""
+        """Take each adapter in shadow or canary to its next stage once its time is over."""
         with self.database.read() as session:
-            if not self._due_canaries(session):
+            if not self._due(session):
                 return
         with self._ledger.changes() as session:
-            for canary in self._due_canaries(session):
-                let_serve(self._ledger, session, canary, SYSTEM)
+            for adapter in self._due(session):
+                go_on(self._ledger, session, adapter, SYSTEM)
         self._ledger.keep_checkpoint()
 
-    def _due_canaries(self, session: Session) -> list[Adapter]:
-        return [canary for canary in list_adapters(session, "canary") if is_due(self._ledger, canary)]
+    def _due(self, session: Session) -> list[Adapter]:
+        new = list_adapters(session, "approved", "canary")
+        return [adapter for adapter in new if is_due(self._ledger, adapter)]
 
     def rollback(self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
         """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
 
-        The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back.
+        The newest is the one in shadow or the canary, if there is one; else the serving one, in whose place the one
+        before it is put back.
 
         Raises:
             IllegalStateError: the domain has no adapter that answers.
@@ -600,7 +621,7 @@ class Governance:
 
         """
         with self.database.read() as session:  # without the turn of a writer, which is seldom needed
-            domains = sorted({adapter.domain for adapter in list_adapters(session, "canary", "serving")})
+            domains = sorted({adapter.domain for adapter in list_adapters(session, "approved", "canary", "serving")})
             worse = [domain for domain in domains if self._seen_worse(session, domain)[0]]
         return " ".join(filter(None, map(self._take_out_if_worse, worse)))
 
@@ -636,7 +657,32 @@ class Governance:
         found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
         return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
+    # Pins
+
+    def pin(self, subject: Subject, adapter: str, *, actor: str, reason: str, days: float) -> Pin:
+        """Pin a person or a channel to an adapter, or the base model, as `pinning.set_pin` says."""
+        return set_pin(self._ledger, subject, adapter, actor=actor, reason=reason, days=days)
+
+    def unpin(self, subject_id: str, actor: str) -> None:
+        """End a pin, as `pinning.lift_pin` says."""
+        lift_pin(self._ledger, subject_id, actor)
+
     # Inside
+
+    def _keep(self, session: Session, feedback: Feedback) -> None:
+        """Accept feedback that was just received, or have it reviewed; refuse it if the policy does.
+
+        What the policy says of personal data and secrets is done to its texts first.
+        """
+        if refusal := why_no_feedback(self.policy.people, get_person(session, feedback.person_id)):
+            raise NotEntitledError(refusal)
+        trusted_here = _settings_where_answered(session, feedback.interaction_id).trusted
+        feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
+        state = "pending_review" if feedback.review_reason else "accepted"
+        screen(feedback, self.policy.privacy)
+        if feedback.set_aside:
+            state, feedback.review_reason = "quarantined", "personal_data"
+        self._ledger.move(session, feedback, state, actor=feedback.person_id)
 
     def _end(self, session: Session, run: Run, state: RunEnd, error: str) -> None:
         actor = SYSTEM

@@ -162,13 +162,18 @@ class CurationRules(_Section):
 
 
 class RolloutRules(_Section):
-    """How an approved adapter goes live: `canary_share` of the people (0 to 1) get it for `canary_hours` before all do.
+    """How an approved adapter goes live.
 
-    A share of 0 lets it answer everybody at once.
+    For `shadow_hours` it answers `shadow_share` (0 to 1) of the questions that are not asked in private, and nobody is
+    shown that; then `canary_share` of the people get it for `canary_hours`, then all do. A share of 0 skips a stage.
+    `pins_by` may pin themselves to an adapter; without names those who approve adapters.
     """
 
+    shadow_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    shadow_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
     canary_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     canary_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
+    pins_by: People | None = None
 
 
 class RollbackRules(_Section):
@@ -178,7 +183,8 @@ class RollbackRules(_Section):
     after that with those of the one before it, of the `compare_days` before, for `watch_days`. It goes when the share
     voted down or corrected is higher by more than `margin`, with an error of at most `alpha` however often one looks
     in each of the two (`governance.sequential`), and when at least `min_people` people found at least one of at least
-    `min_answers` answers bad.
+    `min_answers` answers bad. By the same test, with an error of `alpha` for each, it goes when the share of questions
+    that it failed to answer, or answered in more than `slow_seconds`, is higher; that holds in shadow too.
     """
 
     automatic: bool = False
@@ -186,6 +192,7 @@ class RollbackRules(_Section):
     alpha: float = Field(default=0.01, gt=0.0, lt=1.0)
     min_answers: int = Field(default=10, ge=1)
     min_people: int = Field(default=3, ge=1)
+    slow_seconds: float = Field(default=20.0, gt=0.0, allow_inf_nan=False)
     watch_days: int = Field(default=14, ge=1, le=365)
     compare_days: int = Field(default=30, ge=1, le=365)
 

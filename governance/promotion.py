@@ -7,13 +7,16 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.pinning import drop_pins
 from storage.adapters import (
     Adapter,
     answering_adapter,
     canary_adapter,
     find_adapter,
     last_retired_adapter,
+    newest_adapter,
     serving_adapter,
+    shadow_adapter,
 )
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
@@ -21,42 +24,54 @@ from storage.proposals import Proposal
 from storage.records import new_id
 from storage.rollbacks import Rollback
 
-SUPERSEDED = "A newer adapter was approved while this one was a canary."
+SUPERSEDED = "A newer adapter was approved before this one answered everybody."
 
 
 def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) -> bool:
-    """Approve a proposal; its adapter becomes the canary if the policy wants one, else it serves at once.
+    """Approve a proposal; its adapter begins with the first stage that the policy wants.
 
     Returns:
         Whether it serves.
 
-    An earlier canary of its domain is taken out: of two new ones nobody could tell which is judged.
+    An earlier one of its domain in shadow or canary is taken out: of two new ones nobody could tell which is judged.
 
     """
-    close(ledger, session, proposal, "approved", actor)
     adapter = find_adapter(session, proposal.adapter_digest)
-    earlier = canary_adapter(session, adapter.domain)
-    if earlier is not None:
-        _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
-    adapter.canary_since = ledger.clock()
-    ledger.move(session, adapter, "canary", actor=actor)
-    at_once = ledger.policy.rules_of(adapter.domain).rollout.canary_share == 0.0
-    if at_once:
-        let_serve(ledger, session, adapter, actor)
-    return at_once
+    for earlier in (shadow_adapter(session, adapter.domain), canary_adapter(session, adapter.domain)):
+        if earlier is not None:
+            _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
+    close(ledger, session, proposal, "approved", actor)
+    if ledger.policy.rules_of(adapter.domain).rollout.shadow_share:
+        adapter.shadow_since = ledger.clock()
+        session.add(adapter)
+        return False
+    return go_on(ledger, session, adapter, actor)
 
 
-def let_serve(ledger: Ledger, session: Session, canary: Adapter, actor: str) -> None:
-    """Let the canary answer everybody in its domain; the one that served is retired."""
-    current = serving_adapter(session, canary.domain)
+def go_on(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> bool:
+    """Take an adapter from shadow or canary to its next stage; return whether it serves then.
+
+    Where it does, the one that served is retired.
+    """
+    if adapter.state == "approved":
+        adapter.canary_since = ledger.clock()
+        ledger.move(session, adapter, "canary", actor=actor)
+        if ledger.policy.rules_of(adapter.domain).rollout.canary_share:
+            return False
+    current = serving_adapter(session, adapter.domain)
     if current is not None:
         ledger.move(session, current, "retired", actor=actor)
-    _serve(ledger, session, canary, actor)
+    _serve(ledger, session, adapter, actor)
+    return True
 
 
-def is_due(ledger: Ledger, canary: Adapter) -> bool:
-    """Whether a canary has been one for as long as the policy wants."""
-    since, hours = canary.canary_since, ledger.policy.rules_of(canary.domain).rollout.canary_hours
+def is_due(ledger: Ledger, adapter: Adapter) -> bool:
+    """Whether an adapter has been in shadow, or a canary, for as long as the policy wants."""
+    rules = ledger.policy.rules_of(adapter.domain).rollout
+    in_shadow = adapter.state == "approved"
+    since, hours = (
+        (adapter.shadow_since, rules.shadow_hours) if in_shadow else (adapter.canary_since, rules.canary_hours)
+    )
     return since is None or ledger.clock() >= since + timedelta(hours=hours)
 
 
@@ -70,14 +85,15 @@ def roll_back(
 ) -> Adapter | None:
     """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
 
-    The newest is the canary, if there is one; else the serving one, in whose place the one before it is put back, or
-    what the default domain has where there is none. `figures` are what an automatic rollback rests on.
+    The newest is the one in shadow or the canary, if there is one; else the serving one, in whose place the one before
+    it is put back, or what the default domain has where there is none. `figures` are what an automatic rollback rests
+    on.
 
     Raises:
         IllegalStateError: the domain has no adapter that answers.
 
     """
-    newest = canary_adapter(session, domain) or serving_adapter(session, domain)
+    newest = newest_adapter(session, domain)
     if newest is None:
         raise IllegalStateError(_nothing_to_take_out(domain))
     return take_out(ledger, session, newest, actor, reason, figures)
@@ -97,9 +113,9 @@ def take_out(
     reason: str,
     figures: Mapping[str, Any] | None = None,
 ) -> Adapter | None:
-    """Take out a domain's canary or serving adapter; return the one that answers there then (None: the base model)."""
+    """Take out an adapter that is in shadow, a canary or serving; return the one that answers in its domain then."""
     domain = adapter.domain
-    if adapter.state == "canary":
+    if adapter.state != "serving":
         restored = answering_adapter(session, domain)
         _take_out(ledger, session, adapter, restored, actor, reason, figures)
         return restored
@@ -121,6 +137,7 @@ def _take_out(
     figures: Mapping[str, Any] | None = None,
 ) -> None:
     ledger.move(session, adapter, "rolled_back", actor=actor, reason=reason)
+    drop_pins(ledger, session, adapter, actor)
     session.add(
         Rollback(
             id=new_id("rb"),
@@ -148,6 +165,8 @@ def close(
     adapter = find_adapter(session, proposal.adapter_digest)
     if adapter.state == "proposed":
         ledger.move(session, adapter, "expired" if state == "void" else state, actor=actor)
+        if state != "approved":
+            drop_pins(ledger, session, adapter, actor)
 
 
 def close_if_stale(ledger: Ledger, session: Session, proposal: Proposal) -> str:

@@ -11,7 +11,7 @@ ADAPTER_MOVES: Mapping[str, frozenset[str]] = {
     "candidate": frozenset({"evaluated"}),
     "evaluated": frozenset({"rejected", "proposed"}),
     "proposed": frozenset({"rejected", "expired", "approved"}),
-    "approved": frozenset({"canary"}),
+    "approved": frozenset({"canary", "rolled_back"}),
     "canary": frozenset({"serving", "rolled_back"}),
     "serving": frozenset({"retired", "rolled_back"}),
     "retired": frozenset({"serving"}),  # only by a rollback of the adapter that came after it

@@ -26,13 +26,14 @@ from learning.hardware import Hardware, in_thread_of_its_own
 from learning.lora import LoraWeights, Router, read_lora
 from learning.meaning import DEPTHS, question_states
 from learning.packed import can_pack, pack
+from learning.placement import Placement
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
 from learning.residency import EngineError, Residency, adapter_budget
 from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
 from learning.scope import Scope, read_scope
 
-__all__ = ["SERVING", "Completion", "Engine", "EngineError", "Piece", "Sampling"]
+__all__ = ["SERVING", "Completion", "Engine", "EngineError", "Piece", "Sampling", "Serving"]
 
 Result = TypeVar("Result")
 
@@ -44,11 +45,11 @@ SCOPE_TEXT = 2000
 """Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
 
 
-class _Serving:
+class Serving:
     """The type of `SERVING`."""
 
 
-SERVING: Final = _Serving()
+SERVING: Final = Serving()
 """Stands for whichever adapter serves when the request is made."""
 
 
@@ -67,6 +68,7 @@ class Sampling:
 class Completion:
     """A finished answer. `logprobs` are natural logarithms, one a token; `adapter` is None for the base model.
 
+    `logprobs` and `token_ids` are empty where a server gives none; `counted` is how many tokens it says it made.
     Where `in_scope` is False, the conversation lay outside the adapter's scope, and the base model wrote the answer.
     `read_as` is the taught question as which the adapter was asked the question; None where it was asked as it is.
     `longest_pause` is the most seconds between one token and the next.
@@ -83,6 +85,12 @@ class Completion:
     seconds: float
     seconds_to_first_token: float
     longest_pause: float = 0.0
+    counted: int = 0
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many tokens were made."""
+        return len(self.token_ids) or self.counted
 
 
 @dataclass(frozen=True)
@@ -265,20 +273,22 @@ class Engine:
 
     def in_scope(self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[bool]:
         """Return for each conversation whether this loaded adapter would answer it, and not the base model; blocks."""
-        found: list[bool] = []
+        return [placement.in_scope for placement in self._place(adapter, conversations)]
 
-        def find() -> None:
-            self._residency.use(adapter)
-            found.extend(inside for inside, _ in self._placed(adapter, conversations))
+    def place(self, messages: Sequence[ChatMessage], adapter: str | Serving | None = SERVING) -> Placement:
+        """Return who would answer a conversation, and in which words it would be put to them; blocks.
 
-        self._do(find)
-        return found
+        Raises:
+            EngineError: the adapter is not loaded, or the engine is closed.
+
+        """
+        return self._place(adapter, [messages])[0]
 
     async def stream(
         self,
         messages: Sequence[ChatMessage],
         *,
-        adapter: str | _Serving | None = SERVING,
+        adapter: str | Serving | None = SERVING,
         sampling: Sampling | None = None,
     ) -> AsyncGenerator[Piece, None]:
         """Yield the answer as it is made; leaving the iterator early frees the request's place.
@@ -312,7 +322,7 @@ class Engine:
         self,
         messages: Sequence[ChatMessage],
         *,
-        adapter: str | _Serving | None = SERVING,
+        adapter: str | Serving | None = SERVING,
         sampling: Sampling | None = None,
     ) -> Completion:
         """Return the whole answer; blocks."""
@@ -322,7 +332,7 @@ class Engine:
         self,
         conversations: Sequence[Sequence[ChatMessage]],
         *,
-        adapter: str | _Serving | None = SERVING,
+        adapter: str | Serving | None = SERVING,
         sampling: Sampling | None = None,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Completion]:
@@ -366,13 +376,13 @@ class Engine:
     def _submit(
         self,
         messages: Sequence[ChatMessage],
-        adapter: str | _Serving | None,
+        adapter: str | Serving | None,
         sampling: Sampling | None,
         emit: Callable[[Piece | Exception], None],
     ) -> _Request:
         prompt = self._prompt(messages)
         residency = self._residency
-        if isinstance(adapter, _Serving):
+        if isinstance(adapter, Serving):
             adapter = residency.claim_serving()
         else:
             residency.claim(adapter)
@@ -383,6 +393,17 @@ class Engine:
             residency.release(adapter)
             raise
         return request
+
+    def _place(self, adapter: str | Serving | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[Placement]:
+        found: list[Placement] = []
+
+        def find() -> None:
+            digest = self._residency.serving if isinstance(adapter, Serving) else adapter
+            self._residency.use(digest)
+            found.extend(self._placed(digest, conversations))
+
+        self._do(find)
+        return found
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
@@ -461,32 +482,32 @@ class Engine:
         for adapter in {request.adapter for request in requests}:
             asking = [request for request in requests if request.adapter == adapter]
             placed = self._placed(adapter, [request.messages for request in asking])
-            for request, (inside, question) in zip(asking, placed, strict=True):
-                request.in_scope, request.read_as = inside, question
-                if question is not None:
-                    request.prompt = self._prompt(build_messages(question, _system(request.messages)))
+            for request, placement in zip(asking, placed, strict=True):
+                request.in_scope, request.read_as = placement.in_scope, placement.read_as
+                if placement.read_as is not None:
+                    request.prompt = self._prompt(placement.messages)
 
-    def _placed(
-        self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]
-    ) -> list[tuple[bool, str | None]]:
-        """Return for each conversation whether it is in scope, and the taught question that it is in other words.
+    def _placed(self, adapter: str | None, conversations: Sequence[Sequence[ChatMessage]]) -> list[Placement]:
+        """Decide for each conversation whether it is in scope, and which taught question it is in other words.
 
         It is in scope as soon as one thing that was asked in it is: the rest may refer to that. Only a question that
         nothing went before is read as another.
         """
         scope = self._scopes.get(adapter) if adapter else None
         if scope is None:
-            return [(True, None)] * len(conversations)
+            return [Placement(adapter, True, None, messages) for messages in conversations]
         self._router.route([None])
         texts = list(dict.fromkeys(text for messages in conversations for text in _questions(messages)))
         states = question_states(self._model, self._tokenizer, texts)
         inside = dict(zip(texts, map(bool, scope.holds(states)), strict=True))
         read = dict(zip(texts, scope.reading.of(states), strict=True)) if scope.reading else {}
-        placed: list[tuple[bool, str | None]] = []
+        placed: list[Placement] = []
         for messages in conversations:
             asked = _questions(messages)
             held = any(inside[text] for text in asked)
-            placed.append((held, read.get(asked[0]) if held and _is_one_question(messages) else None))
+            question = read.get(asked[0]) if held and _is_one_question(messages) else None
+            put = messages if question is None else build_messages(question, _system(messages))
+            placed.append(Placement(adapter, held, question, put))
         return placed
 
     def _read_adapter(self, digest: str, folder: Path) -> tuple[int, LoraWeights, Scope | None]:

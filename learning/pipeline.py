@@ -81,8 +81,8 @@ class PipelineResult:
 OnEvent = Callable[[RunEvent], None]
 LESSONS: dict[Method, str] = {
     "sft": "correction",
-    "dpo": "preference (a correction, or votes for and against answers to one question)",
-    "kto": "vote or correction",
+    "dpo": "preference (a correction, a choice between two answers, or votes for and against answers to one question)",
+    "kto": "vote, choice between two answers or correction",
     "combined": "feedback",
 }
 """What each method learns from, in words."""

@@ -1,14 +1,16 @@
-"""Timed answers of a benchmark: several questions at once, answered by the product's engine or by transformers.
+"""Timed answers of a benchmark: several questions at once, answered by the product's engine, transformers or a vLLM.
 
 `python -m learning.serving_timing FOLDER` reads job.json there and leaves result.json behind. All sides get the same
 prompts and the same random adapters, decode greedily in float32, and stop at the model's end token.
 """
 
+import asyncio
 import atexit
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +22,17 @@ from transformers.generation.stopping_criteria import StoppingCriteria, Stopping
 
 from learning import base_model
 from learning.adapter_files import AdapterManifest, write_manifest
+from learning.chat_protocol import Answer
 from learning.engine import Engine, Sampling
 from learning.hardware import MB, Hardware, detect, peak_memory_mb, product_rate
+from learning.model_server import ModelServer, ServerSettings
+from learning.placement import Placement
 from learning.prompts import build_messages
 from storage.artifacts import folder_digest
 
-ServingSide = Literal["ours", "one by one", "static batch", "continuous batching"]
+ServingSide = Literal["ours", "one by one", "static batch", "continuous batching", "vllm"]
 SIDES: tuple[ServingSide, ...] = ("ours", "one by one", "static batch", "continuous batching")
+"""Those that need no server."""
 RANK, ALPHA = 16, 32
 SPREAD = 0.02
 """Standard deviation of the random B matrices: enough to change what is said, too little to end it at once."""
@@ -34,7 +40,10 @@ READ_BYTES = 512 * MB
 
 
 class ServingJob(BaseModel):
-    """What is timed: the first n questions at once, for each n of `at_once`, `rounds` times; adapters take turns."""
+    """What is timed: the first n questions at once, for each n of `at_once`, `rounds` times; adapters take turns.
+
+    `url` is the address of the vLLM, where that is timed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,6 +57,7 @@ class ServingJob(BaseModel):
     rounds: int
     new_tokens: int
     threads: int = 0
+    url: str = ""
 
 
 class Timed(BaseModel):
@@ -233,11 +243,38 @@ def _continuous_batching(job: ServingJob, hardware: Hardware, tokenizer: Any) ->
     return ask
 
 
+def _vllm(job: ServingJob, _hardware: Hardware, _tokenizer: Any) -> Ask:
+    """Use a vLLM server, which is given the adapters and loses them again."""
+    server = ModelServer(job.url, ServerSettings())
+    server.look()
+    names = [folder_digest(Path(folder)) for folder in job.adapter_folders]
+    for name, folder in zip(names, job.adapter_folders, strict=True):
+        server.load(name, Path(folder))
+        atexit.register(server.unload, name)
+    sampling = Sampling(max_new_tokens=job.new_tokens)
+
+    async def answer(place: int) -> tuple[list[int], float]:
+        name = names[place % len(names)]
+        messages = build_messages(job.questions[place], job.system_prompt)
+        made = Answer(Placement(name, True, None, messages), time.monotonic())
+        async with aclosing(server.answer(name, messages, sampling)) as chunks:
+            async for chunk in chunks:
+                made.take(chunk)
+        done = made.complete()
+        return list(done.token_ids), done.seconds_to_first_token
+
+    async def answer_all(places: Sequence[int]) -> Answers:
+        return list(await asyncio.gather(*map(answer, places)))
+
+    return lambda places: asyncio.run(answer_all(places))
+
+
 ASKS: dict[ServingSide, Callable[[ServingJob, Hardware, Any], Ask]] = {
     "ours": _ours,
     "one by one": _one_by_one,
     "static batch": _static_batch,
     "continuous batching": _continuous_batching,
+    "vllm": _vllm,
 }
 
 

@@ -33,12 +33,12 @@ def _only_one(state: AdapterState) -> Index:
 class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
-    At most one adapter of a domain is `serving` and one in `canary`: partial unique indexes hold that, whatever the
-    code does. `canary_since` and `serving_since` are when it came into these states last, `erased_at` when its files
-    were erased because it had learned from somebody who was (None: they are there).
+    At most one adapter of a domain is `serving`, one in `canary` and one `approved`, which is in shadow: partial unique
+    indexes hold that, whatever the code does. `shadow_since`, `canary_since`, `serving_since`: when it came there;
+    `erased_at`: when its files were erased because it had learned from somebody who was (None: they are there).
     """
 
-    __table_args__ = (_only_one("serving"), _only_one("canary"))
+    __table_args__ = (_only_one("serving"), _only_one("canary"), _only_one("approved"))
 
     digest: str = Field(primary_key=True)
     state: str = Field(index=True)
@@ -50,6 +50,7 @@ class Adapter(SQLModel, table=True):
     report_digest: str | None = None
     gates: list[dict[str, Any]] = json_field(list)
     created_at: datetime = time_field(index=True)
+    shadow_since: datetime | None = time_field(optional=True)
     canary_since: datetime | None = time_field(optional=True)
     serving_since: datetime | None = time_field(optional=True)
     erased_at: datetime | None = time_field(optional=True)
@@ -83,9 +84,19 @@ def canary_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | 
     return session.exec(select(Adapter).where(Adapter.state == "canary", Adapter.domain == domain)).first()
 
 
+def shadow_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    """Return the approved adapter of a domain whose answers nobody is shown yet, if there is one."""
+    return session.exec(select(Adapter).where(Adapter.state == "approved", Adapter.domain == domain)).first()
+
+
 def answering_adapter(session: Session, domain: str) -> Adapter | None:
     """Return the adapter that answers in a domain: its own, or that of the default one; None: the base model does."""
     return serving_adapter(session, domain) or serving_adapter(session)
+
+
+def newest_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    """Return the adapter of a domain that a rollback takes out: the one in shadow, the canary, or what serves."""
+    return shadow_adapter(session, domain) or canary_adapter(session, domain) or serving_adapter(session, domain)
 
 
 def last_retired_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:

@@ -15,6 +15,7 @@ from storage.inbox import OPEN, InboxEvent
 from storage.interactions import Interaction
 from storage.outbox import UNSENT, OutboxCall
 from storage.people import Person, get_person
+from storage.shadows import ShadowAnswer
 
 GONE = ("withdrawn", "declined", "erased")
 NAME = "(erased)"
@@ -38,7 +39,10 @@ def forgettable_feedback(session: Session, before: datetime, limit: int) -> list
 
 
 def blank_question(session: Session, interaction: Interaction) -> None:
-    """Take question and answer out of an interaction."""
+    """Take question and answer out of an interaction, and what an adapter in shadow would have answered."""
+    for shadow in session.exec(select(ShadowAnswer).where(ShadowAnswer.interaction_id == interaction.id)):
+        shadow.answer = ""
+        session.add(shadow)
     interaction.question = interaction.answer = ""
     interaction.source = {key: value for key, value in interaction.source.items() if key in {"how", "side", "domain"}}
     session.add(interaction)
@@ -62,10 +66,26 @@ def said_by(session: Session, person_id: str) -> list[Feedback]:
     return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id))))
 
 
-def answered_from(session: Session, feedback_ids: Collection[str]) -> list[Interaction]:
-    """Return the interactions whose answer rests on any of this feedback, for example because it was quoted."""
+def answered_from(session: Session, feedback_ids: Collection[str], texts: Sequence[str]) -> list[Interaction]:
+    """Return the interactions whose answer rests on any of this feedback, or repeats one of these texts."""
     query = select(Interaction).where(Interaction.answer != "").execution_options(yield_per=1_000)
-    return [row for row in session.exec(query) if not set(row.source.get("feedback", ())).isdisjoint(feedback_ids)]
+    return [
+        row
+        for row in session.exec(query)
+        if not set(row.source.get("feedback", ())).isdisjoint(feedback_ids) or _repeats(row.answer, texts)
+    ]
+
+
+def blank_shadows(session: Session, texts: Sequence[str]) -> None:
+    """Take out the answers that nobody was shown and that repeat one of these texts."""
+    query = select(ShadowAnswer).where(ShadowAnswer.answer != "").execution_options(yield_per=1_000)
+    for shadow in [row for row in session.exec(query) if _repeats(row.answer, texts)]:
+        shadow.answer = ""
+        session.add(shadow)
+
+
+def _repeats(answer: str, texts: Sequence[str]) -> bool:
+    return any(text in answer for text in texts if len(text) >= MIN_RECOGNISED)
 
 
 def repeating(

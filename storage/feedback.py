@@ -1,4 +1,4 @@
-"""What people said of answers: votes and corrections, each a row for good.
+"""What people said of answers: votes, corrections and preferences, each a row for good.
 
 What was said is never edited; a person's later row supersedes, and whoever said it can take it back.
 """
@@ -15,7 +15,7 @@ from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.interactions import Interaction
 from storage.records import JSON_TYPE, time_field
 
-FeedbackKind = Literal["up", "down", "correction"]
+FeedbackKind = Literal["up", "down", "correction", "preference"]
 FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "withdrawn", "erased"]
 VoteReason = Literal["wrong", "outdated", "incomplete", "unsafe", "style"]
 """What is wrong with an answer that somebody voted against."""
@@ -32,6 +32,9 @@ CURATED = (
 
 class Feedback(SQLModel, table=True):
     """One vote or correction of one person on one answer. `text` is the corrected answer; empty for votes.
+
+    A `preference` is for one of two answers that the person was shown: `text` is the preferred one, which
+    `interaction_id` is about, and `answer` the other.
 
     `reason` (a `VoteReason`) says what is wrong with an answer that was voted down, where the person said so.
     `domain` is the label of the channel in which it was said, which the policy's domains read (`storage.domains`).

@@ -5,15 +5,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case
 from sqlmodel import Session, and_, col, func, or_, select
 
 from storage.feedback import Feedback
 from storage.interactions import Interaction
+from storage.shadows import count_failures
 
 STANDING_CORRECTIONS = ("accepted", "pending_review", "quarantined")
 NO_MODEL = ("accepted", "quoted")
 """How an answer came about that is an accepted correction itself, and no model's."""
+APART = ("pinned", "compared")
+"""Sides of answers that nobody got by chance, so that they are no evidence for or against an adapter."""
 
 
 class Judged(NamedTuple):
@@ -28,6 +31,14 @@ class Judged(NamedTuple):
     people: int
 
 
+class Worked(NamedTuple):
+    """How an adapter worked: so many questions `answered`, `slow` of these too slowly, and so many more `failed`."""
+
+    answered: int
+    slow: int
+    failed: int
+
+
 def judged_answers(
     session: Session,
     adapter_digest: str | None,
@@ -39,13 +50,15 @@ def judged_answers(
 
     `label` counts those in channels with that one only.
 
-    Accepted corrections that were given as the answer are no model's answers, so they are left out.
+    Accepted corrections that were given as the answer are no model's answers, so they are left out, and so is what was
+    given to whoever is pinned, or beside another answer.
     """
     said = (
         select(Feedback.interaction_id, Feedback.person_id, Feedback.kind)
         .join(Interaction, col(Interaction.id) == Feedback.interaction_id)
         .where(
             _given_by(adapter_digest),
+            _by_chance(),
             col(Interaction.created_at) > after,
             or_(
                 and_(col(Feedback.kind).in_(("up", "down")), col(Feedback.state) == "accepted"),
@@ -63,6 +76,30 @@ def judged_answers(
 def count_answers(session: Session, adapter_digest: str | None) -> int:
     """Count all answers that an adapter (None: the base model) gave."""
     return session.exec(select(func.count()).select_from(Interaction).where(_given_by(adapter_digest))).one()
+
+
+def worked(
+    session: Session,
+    adapter_digest: str | None,
+    slow_seconds: float,
+    after: datetime,
+    before: datetime | None = None,
+    label: str | None = None,
+) -> Worked:
+    """Count how an adapter (None: the base model) worked in this time; an answer that took longer than that is slow."""
+    slow = func.sum(case((col(Interaction.usage)["seconds"].as_float() > slow_seconds, 1), else_=0))
+    query = select(func.count(), slow).where(_by_chance(), _given_by(adapter_digest))
+    query = query.where(col(Interaction.created_at) > after)
+    if label is not None:
+        query = query.where(col(Interaction.source)["domain"].as_string() == label)
+    if before is not None:
+        query = query.where(col(Interaction.created_at) <= before)
+    answered, too_slow = session.exec(query).one()
+    return Worked(answered, too_slow or 0, count_failures(session, adapter_digest, after, before, label))
+
+
+def _by_chance() -> ColumnElement[bool]:
+    return func.coalesce(col(Interaction.source)["side"].as_string(), "serving").not_in(APART)
 
 
 def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:

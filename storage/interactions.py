@@ -17,9 +17,10 @@ class Interaction(SQLModel, table=True):
     and only has `finish_reason` `stopped` when somebody stopped the answer, which is then what was said so far.
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
-    one matched, `domain` what the channel's questions are about. `thread_ts`, `question_ts` and `answer_ts` are empty
-    where only the asker saw question and answer: Slack does not give such messages back. `question` is empty where both
-    were erased, `answer` alone where it repeated what somebody had erased.
+    one matched, `domain` what the channel's questions are about, `side` on which side of a rollout it was given, if on
+    one (`storage.figures.APART`). `thread_ts`, `question_ts` and `answer_ts` are empty where only the asker saw
+    question and answer: Slack does not give such messages back. `question` is empty where both were erased, `answer`
+    alone where it repeated what somebody had erased.
     """
 
     id: str = Field(primary_key=True)

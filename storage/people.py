@@ -107,6 +107,11 @@ def names_of(session: Session, person_ids: list[str]) -> dict[str, str]:
     return {person.id: person.name for person in people}
 
 
+def workspaces(session: Session) -> list[Workspace]:
+    """Return all workspaces, by their ids."""
+    return list(session.exec(select(Workspace).order_by(Workspace.id)))
+
+
 def get_person(session: Session, key: str) -> Person:
     """Return the person with this id, or raise NotFoundError."""
     found = session.get(Person, key)

@@ -16,6 +16,7 @@ NESTING = "__"
 SECRET = {
     *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret", "token_key")),
     "database.url",
+    "inference.api_key",
 }
 """Keys whose values no message repeats."""
 
@@ -77,15 +78,38 @@ class ModelSettings(_Section):
     system_prompt: str = "You are a helpful assistant. Answer in one or two short sentences."
 
 
-class InferenceSettings(_Section):
-    """How answers are generated; `threads` holds in training too. 0 and "auto" take what fits the machine."""
+ONE_URL = r"https?://[^\s,<>|]+"
 
+
+class InferenceSettings(_Section):
+    """How answers are generated; `threads` holds in training too. 0 and "auto" take what fits the machine.
+
+    With the engine `vllm`, the servers at `urls` (separated by commas) answer people. `server_model` is the base
+    model's name there (empty: the first that they name), `server_artifacts` the path at which they see the artifact
+    folder (empty: the same as here).
+    """
+
+    engine: Literal["embedded", "vllm"] = "embedded"
+    urls: str = Field(default="", pattern=rf"^({ONE_URL}(\s*,\s*{ONE_URL})*)?$")
+    api_key: SecretStr = SecretStr("")
+    server_model: str = ""
+    server_artifacts: str = ""
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=600)
+    silence_timeout_s: float = Field(default=60.0, gt=0, le=3600)
     max_new_tokens: int = Field(default=96, ge=1, le=4096)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     max_batch: int = Field(default=8, ge=1, le=256)
     adapter_memory_mb: int = Field(default=0, ge=0)
     threads: int = Field(default=0, ge=0, le=1024)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @property
+    def server_urls(self) -> list[str]:
+        """The addresses of the servers, without the `/v1` with which some people write them; none when embedded."""
+        if self.engine == "embedded":
+            return []
+        urls = [url.strip().rstrip("/").removesuffix("/v1") for url in self.urls.split(",")]
+        return list(dict.fromkeys(url for url in urls if url))
 
 
 class ExamplesSettings(_Section):
@@ -161,10 +185,11 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def apart(self, data_folder: Path) -> Self:
-        """Return settings of an installation of its own, with this model, engine and recipe, and nothing else.
+        """Return settings of an installation of its own, with this model, hardware and recipe, and nothing else.
 
-        Its database is in `data_folder`, its Slack the local workspace, without limits on what is asked, its policy the
-        packaged one; whatever file and variables say, for a demo or a measurement must not touch what people use.
+        Its database is in `data_folder`, its engine the embedded one, its Slack the local workspace, without limits on
+        what is asked, its policy the packaged one; whatever file and variables say, for a demo or a measurement must
+        not touch what people use.
         """
         unlimited = SlackSettings(
             questions_per_person_per_minute=0, questions_per_channel_per_minute=0, waiting_questions_per_person=0
@@ -172,7 +197,9 @@ class Settings(BaseSettings):
         own = {"slack": unlimited, "database": DatabaseSettings(), "examples": ExamplesSettings()}
         more = {"web": WebSettings(port=0), "governance": GovernanceSettings()}
         training = self.training.model_copy(update={"schedule": "", "min_new_corrections": 1})
-        return self.model_copy(update={"data_folder": data_folder, "training": training, **own, **more})
+        inference = self.inference.model_copy(update={"engine": "embedded"})
+        changed = {"data_folder": data_folder, "training": training, "inference": inference}
+        return self.model_copy(update={**changed, **own, **more})
 
     @property
     def database_url(self) -> str:

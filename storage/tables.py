@@ -2,9 +2,11 @@
 
 from sqlmodel import SQLModel
 
+from storage.adapter_days import AdapterDay
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
 from storage.channels import ChannelChange
+from storage.comparisons import BlindComparison
 from storage.datasets import DatasetSnapshot
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
@@ -14,16 +16,21 @@ from storage.leases import Lease
 from storage.outbox import OutboxCall
 from storage.pauses import Pause
 from storage.people import Person, Workspace
+from storage.pins import Pin
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
 from storage.runs import Run
+from storage.shadows import AnswerFailure, ShadowAnswer
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "Adapter",
+    "AdapterDay",
+    "AnswerFailure",
     "AuditRecord",
+    "BlindComparison",
     "ChannelChange",
     "DatasetSnapshot",
     "Decision",
@@ -35,10 +42,12 @@ __all__ = [
     "OutboxCall",
     "Pause",
     "Person",
+    "Pin",
     "Proposal",
     "ReviewMessage",
     "Rollback",
     "Run",
+    "ShadowAnswer",
     "Workspace",
     "metadata",
 ]

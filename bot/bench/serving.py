@@ -1,4 +1,4 @@
-"""`apprentice bench serving`: tokens a second with several questions at once, beside transformers' ways."""
+"""`apprentice bench serving`: tokens a second with several questions at once, beside transformers' ways and a vLLM."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from bot.bench.child import run_child
 from learning.base_model import BaseModel
 from learning.hardware import detect
 from learning.model_files import count_parameters
+from learning.model_server import HOW_TO_LOAD, ModelServer, ServerSettings
 from learning.serving_timing import (
     SIDES,
     Limits,
@@ -20,6 +21,7 @@ from learning.serving_timing import (
     measure_limits,
 )
 from learning.swap_timing import SwapJob, SwapResult
+from storage.errors import ConfigurationError
 
 AT_ONCE = (1, 4, 8, 16)
 ADAPTERS = (1, 4)
@@ -47,20 +49,28 @@ def measure(
     folder: Path,
     show: SHOW,
     at_once: Sequence[int] = AT_ONCE,
+    vllm_url: str = "",
 ) -> dict[str, Any]:
     """Time all sides, one after the other, each in a process of its own; `at_once` are numbers of questions.
 
+    A vLLM at `vllm_url` is one side more.
+
+    Raises:
+        ApprenticeError: there is no vLLM at that address, or none that takes adapters.
+
     Returns:
         `results`: engine, concurrency, adapters, tokens_per_s, ttft_p95_s (the 95th percentile of the seconds to the
-        first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb.
+        first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb (None of a
+        server, whose memory nobody sees here).
         `swaps`: count, failed (answers), longest_pause_ms between two tokens of an answer meanwhile, and
         longest_undisturbed_ms without any swap.
         `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
         the rate of matrix products, whichever is slower; `share_of_limit`: ours with one adapter.
 
     """
+    sides = (*SIDES, _checked(vllm_url)) if vllm_url else SIDES
     folders = make_adapters(base, folder / "adapters", max(ADAPTERS))
-    cases = [(side, count) for count in ADAPTERS for side in SIDES if count == 1 or side != "continuous batching"]
+    cases = [(side, count) for count in ADAPTERS for side in sides if count == 1 or side != "continuous batching"]
     timed: dict[Case, Timed] = {}
     peaks: dict[Case, float] = {}
     for number, (side, count) in enumerate(cases):
@@ -69,7 +79,7 @@ def measure(
         job = ServingJob(
             side=side, base_path=str(base.path), base_digest=base.digest, adapter_folders=folders[:count],
             system_prompt=system_prompt, questions=_questions(max(at_once)), at_once=wanted, rounds=ROUNDS,
-            new_tokens=NEW_TOKENS, threads=threads,
+            new_tokens=NEW_TOKENS, threads=threads, url=vllm_url,
         )  # fmt: skip
         place = folder / f"{side.replace(' ', '-')}-{count}"
         done = run_child("learning.serving_timing", job, place, ServingResult)
@@ -85,6 +95,14 @@ def measure(
         "limit_tokens_per_s": {str(each): round(most, 1) for each, most in limits.items()},
         "share_of_limit": {str(each): round(_rate(timed["ours", each, 1]) / most, 3) for each, most in limits.items()},
     }
+
+
+def _checked(vllm_url: str) -> ServingSide:
+    """Find out before the work, not in it, that a server cannot be timed."""
+    state = ModelServer(vllm_url, ServerSettings()).look()
+    if not (state.is_vllm and state.loads_adapters):
+        raise ConfigurationError(f"{vllm_url} is no vLLM that takes adapters. {HOW_TO_LOAD}.")
+    return "vllm"
 
 
 def _swap(base: BaseModel, adapters: tuple[str, ...], system_prompt: str, threads: int, folder: Path) -> dict[str, Any]:
@@ -127,7 +145,7 @@ def _row(case: Case, timed: Mapping[Case, Timed], peak_mb: float) -> dict[str, A
         "tokens_per_s": round(_rate(done), 1),
         "ttft_p95_s": round(percentile(done.first_token_seconds, 0.95), 3),
         "same_text": round(sum(same) / len(same), 3),
-        "peak_mb": round(peak_mb),
+        "peak_mb": None if side == "vllm" else round(peak_mb),
     }
 
 

@@ -7,7 +7,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.cli import adapters, assess, audit, bench, data, dataset, evaluate, figures, operate, person, review, runs
+from bot.cli import (
+    adapters,
+    assess,
+    audit,
+    bench,
+    data,
+    dataset,
+    evaluate,
+    figures,
+    operate,
+    person,
+    pins,
+    review,
+    runs,
+)
 from storage.errors import ApprenticeError
 
 app = typer.Typer(
@@ -20,6 +34,7 @@ app = typer.Typer(
 operate.register(app)
 adapters.register(app)
 figures.register(app)
+pins.register(app)
 runs.register(app)
 evaluate.register(app)
 assess.register(app)

@@ -161,6 +161,9 @@ def serving(
     at_once: Annotated[
         list[int] | None, typer.Option(min=1, max=16, help="So many questions at once; may be given more than once.")
     ] = None,
+    vllm_url: Annotated[
+        str, typer.Option(help="Time this vLLM too, which must see this machine's temporary files.", metavar="URL")
+    ] = "",
     json_file: OutOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -180,7 +183,7 @@ def serving(
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         base = prepare(settings.model.base, settings.cache_folder)
         threads, prompt = settings.inference.threads, settings.model.system_prompt
-        result = measure(base, prompt, threads, folder, bars.show, sorted(set(at_once or AT_ONCE)))
+        result = measure(base, prompt, threads, folder, bars.show, sorted(set(at_once or AT_ONCE)), vllm_url)
     _write(json_file, result)
     _show_serving(result)
 
@@ -321,7 +324,7 @@ def _show_serving(result: dict[str, Any]) -> None:
     for row in result["results"]:
         table.add_row(
             row["engine"], str(row["concurrency"]), str(row["adapters"]), f"{row['tokens_per_s']:.1f}",
-            f"{row['ttft_p95_s']:.2f} s", f"{row['same_text']:.0%}", str(row["peak_mb"]),
+            f"{row['ttft_p95_s']:.2f} s", f"{row['same_text']:.0%}", str(row["peak_mb"] or ""),
         )  # fmt: skip
     console = Console()
     console.print(table)

@@ -48,8 +48,9 @@ def import_command(
 ) -> None:
     """Import feedback. Nothing is imported when a line is wrong; lines imported before are skipped.
 
-    Each line has "question", "person" (a Slack user id), and either "correction" (the right answer) or "vote" ("up" or
-    "down"); "answer" (what the bot had said) is needed for votes. Optional: "id", "name", "private".
+    Each line has "question", "person" (a Slack user id), and one of "correction" (the right answer), "vote" ("up" or
+    "down") and "preferred" (the better one of two answers); "answer" is needed for votes (what the bot had said) and
+    with "preferred" (the other one of the two). Optional: "id", "name", "private".
 
     Example: `apprentice feedback import corrections.jsonl`
     """

@@ -157,7 +157,8 @@ def _print_manifest(manifest: Mapping[str, Any]) -> None:
     counts, console = manifest["counts"], Console(highlight=False)
     console.print(
         f"{counts['rows']} rows, {counts['pairs']} preference pairs and {counts['thumbs']} lone thumbs "
-        f"from {counts['corrections']} corrections and {counts['votes']} votes on {counts['questions']} questions."
+        f"from {counts['corrections']} corrections, {counts['votes']} votes and {counts.get('preferences', 0)} choices "
+        f"between two answers on {counts['questions']} questions."
     )
     if manifest["left_out"]:
         console.print("Left out: " + ", ".join(f"{count} {rule}" for rule, count in manifest["left_out"].items()) + ".")

@@ -16,17 +16,22 @@ from bot.slack.markdown import as_typed
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.running import RunningAnswer, until
+from bot.slack.shadowing import offer
 from bot.slack.stream import AnswerStream, find_strays, remove_messages
 from bot.slack.thinking import thinking
+from bot.slack.usage import usage_of
 from governance.channels import LANGUAGES
-from learning.engine import Completion, EngineError, Piece, Sampling
+from learning.engine import EngineError, Piece, Sampling
 from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
 from storage.channels import channel_settings
+from storage.figures import APART
 from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
 from storage.people import names_of
+from storage.pins import pin_for
+from storage.shadows import AnswerFailure
 
 HISTORY = 4
 """Earlier question-and-answer pairs of the thread that the model sees."""
@@ -141,9 +146,13 @@ class Answering:
                 created_at=self._parts.clock(),
             )
             await asyncio.to_thread(self._store, interaction)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, EngineError):
+                await asyncio.to_thread(self._note_failure, f"{interaction_id}/{event.attempts}", plan, error)
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise
+        if plan.choice.answer is None and not given.stopped:
+            offer(self._parts, interaction, plan.messages, plan.domain)
 
     async def _give(self, plan: Plan, stream: AnswerStream, answer: RunningAnswer) -> Given:
         """Answer as planned: with an accepted correction, which no model made, or with the model."""
@@ -193,11 +202,12 @@ class Answering:
 
     def plan(self, question: Question, asker: str) -> Plan:
         """Decide how a question is answered, by the accepted corrections and the thread so far; blocks."""
+        policy = self._parts.governance.policy
         with self._parts.database.read() as session:
             channel = channel_settings(session, question.team, question.channel)
-        policy = self._parts.governance.policy
-        domain = policy.domain_of(channel.domain)
-        chosen = self._parts.serving.for_person(asker, policy, domain)
+            domain = policy.domain_of(channel.domain)
+            pin = pin_for(session, asker, pinned_place(question), self._parts.clock(), domain)
+        chosen = self._parts.serving.for_person(asker, policy, domain, pin)
         alone_with = asker if question.direct else None
         choice = self._parts.examples.choose(
             question.text, question.team, alone_with, labels=policy.labels_of(domain), adapter=chosen.digest
@@ -216,25 +226,31 @@ class Answering:
         with self._parts.database.transaction() as session:
             inbox.note(session, event, begun=list(begun))
 
+    def _note_failure(self, attempt: str, plan: Plan, error: EngineError) -> None:
+        """Keep that the chosen adapter failed; it counts for or against it as its answers do."""
+        if plan.chosen.side in APART:
+            return
+        with self._parts.database.transaction() as session:
+            session.merge(
+                AnswerFailure(
+                    id=attempt,
+                    adapter_digest=plan.chosen.digest,
+                    domain=plan.domain,
+                    error=str(error),
+                    created_at=self._parts.clock(),
+                )
+            )
+
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
 
 
+def pinned_place(question: Question) -> str:
+    """Return the channel whose pin counts for a question; "" for one that is asked in private, wherever that is."""
+    return "" if question.direct else f"{question.team}/{question.channel}"
+
+
 def _interaction_id(question: Question) -> str:
     """Return the same id at each try, so that a click on an answer that was taken back and given again counts."""
     return f"qa_{hashlib.sha256(question.key.encode()).hexdigest()[:16]}"
-
-
-def usage_of(completion: Completion) -> dict[str, Any]:
-    """Return what is kept with an interaction of the model's work."""
-    return {
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": len(completion.token_ids),
-        "logprobs": [round(value, 4) for value in completion.logprobs],
-        "in_scope": completion.in_scope,
-        "read_as": completion.read_as,
-        "finish_reason": completion.finish_reason,
-        "seconds": round(completion.seconds, 3),
-        "seconds_to_first_token": round(completion.seconds_to_first_token, 3),
-    }

@@ -6,13 +6,13 @@ import logging
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
-from bot.slack.canary import note_canary
 from bot.slack.directory import Directory
 from bot.slack.intake import store_job
 from bot.slack.jobs import Decision, News, Promotion
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import announce, keep_one_message, show_proposal, where
+from bot.slack.stages import note_stages
 from storage.adapters import Adapter, find_adapter
 from storage.errors import ApprenticeError
 from storage.proposals import Proposal, get_proposal
@@ -54,7 +54,7 @@ class Approvals:
         if outcome.promoted:
             await note_promotion(self._parts, job.proposal_id)
         elif outcome.proposal.state == "approved":
-            await note_canary(self._parts)
+            await note_stages(self._parts)
         return outcome.message if outcome.proposal.state == "open" else ""
 
     async def announce(self, job: Promotion) -> None:

@@ -6,11 +6,12 @@ import hashlib
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
-from bot.slack.answering import NO_ANSWER, Answering, Plan, usage_of
+from bot.slack.answering import NO_ANSWER, Answering, Plan
 from bot.slack.jobs import Question
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
+from bot.slack.usage import usage_of
 from bot.slack.whisper import Notice, confide
 from learning.engine import Completion, Sampling
 from learning.prompts import prompt_digest
@@ -39,8 +40,8 @@ class PrivateAnswers:
         plan = await asyncio.to_thread(self._answering.plan, question, asker)
         kept = await asyncio.to_thread(self._find, interaction_id)
         if kept is None:
-            completion = None if plan.choice.answer else await asyncio.to_thread(self._generate, plan)
-            kept = self._interaction(interaction_id, question, asker, plan, completion)
+            completion = None if plan.choice.answer else await asyncio.to_thread(generate, self._parts, plan)
+            kept = private_interaction(self._parts, interaction_id, question, asker, plan, completion)
             await asyncio.to_thread(self._store, kept)
         fallback = blocks.escape(blocks.clip(kept.answer, FALLBACK_LIMIT))
         notice = Notice(fallback, private_answer(kept, plan.credit))
@@ -49,33 +50,6 @@ class PrivateAnswers:
             kept.channel = channel
             await asyncio.to_thread(self._store, kept)
 
-    def _generate(self, plan: Plan) -> Completion:
-        rules = self._parts.settings.inference
-        sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
-        return self._parts.engine.generate(plan.messages, adapter=plan.chosen.digest, sampling=sampling)
-
-    def _interaction(
-        self, interaction_id: str, question: Question, asker: str, plan: Plan, completion: Completion | None
-    ) -> Interaction:
-        return Interaction(
-            id=interaction_id,
-            workspace_id=question.team,
-            channel=question.channel,
-            thread_ts="",
-            question_ts="",
-            answer_ts="",
-            asker_id=asker,
-            question=question.text,
-            answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
-            adapter_digest=completion.adapter if completion else None,
-            base_digest=self._parts.base.digest,
-            prompt_digest=prompt_digest(plan.messages),
-            private=True,
-            usage=usage_of(completion) if completion else {},
-            source=plan.source,
-            created_at=self._parts.clock(),
-        )
-
     def _find(self, interaction_id: str) -> Interaction | None:
         with self._parts.database.read() as session:
             return session.get(Interaction, interaction_id)
@@ -83,6 +57,37 @@ class PrivateAnswers:
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
             session.add(interaction)
+
+
+def generate(parts: SlackParts, plan: Plan) -> Completion:
+    """Let the chosen adapter answer as planned; blocks."""
+    rules = parts.settings.inference
+    sampling = Sampling(max_new_tokens=rules.max_new_tokens, temperature=rules.temperature)
+    return parts.engine.generate(plan.messages, adapter=plan.chosen.digest, sampling=sampling)
+
+
+def private_interaction(
+    parts: SlackParts, interaction_id: str, question: Question, asker: str, plan: Plan, completion: Completion | None
+) -> Interaction:
+    """Make what is kept of an answer that only its asker sees; without a completion, no model gave it."""
+    return Interaction(
+        id=interaction_id,
+        workspace_id=question.team,
+        channel=question.channel,
+        thread_ts="",
+        question_ts="",
+        answer_ts="",
+        asker_id=asker,
+        question=question.text,
+        answer=plan.choice.answer or (completion and completion.text) or NO_ANSWER,
+        adapter_digest=completion.adapter if completion else None,
+        base_digest=parts.base.digest,
+        prompt_digest=prompt_digest(plan.messages),
+        private=True,
+        usage=usage_of(completion) if completion else {},
+        source=plan.source,
+        created_at=parts.clock(),
+    )
 
 
 def private_answer(interaction: Interaction, credit: str) -> blocks.Blocks:

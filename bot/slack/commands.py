@@ -7,6 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack import blocks, names
 from bot.slack.answering import Answering
 from bot.slack.asking import PrivateAnswers
+from bot.slack.comparing import ComparisonDesk
 from bot.slack.directory import Directory
 from bot.slack.jobs import wish_of
 from bot.slack.links import permalink, whereabouts
@@ -14,6 +15,7 @@ from bot.slack.my_data import MyData
 from bot.slack.outbox import Outbox
 from bot.slack.overview import proposal_line, read_overview, serving_text, training_text
 from bot.slack.parts import SlackParts
+from bot.slack.pinning import Pinning, pinned_text
 from bot.slack.requests import Command
 from bot.slack.steering import Steering
 from bot.slack.whisper import Notice, confide
@@ -21,7 +23,7 @@ from bot.slack.wording import Wish, help_text, meant
 from governance.people import why_no_answer
 from storage.people import get_person
 
-HOW_TO_ASK = f"Write your question behind it, for example `{names.COMMAND} ask how much annual leave do we get?`"
+HOW_TO_ASK = "Write your question behind it, for example `{command} how much annual leave do we get?`"
 SHOWN_PROPOSALS = 10
 
 
@@ -36,6 +38,7 @@ class CommandDesk:
         directory: Directory,
         answering: Answering,
         data: MyData,
+        comparing: ComparisonDesk,
     ) -> None:
         self._parts = parts
         self._client = client
@@ -43,7 +46,9 @@ class CommandDesk:
         self._directory = directory
         self._answers = PrivateAnswers(parts, client, outbox, answering)
         self._data = data
+        self._comparing = comparing
         self._steering = Steering(parts, client, directory)
+        self._pinning = Pinning(parts)
 
     async def obey(self, job: Command) -> None:
         """Do what was asked for, and say so to whoever asked."""
@@ -55,7 +60,11 @@ class CommandDesk:
         if wish.command == "ask" and wish.rest and not refusal:
             await self._answers.answer(job, wish.rest, person)
             return
-        shown = [blocks.section(refusal)] if refusal else await self._reply(wish, person)
+        if wish.command == "compare" and wish.rest and not refusal:
+            await self._comparing.compare(job, wish.rest, person)
+            return
+        place = f"{job.team}/{job.channel}"
+        shown = [blocks.section(refusal)] if refusal else await self._reply(wish, person, place)
         notice = Notice(_first_text(shown), shown)
         await confide(self._client, self._outbox, f"{job.key}/reply", job.channel, job.user, notice)
 
@@ -64,21 +73,24 @@ class CommandDesk:
         with self._parts.database.read() as session:
             return why_no_answer(self._parts.governance.policy.people, get_person(session, person))
 
-    async def _reply(self, wish: Wish, person: str) -> blocks.Blocks:
+    async def _reply(self, wish: Wish, person: str, place: str) -> blocks.Blocks:
         match wish.command:
-            case "ask":
-                return [blocks.section(HOW_TO_ASK)]
+            case "ask" | "compare":
+                return [blocks.section(HOW_TO_ASK.format(command=f"{names.COMMAND} {wish.command}"))]
             case "status":
-                return await self._status()
+                return await self._status(person, place)
             case "my-data":
                 return await self._data.summary(person)
             case "train" | "pause" | "resume":
                 return [blocks.section(await self._steering.do(wish, person))]
+            case "pin" | "unpin":
+                return [blocks.section(await self._pinning.do(wish, person, place))]
             case _:
                 return [*_unknown(wish), blocks.section(help_text())]
 
-    async def _status(self) -> blocks.Blocks:
+    async def _status(self, person: str, place: str) -> blocks.Blocks:
         overview = await asyncio.to_thread(read_overview, self._parts)
+        pinned = await asyncio.to_thread(pinned_text, self._parts, person, place)
         training = training_text(overview)
         for run in overview.runs[:1]:
             training += f"\nSee {await whereabouts(self._client, self._parts, self._directory, run.id)}."
@@ -88,6 +100,7 @@ class CommandDesk:
         ]
         return [
             blocks.section(f"*Answering now*\n{serving_text(overview)}"),
+            *([blocks.section(pinned)] if pinned else []),
             blocks.section(f"*Training*\n{training}"),
             blocks.section("*Waiting for approval*\n" + ("\n".join(waiting) or "Nothing.")),
         ]

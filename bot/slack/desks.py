@@ -5,16 +5,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
-from bot.slack.canary import CanaryDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.commands import CommandDesk
+from bot.slack.comparing import ComparisonDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
-from bot.slack.feedback_jobs import Reaction, Reason, Reply, Withdrawal
+from bot.slack.feedback_jobs import Preference, Reaction, Reason, Reply, Withdrawal
 from bot.slack.home import Home
 from bot.slack.jobs import (
-    CanaryBegun,
     Cancellation,
     Correction,
     Decision,
@@ -29,6 +28,7 @@ from bot.slack.jobs import (
     ReviewNews,
     Saying,
     SettingsChange,
+    StageBegun,
     Stop,
     TakenOut,
     Uninstalled,
@@ -44,6 +44,7 @@ from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
 from bot.slack.rolling_back import RollbackDesk
+from bot.slack.stages import StageDesk
 from bot.slack.stopping import StopDesk
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
@@ -62,13 +63,14 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
-        self._canary = CanaryDesk(parts, outbox)
+        self._stages = StageDesk(parts, outbox)
         self._rolling_back = RollbackDesk(parts, client, outbox)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
         self._data = MyData(parts, client, outbox, directory)
-        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data)
+        self._comparing = ComparisonDesk(parts, client, outbox, directory, self._answering)
+        self._commands = CommandDesk(parts, client, outbox, directory, self._answering, self._data, self._comparing)
         self._news = NewsDesk(parts, client, outbox)
         self._leaving = LeavingDesk(parts)
         self._settings = SettingsDesk(parts, client, outbox, directory)
@@ -81,7 +83,7 @@ class Desks:
             case Question():
                 if await self._admission.admits(job):
                     await self._answering.answer(job, event)
-            case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply():
+            case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply():
                 await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
@@ -95,8 +97,8 @@ class Desks:
                 await self._home.show(job)
             case Promotion():
                 await self._approvals.announce(job)
-            case CanaryBegun():
-                await self._canary.tell(job)
+            case StageBegun():
+                await self._stages.tell(job)
             case TakenOut():
                 await self._rolling_back.tell(job)
             case News():
@@ -125,6 +127,8 @@ class Desks:
                 await self._withdrawing.take_off(job)
             case Vote() | Reaction() | Reason() | Correction():
                 await self._feedback.record(job, event)
+            case Preference():
+                await self._comparing.choose(job)
             case Withdrawal():
                 await self._withdrawing.withdraw(job)
             case Reply():
@@ -138,14 +142,14 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
     match job:
         case Question():
             return outbox.posting(key, job.channel, sentence, job.thread_ts)
-        case Vote() | Reaction() | Reason() | Correction() | Withdrawal() | Reply() | Stop():
+        case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply() | Stop():
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
         case Decision() | Review() | Cancellation() | SettingsChange():
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice():
             return outbox.posting(key, job.user, sentence)
         case (
-            Opened() | Promotion() | CanaryBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
+            Opened() | Promotion() | StageBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
             | Refusal()
         ):  # fmt: skip
             return None  # nobody asked for anything

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from bot.slack import recorded
 from bot.slack.blocks import escape
 from bot.slack.directory import Directory
-from bot.slack.feedback_jobs import Reaction, Reason, Withdrawal, reply_key
+from bot.slack.feedback_jobs import Preference, Reaction, Reason, Withdrawal, reply_key
 from bot.slack.jobs import Correction, Vote, feedback_id_of
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
@@ -99,7 +99,9 @@ class FeedbackDesk:
         )
 
 
-async def tell(client: AsyncWebClient, outbox: Outbox, job: Recordable | Withdrawal, notice: Notice) -> None:
+async def tell(
+    client: AsyncWebClient, outbox: Outbox, job: Recordable | Preference | Withdrawal, notice: Notice
+) -> None:
     """Tell the person in the place of the whisper that was clicked on, or in a new one in the thread of the answer."""
     response_url = "" if isinstance(job, Vote | Reaction) else job.response_url
     if not response_url or not await replace_whisper(client, response_url, notice):

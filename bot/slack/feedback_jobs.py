@@ -1,12 +1,15 @@
 """The jobs of feedback beyond the buttons of an answer. Pure, like `bot.slack.jobs`, which has the rest.
 
-Reactions to an answer, what is wrong with one, feedback taken back, and replies that read like a correction.
+Reactions to an answer, what is wrong with one, which of two is better, feedback taken back, and replies that read like
+a correction.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
+
+from storage.comparisons import Preferred
 
 VERDICTS: Mapping[str, Literal["up", "down"]] = {"+1": "up", "thumbsup": "up", "-1": "down", "thumbsdown": "down"}
 """The emoji that are a vote, without the tone of their skin."""
@@ -61,6 +64,31 @@ class Reason:
     @property
     def lane(self) -> str:
         """After the vote."""
+        return f"{self.channel}/{self.thread_ts}"
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A click on one of the four buttons under two answers."""
+
+    kind: ClassVar[str] = "preference"
+    team: str
+    channel: str
+    user: str
+    comparison_id: str
+    preferred: Preferred
+    thread_ts: str
+    action_ts: str
+    response_url: str
+
+    @property
+    def key(self) -> str:
+        """One click; of several the first stands."""
+        return f"preference/{self.team}/{self.user}/{self.comparison_id}/{self.action_ts}"
+
+    @property
+    def lane(self) -> str:
+        """In order with what takes it back."""
         return f"{self.channel}/{self.thread_ts}"
 
 
@@ -166,6 +194,18 @@ def reason_of(body: Mapping[str, Any]) -> Reason:
     action = body["actions"][0]
     feedback_id, _, reason = action["selected_option"]["value"].rpartition(":")
     return Reason(feedback_id=feedback_id, reason=reason, action_ts=action["action_ts"], **_where(body))
+
+
+def preference_of(body: Mapping[str, Any]) -> Preference:
+    """Read a choice between two answers."""
+    action = body["actions"][0]
+    comparison_id, _, preferred = action["value"].rpartition(":")
+    return Preference(
+        comparison_id=comparison_id,
+        preferred=cast("Preferred", preferred),
+        action_ts=action["action_ts"],
+        **_where(body),
+    )
 
 
 def withdrawal_of(body: Mapping[str, Any]) -> Withdrawal:

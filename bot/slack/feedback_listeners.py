@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks, names
 from bot.slack.clients import Clients
-from bot.slack.feedback_jobs import Reply, reason_of, reply_key, withdrawal_of
+from bot.slack.feedback_jobs import Reply, preference_of, reason_of, reply_key, withdrawal_of
 from bot.slack.intake import store_job
 from bot.slack.jobs import Correction, from_payload
 from bot.slack.modals import open_modal
@@ -25,7 +25,7 @@ Body = dict[str, Any]
 
 
 class FeedbackListeners:
-    """Undo, what is wrong with an answer, and the three ways to go on with a reply that reads like a correction."""
+    """Undo, what is wrong with an answer, which of two is better, and how to go on with a reply like a correction."""
 
     def __init__(self, parts: SlackParts, clients: Clients) -> None:
         self._parts = parts
@@ -35,6 +35,8 @@ class FeedbackListeners:
         """Listen."""
         app.action(names.WITHDRAW_ACTION)(self.on_withdrawal)
         app.action(names.VOTE_REASON_ACTION)(self.on_reason)
+        for action in names.PREFER_ACTIONS.values():
+            app.action(action)(self.on_preference)
         app.action(names.TAKE_REPLY_ACTION)(self.on_reply_taken)
         app.action(names.EDIT_REPLY_ACTION)(self.open_reply)
         app.action(names.ASK_REPLY_ACTION)(self.on_reply_asked)
@@ -47,6 +49,11 @@ class FeedbackListeners:
     async def on_reason(self, ack: AsyncAck, body: Body) -> None:
         """Store what is wrong with an answer."""
         await store_job(self._parts, reason_of(body))
+        await ack()
+
+    async def on_preference(self, ack: AsyncAck, body: Body) -> None:
+        """Store which of two answers somebody prefers."""
+        await store_job(self._parts, preference_of(body))
         await ack()
 
     async def on_reply_taken(self, ack: AsyncAck, body: Body) -> None:

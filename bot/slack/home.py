@@ -12,6 +12,7 @@ from bot.slack.jobs import Opened
 from bot.slack.links import permalink
 from bot.slack.overview import read_overview
 from bot.slack.parts import SlackParts
+from bot.slack.pinning import pinned_text
 from bot.slack.prompts import suggested_prompts
 from bot.slack.requests import NewsChoice
 from storage.adapters import Adapter
@@ -78,6 +79,7 @@ class Home:
         overview, since = read_overview(self._parts), self._parts.clock() - VOTES_FROM
         adapter, may_decide = overview.default.adapter, self._parts.governance.may_decide
         decisions = [proposal for proposal in overview.open if not may_decide(proposal.id, person)]
+        pinned = pinned_text(self._parts, person, "")
         with self._parts.database.read() as session:
             return Page(
                 overview=overview,
@@ -88,6 +90,7 @@ class Home:
                 reviews=self._reviews(session, team, person),
                 mine=self._contributions(session, person, adapter),
                 wants_news=get_person(session, person).no_news_since is None,
+                pinned=pinned,
             )
 
     def _learned(self, session: Session, team: str, person: str) -> list[str]:

@@ -36,7 +36,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class Page:
-    """What one person sees."""
+    """What one person sees; `pinned` says what answers them because of a pin, as mrkdwn, and is empty without one."""
 
     overview: Overview
     votes: Votes
@@ -46,6 +46,7 @@ class Page:
     reviews: list[Review]
     mine: Contributions
     wants_news: bool
+    pinned: str = ""
 
 
 def home_view(page: Page, links: Links) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def home_view(page: Page, links: Links) -> dict[str, Any]:
         "blocks": [
             blocks.header("Apprentice"),
             blocks.section(f"*Answering now*\n{serving_text(page.overview)}\n{_rates(page)}"),
+            *([blocks.section(page.pinned)] if page.pinned else []),
             *_waiting(page, links),
             {"type": "divider"},
             *_learned(page.learned),

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
 from bot.slack.feedback_jobs import (
+    Preference,
     Reaction,
     Reason,
     Reply,
@@ -31,6 +32,9 @@ PERSON_SUBTYPES = {"", "file_share", "thread_broadcast"}
 """Message subtypes that are something a person wrote; all others are edits, deletions, joins, bots."""
 BOT_SUBTYPES = PERSON_SUBTYPES | {"bot_message"}
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
+
+
+Stage = Literal["shadow", "canary"]
 
 
 @dataclass(frozen=True)
@@ -270,16 +274,17 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class CanaryBegun:
-    """An adapter answers a share of the people by this proposal: the approvers' channel is to be told."""
+class StageBegun:
+    """By this proposal an adapter is in shadow, or answers a share of people: the approvers' channel is to be told."""
 
-    kind: ClassVar[str] = "canary_begun"
+    kind: ClassVar[str] = "stage_begun"
     proposal_id: str
+    stage: Stage
 
     @property
     def key(self) -> str:
         """Told once, whoever notices it first."""
-        return f"canary_begun/{self.proposal_id}"
+        return f"{self.stage}_begun/{self.proposal_id}"
 
     @property
     def lane(self) -> str:
@@ -441,7 +446,7 @@ class Refusal:
         return f"refusal/{self.user}"
 
 
-Saying = Vote | Reaction | Reason | Correction | Reply | Withdrawal
+Saying = Vote | Reaction | Reason | Correction | Reply | Preference | Withdrawal
 """What a person says of an answer."""
 Job = (
     Question
@@ -452,7 +457,7 @@ Job = (
     | Cancellation
     | Opened
     | Promotion
-    | CanaryBegun
+    | StageBegun
     | TakenOut
     | News
     | Command
@@ -466,7 +471,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind, CanaryBegun.kind, TakenOut.kind})
+LASTING = frozenset({Promotion.kind, News.kind, StageBegun.kind, TakenOut.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 

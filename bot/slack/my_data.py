@@ -106,9 +106,11 @@ def kept_text(kept: Kept) -> str:
     votes = {kind: sum(each.number for each in kept.said if each.kind == kind) for kind in ("up", "down")}
     states = ", ".join(f"{each.number:,} {STATES[each.state]}" for each in kept.said if each.kind == "correction")
     corrections = sum(each.number for each in kept.said if each.kind == "correction")
+    preferred = sum(each.number for each in kept.said if each.kind == "preference")
     lines = [
         f"{counted(kept.questions, 'question')} with their answers" if kept.questions else "no question",
         f"{counted(sum(votes.values()), 'vote')}: {votes['up']:,} for good answers, {votes['down']:,} for bad ones",
+        *([f"{counted(preferred, 'choice')} of the better one of two answers"] if preferred else []),
         counted(corrections, "correction") + (f": {states}" if states else ""),
         _learned(kept.adapters),
         f"the first {blocks.moment(kept.first)}, the last {blocks.moment(kept.last)}",
@@ -126,7 +128,8 @@ def recent(asked: Iterable[Interaction], said: Iterable[Feedback]) -> blocks.Blo
 
 
 def _said(row: Feedback) -> str:
-    what = {"up": "a good answer", "down": "a bad answer"}.get(row.kind, f"corrected, {STATES.get(row.state, '')}")
+    known = {"up": "a good answer", "down": "a bad answer", "preference": "the better one of two answers"}
+    what = known.get(row.kind, f"corrected, {STATES.get(row.state, '')}")
     new = f"\n> {_short(row.text)}" if row.text else ""
     return f"{blocks.moment(row.created_at)}, {what}: {_short(row.question)}{new}"
 

@@ -21,6 +21,7 @@ INPUT_ACTION = "text"
 CANCEL_ACTION = "cancel_run"
 VOTE_REASON_ACTION = "vote_reason"
 WITHDRAW_ACTION = "withdraw"
+PREFER_ACTIONS = {each: f"prefer_{each}" for each in ("a", "b", "both", "neither")}
 TAKE_REPLY_ACTION = "take_reply"
 EDIT_REPLY_ACTION = "edit_reply"
 ASK_REPLY_ACTION = "ask_reply"

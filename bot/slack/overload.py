@@ -68,7 +68,7 @@ def asks(job: Job) -> TypeGuard[Question | Command]:
     """Whether a job is a question, in a message or behind the slash command."""
     if isinstance(job, Command):
         wish = wish_of(job)
-        return wish.command == "ask" and bool(wish.rest)
+        return wish.command in {"ask", "compare"} and bool(wish.rest)
     return isinstance(job, Question)
 
 

@@ -1,6 +1,7 @@
 """What the Slack side is given: the rest of the product, already put together."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +14,10 @@ from bot.slack.pace import Pace
 from bot.slack.running import RunningAnswers
 from bot.training import Training
 from governance.flows import Governance
+from learning.answering_engine import AnsweringEngine
 from learning.base_model import BaseModel
-from learning.engine import Engine
 from learning.examples import WorkedExamples
+from learning.prompts import ChatMessage
 from learning.taught import LearnedFeedback
 from storage.artifacts import ArtifactStore
 from storage.database import Database
@@ -34,6 +36,19 @@ class Arriving:
 
 
 @dataclass(frozen=True)
+class Shadowed:
+    """A question that was answered, and the adapter in shadow that is to be asked it too."""
+
+    interaction_id: str
+    adapter: str
+    messages: Sequence[ChatMessage]
+
+
+MOST_SHADOWED = 100
+"""Questions that wait for a shadow answer; of more, nothing comes."""
+
+
+@dataclass(frozen=True)
 class SlackParts:
     """What listeners and worker use.
 
@@ -41,13 +56,13 @@ class SlackParts:
     the deliverer when a message is owed; whoever draws a proposal's message holds `drawing`. `arriving`, `storing` and
     `inbox_thread` are those of `bot.slack.intake`, the only way into the inbox. `run_messages` has the ts of the
     message about each run that this process showed, by run id. `running` are the answers that are being made, `pace`
-    says how often their askers hear of them.
+    says how often their askers hear of them. `to_shadow` is what adapters in shadow are still to be asked.
     """
 
     settings: Settings
     database: Database
     governance: Governance
-    engine: Engine
+    engine: AnsweringEngine
     base: BaseModel
     serving: ServingAdapter
     examples: WorkedExamples
@@ -63,6 +78,7 @@ class SlackParts:
     run_messages: dict[str, str] = field(default_factory=dict)
     running: RunningAnswers = field(default_factory=RunningAnswers)
     pace: Pace = field(default_factory=Pace)
+    to_shadow: asyncio.Queue[Shadowed] = field(default_factory=lambda: asyncio.Queue(MOST_SHADOWED))
 
     @property
     def store(self) -> ArtifactStore:

@@ -6,6 +6,7 @@ from typing import Any
 from bot.slack import names
 from bot.slack.blocks import Blocks, button, clip, escape, plain, section
 from bot.slack.whisper import Notice
+from governance.comparing import SOURCE as COMPARISON
 from governance.privacy.findings import in_words
 from storage.feedback import Feedback
 from storage.interactions import Interaction
@@ -45,6 +46,7 @@ TAKEN_BACK = {
     "up": "Taken back: your vote on this answer does not count any more.",
     "down": "Taken back: your vote on this answer does not count any more.",
     "correction": "Taken back: your correction is not used any more.",
+    "preference": "Taken back: your choice between the two answers does not count any more.",
 }
 LATER_VOTE = "Taken back. You voted on this answer again since, and that vote stands."
 TAKEN_BACK_ALREADY = "You have taken that back already."
@@ -95,7 +97,8 @@ def _kept(feedback: Feedback, *, learned: bool) -> str:
 
 def taken_back(feedback: Feedback, adapter: str | None, *, voted_since: bool = False) -> Notice:
     """Tell that something does not count any more, and which adapter (None: none that matters) had learned it."""
-    text = LATER_VOTE if voted_since else TAKEN_BACK[feedback.kind]
+    kind = "preference" if feedback.source == COMPARISON else feedback.kind
+    text = LATER_VOTE if voted_since else TAKEN_BACK[kind]
     return said(f"{text} {USED.format(adapter=adapter[:12])}" if adapter else text)
 
 

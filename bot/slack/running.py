@@ -55,6 +55,10 @@ class RunningAnswers:
             return 0
         return sum(other.waits and other.turn is not None and other.turn < turn for other in self._answers.values())
 
+    def any(self) -> bool:
+        """Whether an answer is being made."""
+        return bool(self._answers)
+
     def waiting(self) -> int:
         """Count the questions that wait for a place in the engine."""
         return sum(answer.waits for answer in self._answers.values())

@@ -11,11 +11,14 @@ COMMANDS = {
     "help": ("", "what I can do"),
     "status": ("", "what answers, what trains, what waits for approval"),
     "ask": ("QUESTION", "an answer that only you see"),
+    "compare": ("QUESTION", "two answers, and you say which is better"),
     "settings": ("", "how I behave in this channel"),
     "my-data": ("", "what is kept about you"),
     "train": ("[DOMAIN]", "start a training run now"),
     "pause": ("[HOURS]", "let no training begin, for so many hours or until it is resumed"),
     "resume": ("", "end the pause"),
+    "pin": ("[ADAPTER DAYS REASON]", "let one adapter answer you for so many days, to compare it"),
+    "unpin": ("", "end that"),
 }
 """Each command with what is written behind it, and what it gives."""
 EXAMPLES = ("ask how much annual leave do we get?", "pause 8")

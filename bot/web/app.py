@@ -26,12 +26,13 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; b
 def create_web_app(parts: Parts) -> FastAPI:
     """Make the application: `/` is the status page, `/healthz` answers 200 while the database does.
 
-    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, whoever connects to Slack the way in which
-    Slack reaches the app into `state.slack`, which until then are None; whoever starts the server keeps
-    `state.audit.run()` running.
+    Whoever starts the engine puts its `ServingAdapter` into `state.serving`, and the servers that answer, if any, into
+    `state.servers`; whoever connects to Slack puts the way in which Slack reaches the app into `state.slack`. Until
+    then they are None or empty. Whoever starts the server keeps `state.audit.run()` running.
     """
     app = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.serving = app.state.slack = None
+    app.state.servers = ()
     audit = app.state.audit = AuditWatch(parts.audit, parts.database)
     pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
 
@@ -63,6 +64,7 @@ def create_web_app(parts: Parts) -> FastAPI:
             content,
             audit=audit.latest,
             slack=slack.health() if slack else None,
+            servers=app.state.servers,
             local=parts.settings.slack.mode == "local",
             base=parts.settings.model.base,
             root=request.scope.get("root_path", ""),

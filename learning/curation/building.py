@@ -13,7 +13,8 @@ from governance.privacy.rules import PrivacyRules
 from learning.curation.balance import cap
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
-from learning.curation.settling import Said, Settlement, settle
+from learning.curation.settlement import Said, Settlement
+from learning.curation.settling import settle
 from learning.curation.sides import MAX_SHARING, draw_side, gists_of
 from learning.curation.snapshot import (
     FILE_OF,

@@ -35,7 +35,7 @@ class FeedbackLike(Protocol):
 
     @property
     def kind(self) -> str:
-        """`up`, `down` or `correction`."""
+        """`up`, `down`, `correction` or `preference`."""
 
     @property
     def question(self) -> str:
@@ -43,11 +43,11 @@ class FeedbackLike(Protocol):
 
     @property
     def answer(self) -> str:
-        """What the bot had answered."""
+        """What the bot had answered; of a preference, the answer that was not preferred."""
 
     @property
     def text(self) -> str:
-        """The corrected answer."""
+        """The corrected answer, or the preferred one."""
 
     @property
     def private(self) -> bool:
@@ -116,7 +116,7 @@ def _batches(feedback: Iterable[FeedbackLike], size: int = BATCH) -> Iterator[li
 
 
 def _refusal(kind: str, question: str, answer: str, text: str, rules: CurationRules) -> str:
-    learned = text if kind == "correction" else answer
+    learned = answer if kind in {"up", "down"} else text
     return refusal_reason(question, learned) or ("" if kind == "down" else language_reason(learned, rules.languages))
 
 

@@ -7,32 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from learning.curation.snapshot import Contradiction, LeftOut, PreferencePair, Row, Rule, Split, Thumb
+from learning.curation.preferring import Favoured, add_pairs, weigh
+from learning.curation.settlement import Said, Settlement, ids_of
+from learning.curation.snapshot import Contradiction, PreferencePair, Row, Split, Thumb
 from learning.curation.text import fold
 
 MAX_WORDINGS = 20
 """Wordings kept with a row: the first ones in the order of the alphabet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One person's feedback, cleaned. `text` is the corrected answer, `words` stands for the question's words.
-
-    `at` and `settled` are times in ISO 8601, UTC; `settled` is when a reviewer accepted it over what contradicted it,
-    "" if never. `vouched` says that a reviewer accepted it, for whatever reason.
-    """
-
-    id: str
-    person: str
-    kind: str
-    question: str
-    answer: str
-    text: str
-    private: bool
-    at: str
-    words: str
-    settled: str
-    vouched: bool
 
 
 @dataclass
@@ -49,40 +30,22 @@ class Answer:
         return len(self.likes) - len(self.dislikes)
 
 
-@dataclass
-class Settlement:
-    """The records that one question's feedback makes. `minority` counts the votes that were outvoted, of `votes`."""
-
-    rows: list[Row] = field(default_factory=list)
-    pairs: list[PreferencePair] = field(default_factory=list)
-    thumbs: list[Thumb] = field(default_factory=list)
-    contradictions: list[Contradiction] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    votes: int = 0
-    minority: int = 0
-
-    def leave_out(self, items: Iterable[Said], rule: Rule, reason: str) -> None:
-        """Note that these are not trained on."""
-        self.left_out += [LeftOut(item.id, rule, reason) for item in items]
-
-
 def settle(group: Sequence[Said], split: Split) -> Settlement:
     """Settle one question. `split` is the side of what rests on votes alone; what has a correction is trained on."""
     result = Settlement()
     said = [item for item in group if item.kind == "correction"]
     standing = _judge(_in_force(said, result), result)
-    answers = _tally([item for item in group if item.kind != "correction"], said, result)
+    answers = _tally([item for item in group if item.kind in {"up", "down"}], said, result)
+    favoured = weigh([item for item in group if item.kind == "preference"], result)
     if not standing and result.contradictions:
-        for answer in answers:
-            result.leave_out([*answer.likes, *answer.dislikes], "contradiction", "corrections of its question disagree")
+        votes = [vote for answer in answers for vote in (*answer.likes, *answer.dislikes)]
+        choices = [choice for each in favoured for choice in each.said]
+        result.leave_out([*votes, *choices], "contradiction", "corrections of its question disagree")
     elif not standing:
         _settle_votes(answers, split, result)
+        add_pairs(favoured, [answer.text for answer in answers if answer.lead < 0], split, result)
     else:
-        versions = list(_by_answer(standing).values())
-        for version in versions:
-            _settle_version(
-                version, group, [each for each in answers if _version_of(each, versions) is version], result
-            )
+        _settle_versions(list(_by_answer(standing).values()), group, answers, favoured, result)
     return result
 
 
@@ -135,7 +98,7 @@ def _judge(corrections: list[Said], result: Settlement) -> list[Said]:
             contested.append(item)
     if contested:
         stands = tuple(winner.id for winner in winners.values())
-        result.contradictions.append(Contradiction(_ids(contested), stands))
+        result.contradictions.append(Contradiction(ids_of(contested), stands))
         result.leave_out(contested, "contradiction", "corrections of its question disagree")
     return standing
 
@@ -153,12 +116,34 @@ def _version_of(answer: Answer, versions: list[list[Said]]) -> list[Said]:
     return next((version for version in versions if words & {item.words for item in version}), versions[0])
 
 
-def _settle_version(version: list[Said], group: Sequence[Said], answers: list[Answer], result: Settlement) -> None:
+def _settle_versions(
+    versions: list[list[Said]],
+    group: Sequence[Said],
+    answers: Sequence[Answer],
+    favoured: Sequence[Favoured],
+    result: Settlement,
+) -> None:
+    """Settle what has corrections; a choice between two answers counts with the correction that was chosen."""
+    by_text = {fold(version[-1].text): version for version in versions}
+    for version in versions:
+        votes = [each for each in answers if _version_of(each, versions) is version]
+        choices = [each for each in favoured if by_text.get(fold(each.chosen)) is version]
+        _settle_version(version, group, votes, choices, result)
+    for each in favoured:
+        if fold(each.chosen) not in by_text:
+            result.leave_out(each.said, "corrected", f"correction {versions[0][-1].id} says otherwise")
+
+
+def _settle_version(
+    version: list[Said], group: Sequence[Said], answers: list[Answer], favoured: list[Favoured], result: Settlement
+) -> None:
     latest = version[-1]
     rejected: dict[str, tuple[str, list[Said]]] = {}
     for item in version:
         if item.answer:
             rejected.setdefault(fold(item.answer), (item.answer, []))[1].append(item)
+    for choice in favoured:
+        rejected.setdefault(fold(choice.rejected), (choice.rejected, []))[1].extend(choice.said)
     liked: list[Said] = []
     for answer in answers:
         key = fold(answer.text)
@@ -171,10 +156,11 @@ def _settle_version(version: list[Said], group: Sequence[Said], answers: list[An
     rejected.pop(fold(latest.text), None)
     result.rows.append(_row(version, group))
     result.pairs += [
-        PreferencePair(latest.question, latest.text, text, _ids({latest, *items})) for text, items in rejected.values()
+        PreferencePair(latest.question, latest.text, text, ids_of({latest, *items}))
+        for text, items in rejected.values()
     ]
     if liked:
-        result.thumbs.append(Thumb(latest.question, latest.text, liked=True, feedback_ids=_ids(liked)))
+        result.thumbs.append(Thumb(latest.question, latest.text, liked=True, feedback_ids=ids_of(liked)))
 
 
 def _row(version: list[Said], group: Sequence[Said]) -> Row:
@@ -185,7 +171,7 @@ def _row(version: list[Said], group: Sequence[Said]) -> Row:
     return Row(
         latest.question,
         latest.text,
-        _ids(version),
+        ids_of(version),
         tuple(sorted({item.person for item in version})),
         any(item.private for item in version),
         tuple(wording for _, wording in sorted(wordings.items())[:MAX_WORDINGS]),
@@ -234,17 +220,13 @@ def _settle_votes(answers: Sequence[Answer], split: Split, result: Settlement) -
     best = liked.pop() if liked and disliked else None
     for answer in disliked if best else ():
         assert best is not None
-        ids = _ids([*best.likes, *answer.dislikes])
+        ids = ids_of([*best.likes, *answer.dislikes])
         result.pairs.append(PreferencePair(best.likes[-1].question, best.text, answer.text, ids, split))
     for answer in liked or (() if best else disliked):
         votes = answer.likes or answer.dislikes
-        thumb = Thumb(votes[-1].question, answer.text, bool(answer.likes), _ids(votes), split)
+        thumb = Thumb(votes[-1].question, answer.text, bool(answer.likes), ids_of(votes), split)
         result.thumbs.append(thumb)
 
 
 def _standing(answer: Answer) -> tuple[int, str, str]:
     return answer.lead, answer.likes[-1].at, answer.text
-
-
-def _ids(items: Iterable[Said]) -> tuple[str, ...]:
-    return tuple(item.id for item in sorted(items, key=lambda item: (item.at, item.id)))

@@ -56,7 +56,10 @@ class Row:
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """An answer that people prefer (`chosen`) over another one (`rejected`): by a correction, or by their votes."""
+    """An answer that people prefer (`chosen`) over another one (`rejected`).
+
+    By a correction, by their votes on each, or by a choice between the two.
+    """
 
     question: str
     chosen: str

@@ -176,7 +176,7 @@ def test_the_figures_say_what_people_made_of_each_adapters_answers(
 
     assert adapter | {"bad_from": 0, "bad_to": 0, "watched": ""} == {
         "adapter": DIGEST[:12], "state": "serving", "domain": "default", "answers": 3, "judged": 3, "bad": 2,
-        "bad_from": 0, "bad_to": 0, "watched": "",
+        "bad_from": 0, "bad_to": 0, "preferred": 0, "compared": 0, "watched": "",
     }  # fmt: skip
     assert adapter["bad_from"] < 2 / 3 < adapter["bad_to"]
     assert (base["adapter"], base["judged"], base["bad"]) == ("base model", 4, 1)
@@ -270,6 +270,7 @@ GOOD = [
     {"question": "Two\u2028lines [/b]?", "person": "U2", "vote": "up", "answer": "Yes,\nboth. \u00e9\U0001f600",
      "private": True},
     {"question": "Who signs off?", "person": "U2", "vote": "down", "reason": "outdated", "answer": "Tom."},
+    {"question": "Who signs off?", "person": "U1", "preferred": "Mira.", "answer": "Nobody."},
 ]  # fmt: skip
 
 
@@ -290,18 +291,18 @@ def test_feedback_is_imported_once_and_comes_back_from_its_export(alone: Command
     alone.use(database)
     file = alone.file("in.jsonl", jsonl(GOOD))
 
-    assert "Imported 3; 0 were there" in alone("feedback", "import", file).out
-    assert "Imported 0; 3 were there" in alone("feedback", "import", file).out
+    assert "Imported 4; 0 were there" in alone("feedback", "import", file).out
+    assert "Imported 0; 4 were there" in alone("feedback", "import", file).out
     assert alone("feedback", "import", file, "--json").json == {
-        "imported": 0, "skipped": 3, "masked": 0, "set_aside": 0
+        "imported": 0, "skipped": 4, "masked": 0, "set_aside": 0
     }  # fmt: skip
-    assert len(kept(database)) == 3
+    assert len(kept(database)) == 4
 
     exported = str(alone.folder / "out.jsonl")
-    assert "Exported 3" in alone("feedback", "export", exported).out
-    assert alone("feedback", "export", exported, "--json").json == {"exported": 3}
+    assert "Exported 4" in alone("feedback", "export", exported).out
+    assert alone("feedback", "export", exported, "--json").json == {"exported": 4}
     alone.set(DATABASE__URL="", DATA_FOLDER=str(alone.folder / "elsewhere"))
-    assert "Imported 3; 0 were there" in alone("feedback", "import", exported).out
+    assert "Imported 4; 0 were there" in alone("feedback", "import", exported).out
     assert kept(Database(f"sqlite:///{alone.folder / 'elsewhere' / 'apprentice.db'}")) == kept(database)
 
 
@@ -314,8 +315,8 @@ def test_what_was_taken_back_is_not_exported_and_does_not_come_back_by_an_import
         (corrected,) = session.exec(select(Feedback).where(Feedback.kind == "correction")).all()
     house.governance.withdraw_feedback(corrected.id, corrected.person_id)
 
-    assert "Exported 2" in apprentice("feedback", "export", exported).out
-    assert "Imported 0; 3 were there" in apprentice("feedback", "import", file).out
+    assert "Exported 3" in apprentice("feedback", "export", exported).out
+    assert "Imported 0; 4 were there" in apprentice("feedback", "import", file).out
     with house.database.read() as session:
         assert get_feedback(session, corrected.id).state == "withdrawn"
 
@@ -329,8 +330,10 @@ def test_feedback_without_a_reason_has_the_id_that_it_had_before_there_were_reas
 WRONG = {
     "not JSON": "expected ident",
     '{"question": "", "person": "U1", "correction": "x"}': "must not be empty",
-    '{"question": "q", "person": "U1"}': "give either 'correction' or 'vote'",
-    '{"question": "q", "person": "U1", "correction": "  "}': "give either 'correction' or 'vote'",
+    '{"question": "q", "person": "U1"}': "give one of 'correction', 'preferred' and 'vote'",
+    '{"question": "q", "person": "U1", "correction": "  "}': "give one of 'correction'",
+    '{"question": "q", "person": "U1", "preferred": "a", "vote": "up", "answer": "b"}': "give one of 'correction'",
+    '{"question": "q", "person": "U1", "preferred": "a"}': "'preferred' the 'answer' that was not",
     json.dumps({"question": "q", "person": "U1", "correction": "x" * 50_000}): "50,000 characters; at most 4,000",
     '{"question": "q", "person": "U1", "vote": "sideways", "answer": "a"}': "'up' or 'down'",
     '{"question": "q", "person": "U1", "vote": "up"}': "a vote needs the 'answer'",

@@ -60,7 +60,8 @@ def test_a_built_snapshot_is_published_registered_and_the_same_each_time(taught:
 def test_build_says_what_came_of_the_feedback(taught: CommandLine) -> None:
     out = taught("dataset", "build").out
 
-    assert "2 rows, 1 preference pairs and 1 lone thumbs from 3 corrections and 1 votes on 3 questions." in out
+    assert "2 rows, 1 preference pairs and 1 lone thumbs from 3 corrections, 1 votes and 0 choices " in out
+    assert "between two answers on 3 questions." in out
     assert "Left out: 1 refused." in out
 
 

@@ -12,6 +12,7 @@ from storage.outbox import OutboxCall
 from storage.records import utc_now
 from tests.bot.commands import CommandLine, Result
 from tests.bot.workspace.conftest import APP, BOT, Town, town
+from tests.learning.server_double import BASE, Double
 from tests.learning.tiny import make_tiny_base
 
 __all__ = ["town"]
@@ -110,6 +111,33 @@ def test_slack_that_cannot_be_reached_is_told_apart_from_a_refusal(apprentice: C
     result = apprentice("doctor", "--json")
     assert result.status == 1
     assert all("cannot be reached" in check["detail"] for check in of(result, "slack"))
+
+
+def test_each_server_that_is_to_answer_is_asked_what_it_is_good_for(apprentice: CommandLine) -> None:
+    assert of(apprentice("doctor", "--json"), "inference")[0]["detail"] == "the embedded engine answers"
+    whole, plain = Double(api_key="s3cret").start(), Double(takes_adapters=False).start()
+    urls = ",".join([whole.url, f"{plain.url}/v1", "http://127.0.0.1:1"])
+    apprentice.set(INFERENCE__ENGINE="vllm", INFERENCE__URLS=urls, INFERENCE__API_KEY="s3cret")
+
+    result = apprentice("doctor", "--json")
+    apprentice.set(INFERENCE__API_KEY="wrong")
+    refused = of(apprentice("doctor", "--json"), "inference")[0]
+    for double in (whole, plain):
+        double.stop()
+
+    good, without, away = of(result, "inference")
+    assert (good["state"], good["detail"]) == ("ok", f"{whole.url} answers as {BASE}, and takes adapters")
+    assert (without["state"], "without adapters" in without["detail"]) == ("warning", True)
+    assert "--enable-lora" in without["remedy"]
+    assert (away["state"], away["remedy"]) == ("failed", "Start it, or correct inference.urls.")
+    assert (refused["state"], "Correct inference.api_key" in refused["detail"]) == ("failed", True)
+    assert "s3cret" not in result.out
+
+
+def test_servers_that_nobody_named_are_missed(apprentice: CommandLine) -> None:
+    apprentice.set(INFERENCE__ENGINE="vllm")
+    (check,) = of(apprentice("doctor", "--json"), "inference")
+    assert (check["state"], "inference.urls names no server" in check["detail"]) == ("failed", True)
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(1, "ok"), (90, "warning")])

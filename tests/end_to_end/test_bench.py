@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from learning.hardware import detect
+from tests.learning.server_double import Double
 from tests.learning.tiny import make_tiny_base
 
 PATIENCE = 400
@@ -174,18 +175,22 @@ def test_a_snapshot_is_built_from_made_up_feedback_and_it_is_said_how_fast_and_w
 def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "result.json"
+    out, double = tmp_path / "result.json", Double().start()
 
-    shown = bench(environment, "serving", "--at-once", "1", "--at-once", "5", "--json", str(out)).stdout
+    arguments = ["--at-once", "1", "--at-once", "5", "--vllm-url", double.url, "--json", str(out)]
+    shown = bench(environment, "serving", *arguments).stdout
 
+    double.stop()
     result = json.loads(out.read_text())
     rows = {(row["engine"], row["concurrency"], row["adapters"]): row for row in result["results"]}
-    assert {(engine, 5, 4) for engine in ("ours", "one by one", "static batch")} < rows.keys()
+    assert {(engine, 5, 4) for engine in ("ours", "one by one", "static batch", "vllm")} < rows.keys()
     assert {key for key in rows if key[0] == "continuous batching"} == {
         ("continuous batching", 1, 1), ("continuous batching", 5, 1),
     }  # fmt: skip
     assert all(row["tokens_per_s"] > 0 and row["ttft_p95_s"] > 0 for row in rows.values())
     assert [rows["ours", *case]["same_text"] for case in ((1, 1), (5, 1), (5, 4))] == [1.0, 1.0, 1.0]
+    assert [row["same_text"] for key, row in rows.items() if key[0] == "vllm"] == [0.0, 0.0, 0.0]
+    assert (len(set(double.loads)), double.adapters) == (4, {})
     ours = rows["ours", 5, 1]["tokens_per_s"]
     assert result["share_of_limit"]["5"] == pytest.approx(ours / result["limit_tokens_per_s"]["5"], rel=0.01, abs=0.001)
     assert "that the machine allows" in shown
@@ -193,6 +198,17 @@ def test_answers_are_timed_beside_those_of_transformers_and_are_the_same(
     assert (swaps["count"], swaps["failed"]) == (100, 0)
     assert swaps["longest_pause_ms"] > 0
     assert "100 swaps of adapters: 0 answers failed" in " ".join(shown.split())
+
+
+def test_a_server_that_cannot_be_timed_is_said_before_any_work(environment: dict[str, str]) -> None:
+    plain = Double(takes_adapters=False).start()
+    for url, problem in (
+        ("http://127.0.0.1:1", "the connection to {} failed"),
+        (plain.url, "{} is no vLLM that takes"),
+    ):
+        refusal = bench(environment, "serving", "--vllm-url", url, status=1).stderr
+        assert problem.format(url) in " ".join(refusal.split())
+    plain.stop()
 
 
 def test_events_from_slack_are_acknowledged_and_none_is_lost_while_the_app_answers(

@@ -1,6 +1,7 @@
 """Erasing a person, end to end: tables, files, adapters, and the log that proves it."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from storage.interactions import Interaction
 from storage.outbox import OutboxCall, note_sent, owe
 from storage.outbox import claim_next as claim_call
 from storage.people import get_person
+from storage.pins import Pin, pins_to, put_pin
 from storage.proposals import get_proposal
 from storage.runs import get_run
+from storage.shadows import ShadowAnswer
 from tests.governance.installation import APPROVER, EXPERT, GOOD, OTHER, STARTER, Installation
 from tests.governance.test_screening import everything, say
 
@@ -86,8 +89,14 @@ def test_nothing_of_an_erased_person_is_left_in_tables_or_files(house: Installat
     asked = answered(house, EXPERT, f"Is it {SECRET}?", f"Yes, {SECRET}.")
     quoted = answered(house, OTHER, "Where is that key?", said.text, how="accepted", feedback=[said.id])
     say(house, "", OTHER, kind="up", question="Where is that key?", answer=said.text, interaction_id=quoted)
-    go_live(house, train(house, store, "one"))
+    adapter = go_live(house, train(house, store, "one"))
+    told_to = answered(house, OTHER, "Which key, where?", f"Ask Ada. {said.text}", how="model")
     with house.database.transaction() as session:
+        for about in (asked, told_to):
+            shadow = ShadowAnswer(
+                interaction_id=about, adapter_digest=adapter, answer=said.text, created_at=house.clock()
+            )
+            session.add(shadow)
         job = {"team": "T1", "user": "U_EXPERT", "text": SECRET}
         receive(session, [Arrival("k", "correction", "l", job, house.clock())])
         told = {"channel": "D1", "text": f"You asked: Is it {SECRET}?"}
@@ -184,6 +193,26 @@ def test_where_the_policy_says_retrain_the_adapter_answers_until_the_next_one_do
     assert house.serving() == new
     assert not must_train_again(house.database, store)
     assert files_with(house.folder, SECRET) == []
+
+
+@pytest.mark.parametrize("rollout", [{"shadow_share": 0.5}, {"canary_share": 0.5}])
+def test_an_adapter_on_its_way_is_taken_out_and_nobody_is_pinned_to_it_any_more(
+    house: Installation, store: ArtifactStore, rollout: dict[str, object]
+) -> None:
+    house.use_policy(rollout=rollout)
+    say(house, f"The key is {SECRET}.", EXPERT, question="Where is the key?")
+    digest = go_live(house, train(house, store, "one"))
+    with house.database.transaction() as session:
+        ends = house.clock() + timedelta(days=1)
+        pin = Pin(subject=OTHER, kind="person", adapter_digest=digest, reason="r", pinned_by=APPROVER,
+                  created_at=house.clock(), ends_at=ends)  # fmt: skip
+        put_pin(session, pin)
+
+    erase(house, store)
+
+    assert house.adapter(digest).state == "rolled_back"
+    with house.database.read() as session:
+        assert list(pins_to(session, digest)) == []
 
 
 def test_a_proposal_and_a_run_that_know_the_person_come_to_nothing(house: Installation, store: ArtifactStore) -> None:

@@ -45,6 +45,7 @@ def test_a_variable_overrides_the_file_which_overrides_the_default(
         ('[slack]\nbot_tokn = "x"\n', ["unknown key 'slack.bot_tokn'", "slack.bot_token", "slack.app_token"]),
         ("[web]\nport = 70000\n", ["'web.port' is 70000", "less than or equal to 65535"]),
         ('[web]\npublic_url = "apprentice.example"\n', ["'web.public_url' is 'apprentice.example'", "match pattern"]),
+        ('[inference]\nurls = "gpu:8000"\n', ["'inference.urls' is 'gpu:8000'", "match pattern"]),
         ('[slack]\nmode = "telepathy"\n', ["'slack.mode' is 'telepathy'", "'local', 'socket' or 'http'"]),
         ('[inference]\nmax_new_tokens = "many"\n', ["'inference.max_new_tokens' is 'many'", "valid integer"]),
         ("[web\nport = 1\n", ["not valid TOML", "line 1"]),
@@ -73,6 +74,21 @@ def test_reviews_are_in_the_approvers_channel_unless_another_is_named(config: Pa
     assert load_settings().slack.reviews_in == "yes"
     config.write_text('[slack]\napprovers_channel = "yes"\nreviewers_channel = "look"\n')
     assert load_settings().slack.reviews_in == "look"
+
+
+@pytest.mark.parametrize(
+    ("content", "urls"),
+    [
+        ('urls = "http://gpu:8000"\n', []),
+        ('engine = "vllm"\nurls = "http://gpu:8000/v1/"\n', ["http://gpu:8000"]),
+        ('engine = "vllm"\nurls = "http://a:1, http://b:2/v1, http://a:1/"\n', ["http://a:1", "http://b:2"]),
+    ],
+)
+def test_servers_that_answer_are_named_once_each_with_or_without_v1(
+    config: Path, content: str, urls: list[str]
+) -> None:
+    config.write_text(f"[inference]\n{content}")
+    assert load_settings().inference.server_urls == urls
 
 
 def test_several_mistakes_are_told_at_once(config: Path) -> None:
@@ -119,12 +135,15 @@ def test_settings_apart_share_the_model_and_nothing_that_people_use(
     monkeypatch.setenv("APPRENTICE_MODEL__BASE", "/srv/model")
     monkeypatch.setenv("APPRENTICE_TRAINING__RECIPE", "/srv/own.toml")
     monkeypatch.setenv("APPRENTICE_INFERENCE__THREADS", "3")
+    monkeypatch.setenv("APPRENTICE_INFERENCE__ENGINE", "vllm")
+    monkeypatch.setenv("APPRENTICE_INFERENCE__URLS", "http://gpu:8000")
 
     apart = load_settings(config).apart(tmp_path)
 
     assert apart.database_url == f"sqlite:///{tmp_path / 'apprentice.db'}"
     assert (apart.data_folder, apart.slack.mode, apart.governance.policy) == (tmp_path, "local", "")
     assert (apart.training.schedule, apart.web.port) == ("", 0)
+    assert (apart.inference.engine, apart.inference.server_urls) == ("embedded", [])
     assert apart.slack.questions_per_person_per_minute == apart.slack.waiting_questions_per_person == 0
     assert (apart.model.base, apart.training.recipe, apart.inference.threads) == ("/srv/model", "/srv/own.toml", 3)
 

@@ -7,7 +7,7 @@ from storage.database import UtcDateTime
 from storage.records import JSON_TYPE
 
 revision = "0033"
-down_revision = "0030"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

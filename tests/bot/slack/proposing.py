@@ -64,17 +64,22 @@ def _correct(bot: Bot, team: str, user: str, question: str, text: str, *, privat
 
 
 async def proposed(
-    bot: Bot, changes: tuple[Change, ...] = (CHANGE,), snapshot: str = "5" * 64, domain: str = DEFAULT_DOMAIN
+    bot: Bot,
+    changes: tuple[Change, ...] = (CHANGE,),
+    snapshot: str = "5" * 64,
+    domain: str = DEFAULT_DOMAIN,
+    *,
+    tuned: bool = True,
 ) -> tuple[str, str]:
     """Propose an adapter made in a run that Ada started and of which Priya taught most; return proposal and team."""
     team = await known_members(bot)
-    return await asyncio.to_thread(_propose, bot, team, changes, snapshot, domain), team
+    return await asyncio.to_thread(_propose, bot, team, changes, snapshot, domain, tuned=tuned), team
 
 
-def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str, domain: str) -> str:
+def _propose(bot: Bot, team: str, changes: tuple[Change, ...], snapshot: str, domain: str, *, tuned: bool) -> str:
     parts, rules = bot.parts, bot.parts.governance
     _correct(bot, team, PRIYA, "When is payday?", "On the 26th.", private=False)
-    digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base))
+    digest = parts.store.publish(lambda folder: write_tiny_adapter(folder, parts.base, tuned=tuned))
     report = parts.store.publish(partial(_write_report, changes))
     starter = person_id(team, ADA)
     run = rules.queue_run(started_by=starter, recipe="tiny", base_digest=parts.base.digest, domain=domain)

@@ -94,6 +94,12 @@ async def test_a_guest_is_answered_but_does_not_teach(bot: Bot, town: Town) -> N
     assert votes(bot) == []
 
 
+async def test_a_guest_is_shown_no_two_answers_to_choose_between(bot: Bot, town: Town) -> None:
+    await town.command(GUEST, "compare kite wind")
+    told = (await town.told(GUEST))["text"]
+    assert told == "Thank you, but feedback of guests does not count here; members of the workspace teach me."
+
+
 async def test_a_guest_teaches_where_the_policy_says_so(bot: Bot, town: Town) -> None:
     use_policy(bot, people={"guests": "answer"})
     answer = await town.answer(await town.mention(GUEST, "kite"))

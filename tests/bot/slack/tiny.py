@@ -55,11 +55,11 @@ def _make_model(words: int, end: int) -> LlamaForCausalLM:
     return model
 
 
-def write_tiny_adapter(folder: Path, base: BaseModel) -> None:
-    """Write an adapter for the tiny model that makes it talk differently."""
+def write_tiny_adapter(folder: Path, base: BaseModel, *, tuned: bool = True) -> None:
+    """Write an adapter for the tiny model that makes it talk differently, or, if it is not `tuned`, as before."""
     torch.manual_seed(11)
     model = AutoModelForCausalLM.from_pretrained(base.path)
-    tuned = get_peft_model(model, LoraConfig(r=2, target_modules=LAYERS, init_lora_weights=False))
+    tuned = get_peft_model(model, LoraConfig(r=2, target_modules=LAYERS, init_lora_weights=not tuned))
     tuned.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
     write_manifest(

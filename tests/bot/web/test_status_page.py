@@ -12,9 +12,11 @@ from sqlalchemy import event, text
 from bot.assembly import open_parts
 from bot.slack.health import Health
 from bot.web.app import create_web_app
+from learning.model_server import ModelServer, ServerSettings
 from storage.database import Database
 from storage.settings import DatabaseSettings, Settings
 from tests.governance.installation import Installation
+from tests.learning.server_double import BASE, Double
 
 
 @pytest.fixture
@@ -57,6 +59,19 @@ def test_the_page_shows_how_slack_reaches_the_bot(page: TestClient) -> None:
 
     page.app.state.slack = Sockets()
     assert "Slack 0 of 2 connections open" in shown(page)
+
+
+def test_the_page_shows_the_servers_that_answer_where_some_do(page: TestClient) -> None:
+    assert "Server" not in shown(page)
+    double = Double(takes_adapters=False).start()
+    servers = [ModelServer(url, ServerSettings()) for url in (double.url, "http://127.0.0.1:1")]
+    servers[0].look()
+    double.stop()
+
+    page.app.state.servers = servers
+
+    assert f"Server {double.url} answers as {BASE}, without adapters" in shown(page)
+    assert "Server http://127.0.0.1:1 was not asked yet" in shown(page)
 
 
 def test_looking_at_the_page_reads_no_audit_record(page: TestClient, house: Installation) -> None:

@@ -95,7 +95,7 @@ def test_the_manifest_counts_what_was_read_written_and_left_out() -> None:
     manifest = build_snapshot(feedback).manifest
 
     assert manifest["counts"] == {
-        "feedback": 3, "corrections": 2, "votes": 1, "questions": 1,
+        "feedback": 3, "corrections": 2, "votes": 1, "preferences": 0, "questions": 1,
         "rows": 1, "pairs": 2, "thumbs": 0, "contradictions": 0, "left_out": 1,
     }  # fmt: skip
     assert manifest["left_out"] == {"superseded": 1}

@@ -17,7 +17,7 @@ feedback = st.builds(
     Said,
     id=st.just(""),
     person_id=st.sampled_from(["ada", "bo", "cy", "di"]),
-    kind=st.sampled_from(["up", "down", "correction"]),
+    kind=st.sampled_from(["up", "down", "correction", "preference"]),
     question=st.sampled_from(QUESTIONS),
     answer=st.sampled_from(ANSWERS),
     text=st.sampled_from(ANSWERS),
