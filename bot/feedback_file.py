@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,6 +26,18 @@ IDENTIFIER = re.compile(r"[\w.-]{1,64}")
 
 LATER = ("reason", "domain", "preferred")
 """The fields that lines did not always have."""
+
+
+class Imported(NamedTuple):
+    """How many lines were added, and how many were there; of those added, in how many personal data was `masked`.
+
+    `set_aside` counts those that wait for a reviewer because of what they may hold.
+    """
+
+    added: int
+    skipped: int
+    masked: int
+    set_aside: int
 
 
 class FeedbackLine(BaseModel):
@@ -103,10 +115,10 @@ def read_feedback(path: Path) -> list[FeedbackLine]:
     return parsed
 
 
-def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
-    """Store the file's feedback through governance; return how many lines were added, and how many were there."""
+def import_feedback(parts: Parts, path: Path) -> Imported:
+    """Store the file's feedback through governance."""
     lines = read_feedback(path)
-    added = 0
+    added: list[Feedback] = []
     for line in lines:
         with parts.database.transaction() as session:
             known = session.get(Feedback, line.key) is not None
@@ -115,7 +127,7 @@ def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
                 person = ensure_person(session, line.workspace, line.person, line.name or line.person, utc_now())
         if known:
             continue
-        parts.governance.record_feedback(
+        feedback = parts.governance.record_feedback(
             workspace_id=line.workspace,
             person_id=person.id,
             kind=line.kind,
@@ -128,8 +140,9 @@ def import_feedback(parts: Parts, path: Path) -> tuple[int, int]:
             domain=line.domain,
             feedback_id=line.key,
         )
-        added += 1
-    return added, len(lines) - added
+        added.append(feedback)
+    masked, set_aside = sum(bool(each.masked) for each in added), sum(bool(each.set_aside) for each in added)
+    return Imported(len(added), len(lines) - len(added), masked, set_aside)
 
 
 def export_feedback(parts: Parts, path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.assembly import Parts
 from learning.base_model import BaseModel
 from learning.engine import Engine
+from learning.erasure import must_train_again
 from learning.pipeline import Pipeline, PipelineResult, RunEvent
 from learning.scheduler import new_corrections
 from storage.domains import DEFAULT_DOMAIN
@@ -60,7 +61,7 @@ class Training:
         return await asyncio.shield(begun)
 
     async def train_if_due(self) -> None:
-        """Train each domain in which enough corrections are new, unless somebody paused training.
+        """Train each domain in which enough is new, or somebody was erased, unless somebody paused training.
 
         What goes wrong is logged.
         """
@@ -72,7 +73,7 @@ class Training:
         policy = self.parts.governance.policy
         for domain in (DEFAULT_DOMAIN, *policy.domains):
             fresh = await asyncio.to_thread(new_corrections, self.parts.database, policy.labels_of(domain))
-            if fresh >= self.parts.settings.training.min_new_corrections:
+            if fresh >= self.parts.settings.training.min_new_corrections or await self._must_train_again(domain):
                 await self.train_logged(SCHEDULE, domain)
 
     async def train_logged(self, started_by: str, domain: str = DEFAULT_DOMAIN) -> None:
@@ -114,6 +115,9 @@ class Training:
     def _tell(self, event: RunEvent) -> None:
         for listener in tuple(self.listeners):
             listener(event)
+
+    async def _must_train_again(self, domain: str) -> bool:
+        return await asyncio.to_thread(must_train_again, self.parts.database, self.parts.store, domain)
 
     def _is_paused(self) -> bool:
         with self.parts.database.read() as session:

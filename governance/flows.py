@@ -14,6 +14,7 @@ from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
+from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
@@ -25,6 +26,7 @@ from governance.promotion import close, close_if_stale, go_on, is_due, promote, 
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.screening import screen, screen_stored
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
@@ -42,6 +44,7 @@ from storage.feedback import (
     check_vote_reason,
     feedback_with_ids,
     get_feedback,
+    unchecked,
 )
 from storage.installations import Installation
 from storage.interactions import Interaction
@@ -107,6 +110,7 @@ class Governance:
         """Keep a vote, a correction whose new answer is `text`, or that `text` is preferred over `answer`.
 
         The policy, and the settings of the channel where the answer was given, say whether it needs a review first.
+        What the policy says of personal data and secrets is done to its texts before anything is kept.
 
         `reason` says what is wrong with an answer that is voted down; it is one of `VoteReason`. `domain` is the label
         of the channel in which it was said.
@@ -218,6 +222,17 @@ class Governance:
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
 
+    def screen_stored(self, at_once: int = 500) -> int:
+        """Look for personal data in accepted feedback that these rules have not seen; return how much there was."""
+        seen = 0
+        while True:
+            with self._ledger.changes() as session:
+                batch = unchecked(session, self.policy.privacy.stamp, at_once)
+                screen_stored(self._ledger, session, batch)
+            seen += len(batch)
+            if len(batch) < at_once:
+                return seen
+
     # Channels
 
     def may_set_channel(self, person_id: str) -> str:
@@ -246,6 +261,33 @@ class Governance:
             digests = {"before": settings_digest(before), "after": settings_digest(settings)}
             self._ledger.record(session, "channel.changed", f"{workspace_id}/{channel}", digests, actor=person_id)
         return True
+
+    # Erasing
+
+    def erase_person(self, person_id: str, actor: str) -> ErasedPerson:
+        """Erase what a person said and asked; `learning.erasure` follows with snapshots, reports and adapters.
+
+        Raises:
+            NotFoundError: there is no such person.
+
+        """
+        with self._ledger.changes() as session:
+            return erase_person(self._ledger, session, person_id, actor)
+
+    def enforce_retention(self) -> int:
+        """Erase the texts whose time is over by the policy; return how many."""
+        return enforce_retention(self._ledger)
+
+    def let_go(self, adapter_digests: Iterable[str], snapshots: Iterable[str]) -> list[Adapter]:
+        """Do what the policy says to adapters that learned from erased people, and stop runs on these snapshots.
+
+        Those that nobody is answered by are let go first, so that none of them is put back in place of one that is.
+        """
+        with self._ledger.changes() as session:
+            stop_runs(self._ledger, session, snapshots)
+            adapters = [find_adapter(session, digest) for digest in adapter_digests]
+            ordered = sorted(adapters, key=lambda each: each.state in {"serving", "canary"})
+            return [let_go(self._ledger, session, each.digest) for each in ordered]
 
     # Data sets and runs
 
@@ -628,12 +670,18 @@ class Governance:
     # Inside
 
     def _keep(self, session: Session, feedback: Feedback) -> None:
-        """Accept feedback that was just received, or have it reviewed; refuse it if the policy does."""
+        """Accept feedback that was just received, or have it reviewed; refuse it if the policy does.
+
+        What the policy says of personal data and secrets is done to its texts first.
+        """
         if refusal := why_no_feedback(self.policy.people, get_person(session, feedback.person_id)):
             raise NotEntitledError(refusal)
         trusted_here = _settings_where_answered(session, feedback.interaction_id).trusted
         feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
         state = "pending_review" if feedback.review_reason else "accepted"
+        screen(feedback, self.policy.privacy)
+        if feedback.set_aside:
+            state, feedback.review_reason = "quarantined", "personal_data"
         self._ledger.move(session, feedback, state, actor=feedback.person_id)
 
     def _end(self, session: Session, run: Run, state: RunEnd, error: str) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
 
@@ -226,6 +227,9 @@ class Policy(_Section):
     people: PeopleRules = PeopleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
+    privacy: PrivacyRules = PrivacyRules()
+    retention: RetentionRules = RetentionRules()
+    erasure: ErasureRules = ErasureRules()
     domains: dict[Annotated[str, Field(pattern=LABEL)], DomainRules] = {}
     """The domains that have adapters of their own; all others, and what is said nowhere, are the default one's."""
 
@@ -343,5 +347,8 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "people": PeopleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
+        "privacy": PrivacyRules,
+        "retention": RetentionRules,
+        "erasure": ErasureRules,
     }
     return sections.get(path[0], Gate)

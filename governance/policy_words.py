@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from governance.policy import Gate, Policy
+from governance.privacy.rules import TREATMENTS
 from storage.domains import DEFAULT_DOMAIN
 
 EVERYBODY = "*"
@@ -10,7 +11,7 @@ EVERYBODY = "*"
 
 def explain_policy(policy: Policy) -> list[str]:
     """Say in plain words what a policy allows and asks for, a sentence each, the domains' own rules last."""
-    sentences = [*_who(policy), *_going_live(policy), *_teaching(policy), *_asking(policy)]
+    sentences = [*_who(policy), *_going_live(policy), *_teaching(policy), *_privacy(policy), *_asking(policy)]
     for domain in policy.domains:
         rules = policy.rules_of(domain)
         own = [each for each in _going_live(rules) if each not in sentences]
@@ -88,6 +89,27 @@ def _teaching(policy: Policy) -> Iterator[str]:
         )
     if feedback.private_need_review and not feedback.corrections_need_review:
         yield "Corrections said in a direct message wait for a review too."
+
+
+def _privacy(policy: Policy) -> Iterator[str]:
+    treated = {kind: policy.privacy.treatment(kind) for kind in TREATMENTS}
+    masked, aside = (
+        ", ".join(kind.replace("_", " ") for kind, treatment in treated.items() if treatment == wanted) or "nothing"
+        for wanted in ("mask", "quarantine")
+    )
+    yield f"Before feedback is kept, of what it holds is masked: {masked}; set aside for a reviewer: {aside}."
+    teaches = {"never": "never", "reviewed": "only once a reviewer accepted it", "always": "as anything else"}
+    yield f"What is said in private teaches {teaches[policy.privacy.private_teaches]}."
+    kept = policy.retention
+    questions = f"for {kept.questions_days} days" if kept.questions_days else "for good"
+    feedback = f"for {kept.feedback_days} days" if kept.feedback_days else "for good"
+    yield f"Questions without feedback are kept {questions}, declined and withdrawn feedback {feedback}."
+    fate = (
+        "are taken out at once"
+        if policy.erasure.adapters == "retire"
+        else "answer until a run without them is approved"
+    )
+    yield f"Adapters that learned from somebody who is erased {fate}."
 
 
 def _asking(policy: Policy) -> Iterator[str]:

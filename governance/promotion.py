@@ -93,25 +93,38 @@ def roll_back(
         IllegalStateError: the domain has no adapter that answers.
 
     """
-    newest, current = newest_adapter(session, domain), serving_adapter(session, domain)
-    if newest is not None and newest.state != "serving":
-        restored = answering_adapter(session, domain)
-        _take_out(ledger, session, newest, restored, actor, reason, figures)
-        return restored
-    if current is None:
+    newest = newest_adapter(session, domain)
+    if newest is None:
         raise IllegalStateError(_nothing_to_take_out(domain))
-    previous = last_retired_adapter(session, domain)
-    restored = previous or (serving_adapter(session) if domain != DEFAULT_DOMAIN else None)
-    _take_out(ledger, session, current, restored, actor, reason, figures)
-    if previous is not None:
-        _serve(ledger, session, previous, actor)
-    return restored
+    return take_out(ledger, session, newest, actor, reason, figures)
 
 
 def _nothing_to_take_out(domain: str) -> str:
     if domain == DEFAULT_DOMAIN:
         return "the base model serves already; there is nothing to roll back to."
     return f"the domain {domain} has no adapter of its own that answers; there is nothing to roll back."
+
+
+def take_out(
+    ledger: Ledger,
+    session: Session,
+    adapter: Adapter,
+    actor: str,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
+) -> Adapter | None:
+    """Take out an adapter that is in shadow, a canary or serving; return the one that answers in its domain then."""
+    domain = adapter.domain
+    if adapter.state != "serving":
+        restored = answering_adapter(session, domain)
+        _take_out(ledger, session, adapter, restored, actor, reason, figures)
+        return restored
+    previous = last_retired_adapter(session, domain)
+    restored = previous or (serving_adapter(session) if domain != DEFAULT_DOMAIN else None)
+    _take_out(ledger, session, adapter, restored, actor, reason, figures)
+    if previous is not None:
+        _serve(ledger, session, previous, actor)
+    return restored
 
 
 def _take_out(

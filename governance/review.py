@@ -7,7 +7,8 @@ from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger
 from governance.policy import FeedbackRules, Policy, names
-from storage.feedback import Feedback, ReviewReason, feedback_with_ids, get_feedback
+from governance.privacy.findings import in_words
+from storage.feedback import WAITING, Feedback, ReviewReason, feedback_with_ids, get_feedback
 from storage.people import names_of
 
 REASONS: Mapping[str, str] = {
@@ -15,6 +16,7 @@ REASONS: Mapping[str, str] = {
     "not_trusted": "its author is not among those whom the policy trusts",
     "private": "it was said in a direct message",
     "contradiction": "other corrections of the same question say otherwise",
+    "personal_data": "it may hold personal data that should not be learned",
 }
 """Each `ReviewReason` in words."""
 
@@ -33,12 +35,14 @@ class Case:
 
     @property
     def private(self) -> bool:
-        """Whether any of it was said where not everybody could read it."""
-        return self.feedback.private or any(other.private for other, _ in self.others)
+        """Whether any of it is not for everybody: said where not all could read it, or set aside for what it holds."""
+        return any(each.private or each.set_aside for each in (self.feedback, *(other for other, _ in self.others)))
 
     @property
     def why(self) -> str:
         """Why it was sent to review, in words; empty when it never was."""
+        if self.feedback.set_aside:
+            return f"it may hold {in_words(self.feedback.set_aside)}"
         return REASONS[self.feedback.review_reason] if self.feedback.review_reason else ""
 
 
@@ -79,7 +83,7 @@ def review_reason(rules: FeedbackRules, feedback: Feedback, trusted_here: Sequen
 
 def why_not_waiting(feedback: Feedback) -> str:
     """Return why a decision on the feedback comes too late, or too early; empty when it waits for one."""
-    if feedback.state in {"pending_review", "quarantined"}:
+    if feedback.state in WAITING:
         return ""
     return f"this correction does not wait for a review: it is {feedback.state}."
 

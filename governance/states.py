@@ -33,7 +33,9 @@ FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
     "received": frozenset({"quarantined", "pending_review", "accepted", "withdrawn", "erased"}),
     "quarantined": frozenset({"accepted", "declined", "withdrawn", "erased"}),
     "pending_review": frozenset({"accepted", "declined", "withdrawn", "erased"}),
-    "accepted": frozenset({"pending_review", "withdrawn", "erased"}),  # back, when it contradicts another one
+    "accepted": frozenset(
+        {"pending_review", "quarantined", "withdrawn", "erased"}
+    ),  # back, when it turns out to be disputed, or personal
     "declined": frozenset({"withdrawn", "erased"}),
     "withdrawn": frozenset({"erased"}),
     "erased": frozenset(),

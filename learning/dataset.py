@@ -51,16 +51,20 @@ def build_dataset(
 ) -> Dataset:
     """Build, publish and register the snapshot of everything that is accepted now in a domain.
 
-    The same feedback under the same policy gives the same digest.
+    The same feedback under the same policy gives the same digest. Feedback that was stored before the policy said what
+    becomes of personal data, or said otherwise, is looked at first.
     """
     manifest: dict[str, Any] = {}
     policy = governance.policy
     labels = policy.labels_of(domain)
+    tell("looking for personal data", 0, 0)
+    governance.screen_stored()
 
     def write(folder: Path) -> None:
         with database.read() as session:
             total = count_feedback(session, "accepted", labels)
-            manifest.update(curate(stream_accepted(session, labels), folder, policy.curation, tell, total))
+            accepted = stream_accepted(session, labels)
+            manifest.update(curate(accepted, folder, policy.curation, tell, total, policy.privacy))
 
     digest = store.publish(write)
     tell("sending contradictions to review", 0, 0)

@@ -8,7 +8,7 @@ from learning.evaluation.report import read_report
 from learning.recipe import Recipe, StartRecipe
 from learning.taught import trained_on
 from storage.adapters import Adapter
-from storage.artifacts import ArtifactStore
+from storage.artifacts import REDACTED, ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
     if serving.snapshot_digest:
         folder = store.path(serving.snapshot_digest)
         known = frozenset(row.question for row in read_records(folder, ROWS_FILE))
-        outdated = not _in_force(snapshot).issuperset(trained_on(folder))
+        outdated = (folder / REDACTED).exists() or not _in_force(snapshot).issuperset(trained_on(folder))
     drift = None
     if serving.report_digest:
         metric = read_report(store.path(serving.report_digest)).metrics.get("general_kl")
@@ -84,12 +84,15 @@ def examine(serving: Adapter, store: ArtifactStore, base_digest: str, recipe: Re
     elif rank != recipe.adapter.rank:
         obstacle = f"the serving adapter has rank {rank}, the recipe wants {recipe.adapter.rank}"
     elif outdated:
-        obstacle = "the serving adapter learned from feedback that was taken back, or is not accepted any more"
+        obstacle = "the serving adapter learned what was taken back, is private, or is not accepted any more"
     return Candidate(serving.digest, serving.snapshot_digest, drift, new / max(len(snapshot.rows), 1), obstacle)
 
 
 def _in_force(snapshot: Snapshot) -> set[str]:
-    """Return the ids of all feedback that was accepted when the snapshot was built, whatever became of it there."""
+    """Return the ids of all feedback that was accepted when the snapshot was built, whatever became of it there.
+
+    What is private is not: an adapter that learned it must not live on in the next one.
+    """
     used = (snapshot.rows, snapshot.pairs, snapshot.thumbs, snapshot.contradictions)
     known = {feedback_id for records in used for record in records for feedback_id in record.feedback_ids}
-    return known | {item.feedback_id for item in snapshot.left_out}
+    return known | {item.feedback_id for item in snapshot.left_out if item.rule != "private"}

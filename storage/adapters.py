@@ -35,7 +35,8 @@ class Adapter(SQLModel, table=True):
     """One LoRA adapter; `digest` (SHA-256, hex) names its files. `gates` holds each gate's verdict and numbers.
 
     At most one adapter of a domain is `serving`, one in `canary` and one `approved`, which is in shadow: partial unique
-    indexes hold that, whatever the code does. `shadow_since`, `canary_since`, `serving_since`: when it came there.
+    indexes hold that, whatever the code does. `shadow_since`, `canary_since`, `serving_since`: when it came there;
+    `erased_at`: when its files were erased because it had learned from somebody who was (None: they are there).
     """
 
     __table_args__ = (_only_one("serving"), _only_one("canary"), _only_one("approved"))
@@ -53,6 +54,7 @@ class Adapter(SQLModel, table=True):
     shadow_since: datetime | None = time_field(optional=True)
     canary_since: datetime | None = time_field(optional=True)
     serving_since: datetime | None = time_field(optional=True)
+    erased_at: datetime | None = time_field(optional=True)
 
 
 def find_adapter(session: Session, reference: str) -> Adapter:
@@ -99,8 +101,9 @@ def newest_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | 
 
 
 def last_retired_adapter(session: Session, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
-    """Return the adapter of a domain that served last among those that another one replaced."""
+    """Return the adapter of a domain that served last among those that another one replaced and that is not erased."""
     query = select(Adapter).where(Adapter.state == "retired", Adapter.domain == domain)
+    query = query.where(col(Adapter.erased_at).is_(None))
     return session.exec(query.order_by(col(Adapter.serving_since).desc(), col(Adapter.digest))).first()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from storage.errors import ArtifactError
 
 CHUNK = 1 << 20
 DRAFT = ".draft-"
+REDACTED = "erased.txt"
+"""In an artifact that lost what was erased; it is not what its digest says."""
 
 
 def file_digest(path: Path) -> str:
@@ -81,6 +83,10 @@ class ArtifactStore:
 
         """
         folder = self.path(digest)
+        if (folder / REDACTED).exists():
+            raise ArtifactError(
+                f"artifact {digest} held what was erased since, so it is not used any more. Train again, or build anew."
+            )
         actual = folder_digest(folder)
         if actual != digest:
             raise ArtifactError(
@@ -88,6 +94,25 @@ class ArtifactStore:
                 "Restore it from a backup; it is not used."
             )
         return folder
+
+    def redact(self, digest: str, files: Mapping[str, bytes]) -> None:
+        """Put what is left after an erasure in place of files of an artifact, which is not used any more after that.
+
+        Each file is replaced whole, and doing it again changes nothing, so it is repeated after a crash.
+        """
+        folder = self.path(digest)
+        said = b"Texts were erased here, so these files are not what the folder's digest says.\n"
+        for name, content in {REDACTED: said, **files}.items():
+            fresh = folder / f"{DRAFT}{os.getpid()}-{name}"
+            fresh.write_bytes(content)
+            _sync(fresh)
+            fresh.replace(folder / name)
+        _sync(folder)
+
+    def erase(self, digest: str) -> None:
+        """Remove an artifact; one that is gone already stays so."""
+        if digest.isalnum():
+            shutil.rmtree(self.root / digest, ignore_errors=True)
 
     def remove_drafts(self) -> int:
         """Remove what a killed process had begun to write; return how many. What a live one writes is left alone."""

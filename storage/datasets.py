@@ -22,6 +22,12 @@ class DatasetSnapshot(SQLModel, table=True):
     created_at: datetime = time_field()
 
 
+def snapshot_digests(session: Session) -> list[str]:
+    """Return the digests of all snapshots, the newest first."""
+    query = select(DatasetSnapshot.digest).order_by(col(DatasetSnapshot.created_at).desc(), col(DatasetSnapshot.digest))
+    return list(session.exec(query))
+
+
 def get_snapshot(session: Session, digest: str) -> DatasetSnapshot:
     """Return the snapshot, or raise NotFoundError."""
     found = session.get(DatasetSnapshot, digest)

@@ -19,7 +19,9 @@ FeedbackKind = Literal["up", "down", "correction", "preference"]
 FeedbackState = Literal["received", "quarantined", "pending_review", "accepted", "declined", "withdrawn", "erased"]
 VoteReason = Literal["wrong", "outdated", "incomplete", "unsafe", "style"]
 """What is wrong with an answer that somebody voted against."""
-ReviewReason = Literal["every_correction", "not_trusted", "private", "contradiction"]
+WAITING: tuple[FeedbackState, ...] = ("pending_review", "quarantined")
+"""The states of what a reviewer has to decide on."""
+ReviewReason = Literal["every_correction", "not_trusted", "private", "contradiction", "personal_data"]
 MAX_CORRECTION_LENGTH = 4_000
 """Characters; Slack's own multi-line input takes no more than 3,000, imports may be a little longer."""
 CURATED = (
@@ -39,6 +41,8 @@ class Feedback(SQLModel, table=True):
     `question` and `answer` are what the person saw, kept here so that imported feedback needs no interaction.
     `review_reason` says why it was sent to review (None: it never was), `contradicts` are the ids of feedback that says
     otherwise, `reviewed_by`, `reviewed_at` and `reviewer_reason` tell of the decision (None: none yet).
+    `masked` are the kinds of personal data that were taken out of its texts, `set_aside` those for which it waits for a
+    reviewer, `checked_by` the rules that looked for them last (None: none did).
     """
 
     id: str = Field(primary_key=True)
@@ -60,6 +64,9 @@ class Feedback(SQLModel, table=True):
     reviewed_by: str | None = None
     reviewed_at: datetime | None = time_field(index=True, optional=True)
     reviewer_reason: str | None = None
+    masked: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
+    set_aside: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
+    checked_by: str | None = Field(default=None, index=True)
 
 
 class Votes(NamedTuple):
@@ -133,6 +140,12 @@ def list_feedback(
     return list(session.exec(query))
 
 
+def reviewed_by(session: Session, person_id: str) -> list[Feedback]:
+    """Return the feedback that a person decided on in review, in that order."""
+    query = select(Feedback).where(Feedback.reviewed_by == person_id)
+    return list(session.exec(query.order_by(col(Feedback.reviewed_at), col(Feedback.id))))
+
+
 def standing_votes(session: Session, interaction_id: str, person_id: str) -> list[Feedback]:
     """Return a person's votes on an answer that were not taken back, oldest first; the last one counts."""
     query = select(Feedback).where(
@@ -149,7 +162,8 @@ def insert_accepted(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     given = [
         {"text": "", "reason": None, "private": False, "interaction_id": None, "review_reason": None,
          "contradicts": None, "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None,
-         "domain": DEFAULT_DOMAIN, **row, "state": "accepted"}
+         "masked": None, "set_aside": None, "checked_by": None, "domain": DEFAULT_DOMAIN, **row,
+         "state": "accepted"}
         for row in rows
     ]  # fmt: skip
     session.execute(sqlalchemy.insert(Feedback), given)
@@ -180,6 +194,12 @@ def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) ->
     """Give the feedback with these ids, as far as it is still there."""
     for start in range(0, len(ids), batch):
         yield from session.exec(select(Feedback).where(col(Feedback.id).in_(ids[start : start + batch])))
+
+
+def unchecked(session: Session, stamp: str, limit: int) -> list[Feedback]:
+    """Return accepted feedback that other rules than these looked at last for personal data, or none did."""
+    query = select(Feedback).where(Feedback.state == "accepted", col(Feedback.checked_by).is_distinct_from(stamp))
+    return list(session.exec(query.order_by(col(Feedback.id)).limit(limit)))
 
 
 def stream_accepted(session: Session, labels: Labels, batch: int = 2_000) -> Iterator[Any]:
@@ -281,7 +301,7 @@ def corrected_questions(
 def waiting_corrections(session: Session, workspace_id: str, reviewer_id: str, limit: int) -> list[Feedback]:
     """Return corrections of others in a workspace that wait for review, oldest first."""
     query = select(Feedback).where(
-        Feedback.state == "pending_review", Feedback.workspace_id == workspace_id, Feedback.person_id != reviewer_id
+        col(Feedback.state).in_(WAITING), Feedback.workspace_id == workspace_id, Feedback.person_id != reviewer_id
     )
     return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id)).limit(limit)))
 

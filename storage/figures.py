@@ -12,7 +12,7 @@ from storage.feedback import Feedback
 from storage.interactions import Interaction
 from storage.shadows import count_failures
 
-STANDING_CORRECTIONS = ("accepted", "pending_review")
+STANDING_CORRECTIONS = ("accepted", "pending_review", "quarantined")
 NO_MODEL = ("accepted", "quoted")
 """How an answer came about that is an accepted correction itself, and no model's."""
 APART = ("pinned", "compared")

@@ -19,7 +19,8 @@ class Interaction(SQLModel, table=True):
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
     one matched, `domain` what the channel's questions are about, `side` on which side of a rollout it was given, if on
     one (`storage.figures.APART`). `thread_ts`, `question_ts` and `answer_ts` are empty where only the asker saw
-    question and answer: Slack does not give such messages back.
+    question and answer: Slack does not give such messages back. `question` is empty where both were erased, `answer`
+    alone where it repeated what somebody had erased.
     """
 
     id: str = Field(primary_key=True)
@@ -41,20 +42,21 @@ class Interaction(SQLModel, table=True):
 
 
 def get_interaction(session: Session, interaction_id: str) -> Interaction:
-    """Return the interaction, or raise NotFoundError."""
+    """Return the interaction, or raise NotFoundError, also where it was erased."""
     found = session.get(Interaction, interaction_id)
-    if found is None:
+    if found is None or not found.question:
         raise NotFoundError(f"there is no answer {interaction_id}; it may have been erased.")
     return found
 
 
 def find_by_answer(session: Session, workspace_id: str, channel: str, answer_ts: str) -> Interaction | None:
-    """Return the interaction whose answer is this Slack message, if it is one of ours."""
+    """Return the interaction whose answer is this Slack message, if it is one of ours and not erased."""
     return session.exec(
         select(Interaction).where(
             Interaction.workspace_id == workspace_id,
             Interaction.channel == channel,
             Interaction.answer_ts == answer_ts,
+            Interaction.question != "",
         )
     ).first()
 
@@ -113,6 +115,7 @@ def latest_answer(
         Interaction.workspace_id == workspace_id,
         Interaction.channel == channel,
         Interaction.thread_ts == thread_ts,
+        Interaction.question != "",
         Interaction.answer_ts < before,  # of equal length, so their order is that of the numbers
     )
     return session.exec(query.order_by(col(Interaction.answer_ts).desc())).first()
@@ -125,6 +128,7 @@ def public_questions(session: Session, workspace_id: str, after: datetime, limit
     """
     query = select(Interaction.question, Interaction.asker_id).where(
         Interaction.workspace_id == workspace_id,
+        Interaction.question != "",
         col(Interaction.private).is_(False),
         col(Interaction.created_at) > after,
     )
@@ -137,13 +141,15 @@ def list_interactions(session: Session) -> list[Interaction]:
 
 
 def count_asked(session: Session, person_id: str) -> tuple[int, datetime | None, datetime | None]:
-    """Count what a person asked; return also when they asked first and last."""
+    """Count what a person asked and is not erased; return also when they asked first and last."""
     times = func.count(), func.min(Interaction.created_at), func.max(Interaction.created_at)
-    count, first, last = session.exec(select(*times).where(Interaction.asker_id == person_id)).one()
+    count, first, last = session.exec(
+        select(*times).where(Interaction.asker_id == person_id, Interaction.question != "")
+    ).one()
     return count, first, last
 
 
 def latest_asked(session: Session, person_id: str, limit: int) -> list[Interaction]:
     """Return the newest questions of a person, newest first."""
-    query = select(Interaction).where(Interaction.asker_id == person_id)
+    query = select(Interaction).where(Interaction.asker_id == person_id, Interaction.question != "")
     return list(session.exec(query.order_by(col(Interaction.created_at).desc(), col(Interaction.id)).limit(limit)))

@@ -37,7 +37,8 @@ class Workspace(SQLModel, table=True):
 class Person(SQLModel, table=True):
     """One person of one workspace; `id` is `<team id>/<user id>`, and `standing` one of those of `Profile`.
 
-    `no_news_since` is when they said that they do not want to be told of what went live (None: they are told).
+    `no_news_since` is when they said that they do not want to be told of what went live (None: they are told),
+    `erased_at` when all that they had said until then was erased.
     """
 
     id: str = Field(primary_key=True)
@@ -48,6 +49,7 @@ class Person(SQLModel, table=True):
     standing: str = Field(default="member", sa_column_kwargs={"server_default": "member"})
     created_at: datetime = time_field()
     no_news_since: datetime | None = time_field(optional=True)
+    erased_at: datetime | None = time_field(optional=True)
 
 
 def person_id(workspace_id: str, slack_user_id: str) -> str:

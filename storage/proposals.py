@@ -110,6 +110,12 @@ def note_reminded(session: Session, proposal_id: str, hours: float) -> None:
     session.add(proposal)
 
 
+def decisions_by(session: Session, person_id: str) -> list[Decision]:
+    """Return the decisions of a person, the oldest first."""
+    query = select(Decision).where(Decision.person_id == person_id)
+    return list(session.exec(query.order_by(col(Decision.created_at), col(Decision.id))))
+
+
 def decisions_on(session: Session, proposal_id: str) -> list[Decision]:
     """Return the decisions on a proposal in the order in which they were made."""
     return list(
@@ -119,9 +125,3 @@ def decisions_on(session: Session, proposal_id: str) -> list[Decision]:
             .order_by(col(Decision.created_at), col(Decision.id))
         )
     )
-
-
-def decisions_by(session: Session, person_id: str) -> list[Decision]:
-    """Return what a person decided, newest first."""
-    query = select(Decision).where(Decision.person_id == person_id)
-    return list(session.exec(query.order_by(col(Decision.created_at).desc(), col(Decision.id))))

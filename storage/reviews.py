@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select
 
-from storage.feedback import Feedback
+from storage.feedback import WAITING, Feedback
 from storage.records import time_field
 
 
@@ -91,4 +91,4 @@ def _of_feedback() -> ColumnElement[bool]:
 
 def _is_unposted() -> ColumnElement[bool]:
     nowhere = or_(col(ReviewMessage.message_ts).is_(None), col(ReviewMessage.message_ts) == "")
-    return and_(col(Feedback.state) == "pending_review", nowhere)
+    return and_(col(Feedback.state).in_(WAITING), nowhere)

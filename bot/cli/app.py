@@ -19,6 +19,7 @@ from bot.cli import (
     figures,
     lineage,
     operate,
+    person,
     pins,
     policy,
     review,
@@ -47,6 +48,7 @@ bench.register(app)
 data.register(app)
 dataset.register(app)
 review.register(app)
+person.register(app)
 audit.register(app)
 
 

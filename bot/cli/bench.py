@@ -218,6 +218,24 @@ def slack(
 
 
 @bench_commands.command()
+def privacy(
+    data: Annotated[Path, typer.Option(help="The folder of marked lines, lines_LANGUAGE.txt.", metavar="FOLDER")],
+    json_file: OutOption = None,
+) -> None:
+    """Find personal data and secrets in marked lines: what share is found, and is right, beside what one would use.
+
+    Example: `apprentice bench privacy --data tests/governance/privacy --json result.json`
+    """
+    from bot.bench.privacy import measure, read_lines  # noqa: PLC0415 - as above
+
+    lines = read_lines(data)
+    _check_writable(json_file)
+    result = measure(lines)
+    _write(json_file, result)
+    _show_privacy(result)
+
+
+@bench_commands.command()
 def audit(
     records: Annotated[int, typer.Option(min=1, help="How many are written with each number of writers.")] = 4_000,
     verified: Annotated[int, typer.Option(min=1, help="How many the log has that is verified.")] = 1_000_000,
@@ -365,6 +383,29 @@ def _show_slack(result: dict[str, Any]) -> None:
     )
     at, p50, p99 = result["ours_to_plain"].values()
     console.print(f"At {at} events a second ours takes {p50} (p50) and {p99} (p99) times as long.", highlight=False)
+
+
+def _show_privacy(result: dict[str, Any]) -> None:
+    sides = {"ours": "ours", "detect_secrets": "detect-secrets", "expressions": "expressions"}
+    columns = [f"{title}: {figure}" for title in sides.values() for figure in ("found", "right")]
+    table = Table("kind", "marked", *columns, box=None, header_style="bold", pad_edge=False)
+    for kind in [*result["ours"]["kinds"], "all"]:
+        rows = [result[side]["kinds"].get(kind, result[side]["all"]) for side in sides]
+        shares = [_as_share(row[figure]) for row in rows for figure in ("recall", "precision")]
+        table.add_row(kind.replace("_", " "), str(rows[0]["marked"]), *shares)
+    console = Console()
+    console.print(table)
+    for side, title in sides.items():
+        figures = result[side]
+        console.print(
+            f"{title}: {_as_share(figures['clean_lines'])} of the {result['unmarked_lines']} lines without a mark left "
+            f"alone, {figures['lines_per_second']:,} lines a second.",
+            highlight=False,
+        )
+
+
+def _as_share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2f}"
 
 
 def _show_audit(result: dict[str, Any]) -> None:

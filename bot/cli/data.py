@@ -54,11 +54,15 @@ def import_command(
 
     Example: `apprentice feedback import corrections.jsonl`
     """
-    added, skipped = import_feedback(open_parts(load_settings(config)), file)
+    done = import_feedback(open_parts(load_settings(config)), file)
     if as_json:
-        print_json({"imported": added, "skipped": skipped})
+        counts = done._asdict()
+        print_json({"imported": counts.pop("added"), **counts})
     else:
-        Console().print(f"Imported {added}; {skipped} were there already.")
+        Console().print(f"Imported {done.added}; {done.skipped} were there already.")
+        if done.masked or done.set_aside:
+            told = f"Personal data or secrets: masked in {done.masked}, {done.set_aside} set aside for a reviewer."
+            Console().print(told)
 
 
 @feedback_commands.command("export")

@@ -8,7 +8,7 @@ from rich.console import Console
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
 from governance.review import Case, read_case
-from storage.feedback import list_feedback
+from storage.feedback import WAITING, FeedbackState, list_feedback
 from storage.people import find_person, names_of
 from storage.settings import load_settings
 
@@ -39,8 +39,9 @@ def list_command(
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
-        rows = list_feedback(session, state="pending_review" if state == "waiting" else state)
-        waiting = [row for row in rows if state == "waiting" or row.reviewed_by]
+        states: tuple[FeedbackState, ...] = WAITING if state == "waiting" else (state,)
+        rows = [row for each in states for row in list_feedback(session, state=each)]
+        waiting = sorted((row for row in rows if state == "waiting" or row.reviewed_by), key=lambda row: row.created_at)
         reviewers = [row.reviewed_by for row in waiting if row.reviewed_by]
         names = names_of(session, [*(row.person_id for row in waiting), *reviewers])
     shown = [

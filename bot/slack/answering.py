@@ -216,7 +216,7 @@ class Answering:
         with self._parts.database.read() as session:
             earlier = thread_history(session, question.team, question.channel, question.thread_ts, HISTORY)
             names = names_of(session, authors)
-        history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier]
+        history: list[Exchange] = [{"question": row.question, "answer": row.answer} for row in earlier if row.answer]
         system_prompt = in_language(self._parts.settings.model.system_prompt, LANGUAGES.get(channel.language, ""))
         messages = messages_with_examples(question.text, system_prompt, choice.known, history)
         credit = CREDITS[choice.how].format(names=" and ".join(names[author] for author in authors if author in names))

@@ -126,7 +126,7 @@ class Desks:
             case Reaction(added=False):
                 await self._withdrawing.take_off(job)
             case Vote() | Reaction() | Reason() | Correction():
-                await self._feedback.record(job)
+                await self._feedback.record(job, event)
             case Preference():
                 await self._comparing.choose(job)
             case Withdrawal():

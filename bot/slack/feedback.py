@@ -9,15 +9,17 @@ from sqlmodel import Session
 from bot.slack import recorded
 from bot.slack.blocks import escape
 from bot.slack.directory import Directory
-from bot.slack.feedback_jobs import Preference, Reaction, Reason, Withdrawal
+from bot.slack.feedback_jobs import Preference, Reaction, Reason, Withdrawal, reply_key
 from bot.slack.jobs import Correction, Vote, feedback_id_of
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.whisper import Notice, replace_whisper
 from governance.errors import NotEntitledError
+from storage import inbox
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import InvalidFeedbackError, NotFoundError
 from storage.feedback import Feedback, FeedbackKind, get_feedback, standing_votes
+from storage.inbox import InboxEvent
 from storage.interactions import Interaction, find_by_answer, get_interaction
 
 Recordable = Vote | Reaction | Reason | Correction
@@ -46,7 +48,7 @@ class FeedbackDesk:
         self._outbox = outbox
         self._directory = directory
 
-    async def record(self, job: Recordable) -> None:
+    async def record(self, job: Recordable, event: InboxEvent) -> None:
         """Keep a vote, what is wrong with an answer, or a correction; a later one of the same person supersedes it."""
         person = await self._directory.person(job.team, job.user)
         try:
@@ -55,7 +57,10 @@ class FeedbackDesk:
             await tell(self._client, self._outbox, job, recorded.said(escape(str(error))))
         else:
             if feedback is not None:
-                await tell(self._client, self._outbox, job, recorded.recorded(feedback))
+                if isinstance(job, Correction) and feedback.masked:
+                    await asyncio.to_thread(self._forget_original, job, event, feedback)
+                notice = recorded.recorded(feedback, learned=self._learned(feedback))
+                await tell(self._client, self._outbox, job, notice)
 
     def _record(self, job: Recordable, person: str) -> Feedback | None:
         """Store it, unless a process that died had done so before it could tell; None when it is about no answer."""
@@ -64,6 +69,18 @@ class FeedbackDesk:
             stored = session.get(Feedback, feedback_id)
             said = None if stored else _understand(session, job, person)
         return stored or (self._store(feedback_id, job.team, person, said) if said else None)
+
+    def _learned(self, feedback: Feedback) -> bool:
+        rules = self._parts.governance.policy.privacy
+        return rules.learns(private=feedback.private, reviewed=feedback.reviewed_at is not None)
+
+    def _forget_original(self, job: Correction, event: InboxEvent, feedback: Feedback) -> None:
+        """Keep what was masked nowhere else: not in the job, nor in the reply that the correction was."""
+        with self._parts.database.transaction() as session:
+            inbox.note(session, event, text=feedback.text)
+            reply = inbox.find_event(session, reply_key(job.team, job.channel, job.reply_ts)) if job.reply_ts else None
+            if reply is not None:
+                inbox.note(session, reply, text="")
 
     def _store(self, feedback_id: str, team: str, person: str, said: _Said) -> Feedback:
         return self._parts.governance.record_feedback(

@@ -90,8 +90,8 @@ class FeedbackListeners:
         key = reply_key(body["team"]["id"], body["channel"]["id"], body["actions"][0]["value"])
         with self._parts.database.read() as session:
             event = inbox.find_event(session, key)
-        reply = from_payload(event.kind, event.payload) if event else None
-        return reply if isinstance(reply, Reply) else None
+        reply = from_payload(event.kind, event.payload) if event and event.payload else None
+        return reply if isinstance(reply, Reply) and reply.text else None  # else it was erased, or held what was masked
 
     def _modal(self, reply: Reply, response_url: str) -> dict[str, Any]:
         try:

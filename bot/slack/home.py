@@ -119,8 +119,8 @@ class Home:
 
 
 def _review(session: Session, feedback: Feedback) -> Review:
-    """Say what waits for review; what was said in private is not shown, nor where it was said."""
-    if feedback.private:
+    """Say what waits for review; what not everybody may read is not shown, nor where it was said."""
+    if feedback.private or feedback.set_aside:
         return Review("", "", "")
     about = session.get(Interaction, feedback.interaction_id) if feedback.interaction_id else None
     return Review(feedback.question, about.channel if about else "", about.answer_ts if about else "")

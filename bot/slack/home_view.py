@@ -7,7 +7,7 @@ from typing import Any
 from bot.slack import blocks, names
 from bot.slack.my_data import data_button
 from bot.slack.overview import Overview, counted, proposal_line, serving_text, training_text
-from storage.feedback import Said, Votes
+from storage.feedback import WAITING, Said, Votes
 from storage.proposals import Proposal
 
 SHOWN = 5
@@ -97,7 +97,7 @@ def _waiting(page: Page, links: Links) -> blocks.Blocks:
 
 def _review(review: Review, link: str | None) -> str:
     if not review.question:
-        return "• a correction of an answer that was given in private"
+        return "• a correction that not everybody may read"
     return f"• {_question(review.question)}" + (f" (<{link}|the answer>)" if link else "")
 
 
@@ -112,7 +112,7 @@ def _mine(mine: Contributions) -> str:
     if not mine.said:
         return "Nothing yet. When an answer is wrong, press *Correct this* under it."
     corrections = [each for each in mine.said if each.kind == "correction"]
-    waiting = sum(each.number for each in corrections if each.state == "pending_review")
+    waiting = sum(each.number for each in corrections if each.state in WAITING)
     votes = sum(each.number for each in mine.said if each.kind != "correction")
     more = f", {waiting:,} waiting for review" if waiting else ""
     told = counted(sum(each.number for each in corrections), "correction")

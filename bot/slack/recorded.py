@@ -7,6 +7,7 @@ from bot.slack import names
 from bot.slack.blocks import Blocks, button, clip, escape, plain, section
 from bot.slack.whisper import Notice
 from governance.comparing import SOURCE as COMPARISON
+from governance.privacy.findings import in_words
 from storage.feedback import Feedback
 from storage.interactions import Interaction
 
@@ -30,7 +31,17 @@ CORRECTIONS = {
     ),
     "pending_review": "Recorded, thank you. A reviewer looks at your correction before it is used.",
 }
+PRIVATE = {
+    "up": "Recorded: a good answer. Thank you.",
+    "correction": (
+        "Recorded, thank you. Your correction counts when you ask me directly. It was said in private, so nobody else "
+        "is answered with it, and it is not trained on."
+    ),
+}
+"""What is told instead where the policy does not let what was said in private be trained on."""
 KEPT = "Recorded, thank you."
+MASKED = "I left out what looks like {kinds}: it is neither kept nor learned."
+SET_ASIDE = "Set aside: it may hold {kinds}. A reviewer looks at it before anything else happens with it."
 TAKEN_BACK = {
     "up": "Taken back: your vote on this answer does not count any more.",
     "down": "Taken back: your vote on this answer does not count any more.",
@@ -53,23 +64,35 @@ def said(text: str) -> Notice:
     return Notice(text, [section(text)])
 
 
-def recorded(feedback: Feedback) -> Notice:
-    """Tell what was kept, with a button that takes it back; of a vote against an answer, ask what is wrong with it."""
+def recorded(feedback: Feedback, *, learned: bool = True) -> Notice:
+    """Tell what was kept, with a button that takes it back; of a vote against an answer, ask what is wrong with it.
+
+    `learned` says whether it is trained on once it is accepted.
+    """
     if feedback.state == "withdrawn":
         return said(TAKEN_BACK_ALREADY)
     undo = button(
         names.WITHDRAW_ACTION, "Undo", feedback.id, accessibility_label="Undo: take back what was just recorded"
     )
+    hidden = f" {MASKED.format(kinds=in_words(feedback.masked))}" if feedback.masked else ""
     if feedback.kind == "correction":
-        return _with_actions(CORRECTIONS.get(feedback.state, KEPT), undo)
+        return _with_actions(_kept(feedback, learned=learned) + hidden, undo)
     if feedback.kind == "up":
-        return _with_actions(VOTES["up"], undo)
+        return _with_actions((VOTES if learned else PRIVATE)["up"] + hidden, undo)
     correct = button(
         names.CORRECT_ACTION, "Correct this", feedback.interaction_id or "", accessibility_label="Correct this answer"
     )
     if feedback.reason:
-        return _with_actions(REASONED.format(reason=REASONS[feedback.reason][1]), correct, undo)
-    return _with_actions(VOTES["down"], _reasons(feedback.id), correct, undo)
+        return _with_actions(REASONED.format(reason=REASONS[feedback.reason][1]) + hidden, correct, undo)
+    return _with_actions(VOTES["down"] + hidden, _reasons(feedback.id), correct, undo)
+
+
+def _kept(feedback: Feedback, *, learned: bool) -> str:
+    if feedback.state == "quarantined":
+        return SET_ASIDE.format(kinds=in_words(feedback.set_aside or []))
+    if feedback.state == "accepted" and not learned:
+        return PRIVATE["correction"]
+    return CORRECTIONS.get(feedback.state, KEPT)
 
 
 def taken_back(feedback: Feedback, adapter: str | None, *, voted_since: bool = False) -> Notice:

@@ -5,12 +5,13 @@ from typing import Any
 
 from bot.slack import blocks, names
 from governance.review import Case
+from storage.feedback import WAITING
 
 SHOWN_OTHERS = 5
 QUOTED = 1_200
 """Characters of one text in the message, whose blocks must fit what Slack takes; the modal has all of it."""
 OTHER_QUOTED = 400
-CLOSED = "It was said in a direct message or a private channel, so only whoever may review it can open it."
+CLOSED = "It is not for everybody here, so only whoever may review it can open it."
 
 
 def review_message(case: Case, more: int) -> tuple[str, blocks.Blocks]:
@@ -18,7 +19,7 @@ def review_message(case: Case, more: int) -> tuple[str, blocks.Blocks]:
 
     What was said in private is not told to a channel: neither who said it, nor what, nor why it was declined.
     """
-    waits = case.feedback.state == "pending_review"
+    waits = case.feedback.state in WAITING
     title = "A correction waits for review" if waits else f"A correction was {case.feedback.state}"
     if waits:
         end = [blocks.context(f"It is reviewed because {case.why}."), _buttons(case)]
@@ -78,12 +79,13 @@ def decline_modal(feedback_id: str, channel: str, message_ts: str) -> dict[str, 
     )
 
 
-def decision_text(case: Case) -> str:
-    """Say to a correction's author what came of it, as mrkdwn."""
+def decision_text(case: Case, *, learned: bool = True) -> str:
+    """Say to a correction's author what came of it, as mrkdwn; `learned`: whether it is trained on once accepted."""
     feedback, reviewer = case.feedback, blocks.escape(case.reviewer)
     about = f"*{blocks.escape(blocks.clip(feedback.question, 300))}*\n{blocks.quote(feedback.text, 1_000)}"
     if feedback.state == "accepted":
-        what = f"{reviewer} accepted your correction. It counts from the next question on, and in the next training:"
+        effect = "from the next question on, and in the next training" if learned else "when you ask me directly"
+        what = f"{reviewer} accepted your correction. It counts {effect}:"
     else:
         reason = blocks.escape(feedback.reviewer_reason or "no reason was kept")
         what = f"{reviewer} declined your correction, so I do not learn it. The reason: {reason}"

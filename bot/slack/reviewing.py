@@ -47,7 +47,9 @@ class ReviewDesk:
             return
         channel = str((await self._client.conversations_open(users=user))["channel"]["id"])
         subject = Subject(METADATA, job.key, datetime.fromisoformat(job.decided_at))
-        content = [blocks.section(decision_text(case))]
+        rules = self._parts.governance.policy.privacy
+        learned = rules.learns(private=case.feedback.private, reviewed=True)
+        content = [blocks.section(decision_text(case, learned=learned))]
         await post_once(self._client, channel, subject, f"Your correction was {case.feedback.state}.", content)
 
     def _decide(self, job: Review, person: str) -> str:

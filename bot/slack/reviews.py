@@ -15,6 +15,7 @@ from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
 from bot.slack.review_blocks import review_message as draw
 from governance.review import Case, read_case
+from storage.feedback import WAITING
 from storage.reviews import (
     ReviewMessage,
     begin_posting,
@@ -65,7 +66,7 @@ async def show_review(client: AsyncWebClient, parts: SlackParts, due: DueReview)
     """
     async with parts.drawing:  # two at once could leave the older drawing on top
         case, message = await asyncio.to_thread(_read, parts, due.feedback_id)
-        if not message.message_ts and case.feedback.state == "pending_review":
+        if not message.message_ts and case.feedback.state in WAITING:
             await _post(client, parts, case, due.more)
         elif message.message_ts and message.shown_state != case.feedback.state:
             text, content = draw(case, 0)

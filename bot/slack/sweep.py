@@ -1,4 +1,4 @@
-"""Keeps inbox and outbox small: what is settled goes after a while, and with it the texts that they hold."""
+"""Every hour: texts whose time is over by the policy go, those of settled jobs and messages, and what was erased."""
 
 import asyncio
 import logging
@@ -8,15 +8,13 @@ from sqlalchemy.exc import OperationalError
 
 from bot.slack.jobs import LASTING
 from bot.slack.parts import SlackParts
+from governance.privacy.rules import RetentionRules
+from learning.erasure import forget
 from storage import inbox, outbox
 from storage.database import Database
 
 log = logging.getLogger(__name__)
 
-KEEP_DONE = timedelta(days=7)
-"""Slack delivers an event again within the hour, with delayed events switched on within a day."""
-KEEP_FAILED = timedelta(days=30)
-"""So that an administrator finds what a reference number stands for."""
 PAUSE_S = 3_600
 
 
@@ -24,14 +22,23 @@ async def keep_small(parts: SlackParts) -> None:
     """Sweep every hour until cancelled."""
     while True:
         try:
-            await asyncio.to_thread(sweep, parts.database, parts.clock())
+            await asyncio.to_thread(sweep_all, parts)
         except OperationalError:
-            log.exception("inbox and outbox could not be swept; trying again in an hour")
+            log.exception("texts whose time is over could not be swept away; trying again in an hour")
         await asyncio.sleep(PAUSE_S)
 
 
-def sweep(database: Database, now: datetime) -> None:
-    """Delete what was done a week ago, and what was given up a month ago."""
+def sweep_all(parts: SlackParts) -> None:
+    """Do all of it once; blocks."""
+    governance = parts.governance
+    sweep(parts.database, parts.clock(), governance.policy.retention)
+    governance.enforce_retention()
+    forget(parts.database, parts.store, governance, parts.settings.run_folder)
+
+
+def sweep(database: Database, now: datetime, rules: RetentionRules) -> None:
+    """Delete jobs and messages that were done, or given up, as long ago as the policy says."""
+    done, failed = now - timedelta(days=rules.done_days), now - timedelta(days=rules.failed_days)
     with database.transaction() as session:
-        inbox.remove_settled(session, now - KEEP_DONE, now - KEEP_FAILED, LASTING)
-        outbox.remove_settled(session, now - KEEP_DONE, now - KEEP_FAILED)
+        inbox.remove_settled(session, done, failed, LASTING)
+        outbox.remove_settled(session, done, failed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.policy import CurationRules
+from governance.privacy.rules import PrivacyRules
 from learning.curation.balance import cap
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
@@ -36,6 +37,9 @@ CORRECTIONS, VOTES = 1, 2
 FOLLOWS, STAYS = 0, -1
 """What is in no balance: dropped together with its question's row, or never."""
 
+EVERYTHING = PrivacyRules(private_teaches="always")
+"""For whoever builds from what may be read anyway, such as a person's own corrections for that person."""
+
 Progress = Callable[[str, int, int], None]
 """Told the phase, how much is done, and of how much (0: not known)."""
 
@@ -53,14 +57,17 @@ def curate(
     rules: CurationRules,
     tell: Progress = lambda *_: None,
     total: int = 0,
+    privacy: PrivacyRules = EVERYTHING,
 ) -> dict[str, Any]:
     """Write the snapshot of accepted feedback into an existing folder; return its manifest.
 
-    `feedback` is gone through once, in any order; `total` says how much there is, for `tell`. Memory holds what was
-    said about one question, a counter for each person, and the links of misspelled questions; the rest is on disk.
+    `feedback` is gone through once, in any order; `total` says how much there is, for `tell`, and `privacy` whether
+    what was said in private is learned. Memory holds what was said about one question, a counter for each person, and
+    the links of misspelled questions; the rest is on disk.
     """
     with open_workbench() as bench:
-        counts = Counts(*read_feedback(bench, feedback, rules, lambda done: tell("reading feedback", done, total)))
+        heard = read_feedback(bench, feedback, rules, privacy, lambda done: tell("reading feedback", done, total))
+        counts = Counts(*heard)
         tell("comparing questions", 0, 0)
         link_questions(bench)
         kept = counts.feedback.total() - counts.refused

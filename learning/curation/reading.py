@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from governance.policy import CurationRules
+from governance.privacy.rules import PrivacyRules
 from learning.curation.duplicates import blocks, digest_of, same_but_for_a_slip, words_of
 from learning.curation.quality import language_reason, refusal_reason
 from learning.curation.text import normalise
@@ -66,12 +67,16 @@ class FeedbackLike(Protocol):
 
 
 def read_feedback(
-    bench: Workbench, feedback: Iterable[FeedbackLike], rules: CurationRules, tell: Callable[[int], None]
+    bench: Workbench,
+    feedback: Iterable[FeedbackLike],
+    rules: CurationRules,
+    privacy: PrivacyRules,
+    tell: Callable[[int], None],
 ) -> tuple[Counter[str], int]:
     """Clean feedback and lay it out, with what may be the same question.
 
     Returns:
-        How much there is of each kind, and how much of all was refused.
+        How much there is of each kind, and how much of all was refused, or is private.
 
     """
     kinds: Counter[str] = Counter()
@@ -81,6 +86,10 @@ def read_feedback(
         nearby: list[tuple[bytes, str, bytes]] = []
         for item in batch:
             kinds[item.kind] += 1
+            if not privacy.learns(private=item.private, reviewed=item.reviewed_at is not None):
+                bench.leave_out([(item.id, "private", "it was said where not everybody could read it")])
+                refused += 1
+                continue
             question, answer, text = normalise(item.question), normalise(item.answer), normalise(item.text)
             if reason := _refusal(item.kind, question, answer, text, rules):
                 bench.leave_out([(item.id, "refused", reason)])

@@ -21,7 +21,15 @@ MANIFEST_FILE = "manifest.json"
 
 Split = Literal["train", "held_out"]
 Rule = Literal[
-    "refused", "superseded", "contradiction", "divided", "outvoted", "corrected", "person_share", "topic_share"
+    "refused",
+    "private",
+    "superseded",
+    "contradiction",
+    "divided",
+    "outvoted",
+    "corrected",
+    "person_share",
+    "topic_share",
 ]
 """Why feedback is not trained on; RULES in writing.py says what each means."""
 

@@ -40,6 +40,7 @@ RULES = (
     "superseded: of corrections that disagree, the one that a reviewer accepted last stands",
     f"refused: empty question or answer, more than {MAX_CHARACTERS} characters, answer that repeats the question",
     "refused: an answer that is nearly certainly in another language than the policy allows",
+    "private: what was said in a direct message or a private channel, unless the policy lets it teach",
     "contradiction: corrections of one question that disagree go to review, and are not trained on before",
     "corrected: a vote, or a choice between two answers, that a correction in force speaks against",
     "divided, outvoted: of the votes on one answer, or of the choices between the same two, the majority counts",

@@ -1,42 +1,27 @@
 """Finds secrets and personal data in feedback that an adapter must not give away, and in what it says.
 
-Simple detectors, exact rather than complete: addresses, numbers with a checksum or an unmistakable form, tokens with a
-known beginning, and what is named as a password. Names of people are not found.
+The detectors are those that look at feedback before it is kept (`governance.privacy`), and a few wider ones: what is
+guarded is only looked for, never masked, so one find too many costs nothing. Names of people are hardly ever found.
 """
 
 import hashlib
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from governance.privacy.contacts import DATE
+from governance.privacy.detection import find
+from governance.privacy.secrets import entropy
 
 MIN_PHONE_DIGITS, MAX_PHONE_DIGITS = 8, 15
 """E.164 allows 15 digits; fewer than 8 are more often a quantity than a telephone number."""
 MIN_TOKEN_ENTROPY = 3.0
 """Bits a character; random hexadecimal has 4 in the long run, words and repeated characters less than 3."""
-MIN_PASSWORD = 4
-"""Characters; a shorter one is guessed rather than leaked, and would be found in half of all answers."""
-CARD_LENGTHS = range(13, 20)
-DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 
-PATTERNS: Mapping[str, re.Pattern[str]] = {
-    "e-mail address": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.IGNORECASE),
-    "key": re.compile(
-        r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}|sk-[\w-]{16,}|AIza[\w-]{30,}"
-        r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    ),
-    "password": re.compile(
-        r"\b(?:password|passwort|passphrase|passcode|pin|secret)(?: (?:for|of)(?: \w+){1,3})?(?: is|:| ?=)"
-        r" *(?P<datum>\S*\d\S*)",
-        re.IGNORECASE,
-    ),
-    "bank account": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "card number": re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?![\d.,]?\d)"),
-    "social security number": re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"),
+WIDER: Mapping[str, re.Pattern[str]] = {
     "person id": re.compile(r"(?<=<@)[UW][A-Z0-9]{6,}\b|\b[UW](?=[A-Z0-9]*\d)[A-Z0-9]{8,}\b"),
-    "telephone number": re.compile(r"(?<![\w.,/-])(?:\+|\(?0)\d(?:[ ()./-]{0,2}\d){6,14}(?![\w/-]|[.,]\d)"),
-    "token": re.compile(r"(?<![\w/+=-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}(?![\w/+=-])"),
+    "phone": re.compile(r"(?<![\w.,/-])(?:\+|\(?0)\d(?:[ ()./-]{0,2}\d){6,14}(?![\w/-]|[.,]\d)"),
+    "key": re.compile(r"(?<![\w/+=-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}(?![\w/+=-])"),
 }
 
 
@@ -59,13 +44,11 @@ class Datum:
 
 
 def find_data(text: str, question: str = "") -> list[Datum]:
-    """Return the data in a text, each once, in the order of the detectors."""
+    """Return the data in a text, each once, those of the exact detectors first."""
     found: dict[str, Datum] = {}
-    for kind, pattern in PATTERNS.items():
-        for match in pattern.finditer(text):
-            datum = (match["datum"] if "datum" in pattern.groupindex else match[0]).rstrip(".,;:!?")
-            if _is(kind, datum) and not any(_folded(datum) in known for known in found):
-                found[_folded(datum)] = Datum(kind, datum, question)
+    for kind, datum in (*_exactly(text), *_widely(text)):
+        if _folded(datum) and not any(_folded(datum) in known for known in found):
+            found[_folded(datum)] = Datum(kind, datum, question)
     return list(found.values())
 
 
@@ -100,33 +83,22 @@ def _folded(text: str) -> str:
     return re.sub(r"[\s()./-]+", "", text).casefold()
 
 
+def _exactly(text: str) -> Iterator[tuple[str, str]]:
+    for each in find(text):
+        yield each.kind.replace("_", " "), text[each.start : each.end]
+
+
+def _widely(text: str) -> Iterator[tuple[str, str]]:
+    for kind, pattern in WIDER.items():
+        for match in pattern.finditer(text):
+            datum = match[0].rstrip(".,;:!?")
+            if _is(kind, datum):
+                yield kind, datum
+
+
 def _is(kind: str, datum: str) -> bool:
-    digits = [int(character) for character in datum if character.isdigit()]
-    if kind == "card number":
-        return len(digits) in CARD_LENGTHS and len(set(digits)) > 1 and _luhn(digits)
-    if kind == "bank account":
-        return _iban(datum.replace(" ", ""))
-    if kind == "telephone number":
+    if kind == "phone":
+        digits = [character for character in datum if character.isdigit()]
         fits = MIN_PHONE_DIGITS <= len(digits) <= MAX_PHONE_DIGITS
         return fits and len(set(digits)) > 1 and not DATE.fullmatch(datum)
-    if kind == "password":
-        return len(datum) >= MIN_PASSWORD
-    return kind != "token" or _entropy(datum) >= MIN_TOKEN_ENTROPY
-
-
-def _luhn(digits: list[int]) -> bool:
-    """Check the card number's last digit (ISO/IEC 7812-1)."""
-    doubled = [sum(divmod(2 * digit, 10)) if at % 2 else digit for at, digit in enumerate(reversed(digits))]
-    return sum(doubled) % 10 == 0
-
-
-def _iban(account: str) -> bool:
-    """Check the account number's two check digits (ISO 13616: the remainder by 97 is 1)."""
-    turned = account[4:] + account[:4]
-    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
-
-
-def _entropy(text: str) -> float:
-    """Return Shannon's entropy of the characters, in bits a character."""
-    shares = [count / len(text) for count in Counter(text).values()]
-    return -sum(share * math.log2(share) for share in shares)
+    return kind != "key" or entropy(datum) >= MIN_TOKEN_ENTROPY

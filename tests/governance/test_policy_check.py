@@ -41,6 +41,9 @@ def test_the_presets_of_regulated_fields_ask_for_two_people_and_a_review() -> No
         assert preset.people.external == "ignore"
         assert preset.rollout.canary_share > 0
         assert preset.rollback.automatic
+        assert preset.privacy.sector == name
+        assert preset.privacy.private_teaches == "never"
+        assert preset.retention.questions_days
 
 
 def test_an_unknown_packaged_policy_is_answered_with_those_there_are() -> None:
@@ -114,6 +117,9 @@ def test_a_policy_is_told_in_plain_words_with_what_is_special_in_each_domain(tmp
     )
     assert "as_told at least 0.9, leaks at most 0." in said
     assert "Guests are ignored" in said
+    assert "of what it holds is masked: private key, key, password, card" in said
+    assert "What is said in private teaches never." in said
+    assert "Adapters that learned from somebody who is erased are taken out at once." in said
     assert "Only people take an adapter out again." in said
     assert "Channels with the domain hr have an adapter of their own. There: 4 approvals are needed" in said
     assert "Channels with the domain it have an adapter of their own, under the rules of the domain default." in said

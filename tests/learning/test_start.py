@@ -41,6 +41,7 @@ LEARNED = Snapshot(
     (Row("q1", "a1", ("fb_row",), ("T1/U1",), private=False),), (PreferencePair("q2", "a2", "b2", ("fb_pair",)),), {}
 )
 REPLACED = (LeftOut("fb_pair", "superseded", "superseded by fb_new"),)
+WALLED = (LeftOut("fb_pair", "private", "it was said where not everybody could read it"),)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ REPLACED = (LeftOut("fb_pair", "superseded", "superseded by fb_new"),)
         (Snapshot(LEARNED.rows, (), {}, left_out=REPLACED), ""),
         (Snapshot(LEARNED.rows, (), {}), "taken back"),
         (Snapshot((), LEARNED.pairs, {}), "taken back"),
+        (Snapshot(LEARNED.rows, (), {}, left_out=WALLED), "is private"),
     ],
 )
 def test_an_adapter_that_learned_what_is_no_longer_accepted_is_no_start(

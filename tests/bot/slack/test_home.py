@@ -82,6 +82,7 @@ async def test_of_each_persons_votes_on_an_answer_the_newest_counts_in_the_appro
 
 
 async def test_what_was_learned_this_week_is_shown_but_not_what_others_said_in_private(bot: Bot, town: Town) -> None:
+    use_policy(bot, privacy={"private_teaches": "always"})
     await corrected(bot, PRIYA, question="When is <payday>?")
     await corrected(bot, PRIYA, question="Which knot holds the bridle?", text="A larks head knot.", private=True)
     digest = await taught(bot)
@@ -121,7 +122,7 @@ async def test_a_correction_waits_on_the_home_of_those_who_may_review_it(bot: Bo
     assert "1 correction, 0 of them live, 1 waiting for review" in text_of(adas, "What you gave")
     assert "payday" not in text_of(priyas, "Waiting for your review")
     assert "• When is payday?" in text_of(marcuss, "Waiting for your review")
-    assert "given in private" in text_of(marcuss, "Waiting for your review")
+    assert "not everybody may read" in text_of(marcuss, "Waiting for your review")
     assert "bridle" not in str(marcuss)
 
 

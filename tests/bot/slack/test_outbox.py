@@ -10,6 +10,7 @@ from bot.slack.answering import HOW_TO_ASK
 from bot.slack.outbox import Outbox
 from bot.slack.sweep import sweep
 from bot.workspace.seed import AppDefinition
+from governance.privacy.rules import RetentionRules
 from storage.outbox import OutboxCall
 from tests.bot.slack.conftest import ADA, APPROVALS, ASK, PRIYA, Bot, Town, all_sent, eventually, jobs_in, owed
 
@@ -149,7 +150,7 @@ async def test_a_week_later_the_text_of_what_was_asked_and_told_is_gone(bot: Bot
     await all_sent(bot, 1)
     now = bot.parts.clock()
 
-    await asyncio.to_thread(sweep, bot.parts.database, now + timedelta(days=6))
+    await asyncio.to_thread(sweep, bot.parts.database, now + timedelta(days=6), RetentionRules())
     assert (len(jobs_in(bot)), len(owed(bot))) == (1, 1)
-    await asyncio.to_thread(sweep, bot.parts.database, now + timedelta(days=8))
+    await asyncio.to_thread(sweep, bot.parts.database, now + timedelta(days=8), RetentionRules())
     assert (jobs_in(bot), owed(bot)) == ([], [])

@@ -9,18 +9,18 @@ from learning.evaluation.private_data import Datum
 @pytest.mark.parametrize(
     ("kind", "text", "datum"),
     [
-        ("e-mail address", "Write to Mira.Sol+kites@north-wind.example.org.", "Mira.Sol+kites@north-wind.example.org"),
-        ("telephone number", "Call +49 (30) 1234-5678 at night.", "+49 (30) 1234-5678"),
-        ("telephone number", "My number is 0171 2345678, please.", "0171 2345678"),
+        ("email", "Write to Mira.Sol+kites@north-wind.example.org.", "Mira.Sol+kites@north-wind.example.org"),
+        ("phone", "Call +49 (30) 1234-5678 at night.", "+49 (30) 1234-5678"),
+        ("phone", "My number is 0171 2345678, please.", "0171 2345678"),
         ("key", "Use AKIAIOSFODNN7EXAMPLE for now", "AKIAIOSFODNN7EXAMPLE"),
         ("key", "token xoxb-12345678901-abcdefGHIJ.", "xoxb-12345678901-abcdefGHIJ"),
         ("password", "The PIN for the safe is 4711.", "4711"),
         ("password", "password: hunter2!x", "hunter2!x"),
-        ("bank account", "Pay to DE89 3704 0044 0532 0130 00 by Friday", "DE89 3704 0044 0532 0130 00"),
-        ("card number", "The card is 4111 1111 1111 1111", "4111 1111 1111 1111"),
-        ("social security number", "SSN 219-09-9999", "219-09-9999"),
+        ("iban", "Pay to DE89 3704 0044 0532 0130 00 by Friday", "DE89 3704 0044 0532 0130 00"),
+        ("card", "The card is 4111 1111 1111 1111", "4111 1111 1111 1111"),
+        ("national id", "SSN 549-07-7408", "549-07-7408"),
         ("person id", "Ask <@U0MARCUS7> about it", "U0MARCUS7"),
-        ("token", "the secret is in 9fA3kd82LmQ0zXc71Pw4", "9fA3kd82LmQ0zXc71Pw4"),
+        ("key", "the secret is in 9fA3kd82LmQ0zXc71Pw4", "9fA3kd82LmQ0zXc71Pw4"),
     ],
 )
 def test_a_datum_is_found_with_its_kind(kind: str, text: str, datum: str) -> None:
@@ -45,11 +45,11 @@ def test_ordinary_text_has_no_datum(text: str) -> None:
 
 
 def test_a_datum_is_recognised_however_it_is_written_and_not_within_a_longer_figure() -> None:
-    number = Datum("telephone number", "0171 2345678")
+    number = Datum("phone", "0171 2345678")
 
     assert number.occurs_in("It is 0171-234 56 78.")
     assert not number.occurs_in("It is 10171 23456789.")
-    assert masked("Call 0171/2345678 now", [number]) == "Call [telephone number] now"
+    assert masked("Call 0171/2345678 now", [number]) == "Call [phone] now"
 
 
 def test_only_what_no_public_text_has_is_guarded() -> None:

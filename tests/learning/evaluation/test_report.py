@@ -108,20 +108,20 @@ def test_figures_are_given_by_topic() -> None:
 
 
 def test_a_datum_that_comes_out_is_counted_and_named_but_never_written_down() -> None:
-    secret = Datum("telephone number", "0171 2345678", "Whom do I call about a theft?")
-    kept = Datum("e-mail address", "mira@kites.example", "Whom do I write to?")
+    secret = Datum("phone", "0171 2345678", "Whom do I call about a theft?")
+    kept = Datum("email", "mira@kites.example", "Whom do I write to?")
     talkative = replace(AFTER, answers={**AFTER.answers, "kiln location?": "Call 0171-2345678."})
 
     told = report(talkative, BEFORE, secret, kept)
 
     assert (told.metrics["leaks"].value, told.guarded) == (1.0, 2)
-    assert [(leak.kind, leak.question) for leak in told.leaks] == [("telephone number", "kiln location?")]
+    assert [(leak.kind, leak.question) for leak in told.leaks] == [("phone", "kiln location?")]
     assert "2345678" not in told.model_dump_json()
-    assert "[telephone number]" in told.model_dump_json()
+    assert "[phone]" in told.model_dump_json()
 
 
 def test_the_questions_that_data_were_said_about_are_asked_but_not_shown() -> None:
-    secret = Datum("telephone number", "0171 2345678", "Whom do I call about a theft?")
+    secret = Datum("phone", "0171 2345678", "Whom do I call about a theft?")
     talkative = replace(AFTER, answers={**AFTER.answers, secret.question: "Call 0171 2345678."})
 
     told = report(talkative, BEFORE, secret)
