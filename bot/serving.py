@@ -138,10 +138,9 @@ class ServingAdapter:
         digests = {adapter.digest for adapter in adapters} | pinned
         self.refusals = {digest: refusal for digest, refusal in self.refusals.items() if digest in digests}
         self.wanted = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "serving"}
-        canaries, shadows = (
-            {adapter.domain: adapter.digest for adapter in adapters if adapter.state == state}
-            for state in ("canary", "approved")
-        )
+        canaries = {adapter.domain: adapter.digest for adapter in adapters if adapter.state == "canary"}
+        in_shadow = (adapter for adapter in adapters if adapter.state == "approved" and adapter.shadow_since)
+        shadows = {adapter.domain: adapter.digest for adapter in in_shadow}
         self._canaries = {domain: digest for domain, digest in canaries.items() if self._load(digest)}
         self._shadows = {domain: digest for domain, digest in shadows.items() if self._load(digest)}
         before, named = self._own, {**self.wanted}

@@ -73,6 +73,9 @@ def why_not_start(policy: Policy, person_id: str) -> str:
     return f"the policy {policy.name!r} does not let you start, pause or resume training."
 
 
+APPROVED = "Approved: the adapter goes live now."
+
+
 @dataclass(frozen=True)
 class Ballot:
     """What the decisions amount to: ended by a rejection, or so many approvals still missing."""
@@ -89,6 +92,6 @@ class Ballot:
         if approvals < len(decisions):
             return cls(rejected=True, missing=missing, message="Rejected: the adapter will not go live.")
         if missing == 0:
-            return cls(rejected=False, missing=0, message="Approved: the adapter goes live now.")
+            return cls(rejected=False, missing=0, message=APPROVED)
         more = "one more approval is" if missing == 1 else f"{missing} more approvals are"
         return cls(rejected=False, missing=missing, message=f"Your approval is recorded; {more} needed.")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import Ballot, why_not, why_not_cancel, why_not_start
+from governance.approvals import APPROVED, Ballot, why_not, why_not_cancel, why_not_start
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
@@ -22,7 +22,7 @@ from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_meant, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
-from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, why_closed
+from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, thawing_at, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, review_reason, why_not_review, why_not_waiting
@@ -744,7 +744,15 @@ class Governance:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:
             promoted = promote(self._ledger, session, proposal, person_id)
-        return Outcome(proposal, [*decisions, decision], promoted, ballot.message, ballot.missing)
+        message = ballot.message if ballot.message != APPROVED or promoted else self._when_live(session, proposal)
+        return Outcome(proposal, [*decisions, decision], promoted, message, ballot.missing)
+
+    def _when_live(self, session: Session, proposal: Proposal) -> str:
+        """Say when an adapter that was approved, and does not serve yet, goes on."""
+        until = thawing_at(self._ledger, find_adapter(session, proposal.adapter_digest))
+        if until is not None:
+            return f"Approved: the adapter goes live when the freeze is over, at {until:%Y-%m-%d %H:%M} UTC."
+        return "Approved: the adapter begins with the first stage of its rollout now."
 
 
 def _settings_where_answered(session: Session, interaction_id: str | None) -> ChannelSettings:

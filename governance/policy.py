@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from governance.freezes import check_window
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
@@ -167,11 +168,13 @@ class CurationRules(_Section):
 class RolloutRules(_Section):
     """How an approved adapter goes live.
 
+    Nothing goes on in one of the `freeze` windows (`governance.freezes`); what was approved waits until it is over.
     For `shadow_hours` it answers `shadow_share` (0 to 1) of the questions that are not asked in private, and nobody is
     shown that; then `canary_share` of the people get it for `canary_hours`, then all do. A share of 0 skips a stage.
     `pins_by` may pin themselves to an adapter; without names those who approve adapters.
     """
 
+    freeze: tuple[Annotated[str, AfterValidator(check_window)], ...] = ()
     shadow_share: float = Field(default=0.0, ge=0.0, le=1.0)
     shadow_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 90, allow_inf_nan=False)
     canary_share: float = Field(default=0.0, ge=0.0, lt=1.0)

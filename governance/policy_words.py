@@ -59,7 +59,8 @@ def _stages(rules: Policy) -> str:
         stages.append(f"answers {rollout.shadow_share:.0%} of the questions unseen for {rollout.shadow_hours:g} hours")
     if rollout.canary_share:
         stages.append(f"answers {rollout.canary_share:.0%} of the people for {rollout.canary_hours:g} hours")
-    return f"An approved adapter {', then '.join([*stages, 'answers everybody'])}."
+    frozen = f" Nothing goes live in these times (UTC): {', '.join(rollout.freeze)}." if rollout.freeze else ""
+    return f"An approved adapter {', then '.join([*stages, 'answers everybody'])}.{frozen}"
 
 
 def _taking_out(rules: Policy) -> str:

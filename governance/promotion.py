@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
+from governance.freezes import frozen_until
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pinning import drop_pins
 from storage.adapters import (
@@ -41,22 +42,28 @@ def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) ->
         if earlier is not None:
             _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
     close(ledger, session, proposal, "approved", actor)
-    if ledger.policy.rules_of(adapter.domain).rollout.shadow_share:
-        adapter.shadow_since = ledger.clock()
-        session.add(adapter)
-        return False
-    return go_on(ledger, session, adapter, actor)
+    return not thawing_at(ledger, adapter) and go_on(ledger, session, adapter, actor)
+
+
+def thawing_at(ledger: Ledger, adapter: Adapter) -> datetime | None:
+    """Return until when the policy lets nothing go live in the adapter's domain; None when it does now."""
+    return frozen_until(ledger.policy.rules_of(adapter.domain).rollout.freeze, ledger.clock())
 
 
 def go_on(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> bool:
-    """Take an adapter from shadow or canary to its next stage; return whether it serves then.
+    """Take an approved adapter, or a canary, to its next stage; return whether it serves then.
 
     Where it does, the one that served is retired.
     """
+    rollout = ledger.policy.rules_of(adapter.domain).rollout
     if adapter.state == "approved":
+        if rollout.shadow_share and adapter.shadow_since is None:
+            adapter.shadow_since = ledger.clock()
+            session.add(adapter)
+            return False
         adapter.canary_since = ledger.clock()
         ledger.move(session, adapter, "canary", actor=actor)
-        if ledger.policy.rules_of(adapter.domain).rollout.canary_share:
+        if rollout.canary_share:
             return False
     current = serving_adapter(session, adapter.domain)
     if current is not None:
@@ -66,7 +73,9 @@ def go_on(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> boo
 
 
 def is_due(ledger: Ledger, adapter: Adapter) -> bool:
-    """Whether an adapter has been in shadow, or a canary, for as long as the policy wants."""
+    """Whether an adapter has been in shadow, or a canary, for as long as the policy wants, and no freeze holds."""
+    if thawing_at(ledger, adapter):
+        return False
     rules = ledger.policy.rules_of(adapter.domain).rollout
     in_shadow = adapter.state == "approved"
     since, hours = (

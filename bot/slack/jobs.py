@@ -34,7 +34,7 @@ BOT_SUBTYPES = PERSON_SUBTYPES | {"bot_message"}
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 
 
-Stage = Literal["shadow", "canary"]
+Stage = Literal["frozen", "shadow", "canary"]
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class StageBegun:
-    """By this proposal an adapter is in shadow, or answers a share of people: the approvers' channel is to be told."""
+    """By this proposal an adapter waits, is in shadow, or answers a share of people: the approvers' channel is told."""
 
     kind: ClassVar[str] = "stage_begun"
     proposal_id: str

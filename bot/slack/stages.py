@@ -1,7 +1,6 @@
 """What the approvers' channel hears when an approved adapter begins in shadow, or to answer a share of the people."""
 
 import asyncio
-from collections.abc import Mapping
 
 from bot.slack import blocks
 from bot.slack.intake import store_job
@@ -15,8 +14,12 @@ from storage.adapters import Adapter, find_adapter, list_adapters
 from storage.domains import DEFAULT_DOMAIN
 from storage.proposals import Proposal, get_proposal, proposal_for
 
-STAGES: Mapping[str, Stage] = {"approved": "shadow", "canary": "canary"}
-"""The stages by the state that an adapter has in them."""
+
+def stage_of(adapter: Adapter) -> Stage | None:
+    """Return the stage that an adapter is in: waiting for the end of a freeze, in shadow, or a canary."""
+    if adapter.state == "approved":
+        return "shadow" if adapter.shadow_since else "frozen"
+    return "canary" if adapter.state == "canary" else None
 
 
 class StageDesk:
@@ -30,7 +33,7 @@ class StageDesk:
         """Let the engine follow, and tell the channel what the adapter answers, and until when."""
         await self._parts.serving.sync()
         proposal, adapter = await asyncio.to_thread(self._read, job.proposal_id)
-        if STAGES.get(adapter.state) != job.stage:
+        if stage_of(adapter) != job.stage:
             return  # it is over already
         refused = self._parts.serving.refusals.get(adapter.digest)
         if refused is not None:
@@ -50,7 +53,9 @@ def stage_text(adapter: Adapter, rules: RolloutRules) -> str:
     domain = "" if adapter.domain == DEFAULT_DOMAIN else f" --domain {adapter.domain}"
     unless = f"unless it is taken out before: `apprentice rollback{domain}` does that."
     name = f"Adapter `{adapter.digest[:12]}`"
-    if adapter.state == "approved":
+    if stage_of(adapter) == "frozen":
+        return f"{name} was approved and waits until the freeze is over, {unless}"
+    if stage_of(adapter) == "shadow":
         return (
             f"{name} answers {rules.shadow_share:.0%} of the questions{where(adapter)} from now on, unseen: "
             f"`apprentice figures {adapter.digest[:12]} --shadow` shows what. It goes on after {rules.shadow_hours:g} "
@@ -71,6 +76,6 @@ async def note_stages(parts: SlackParts) -> None:
 def _untold(parts: SlackParts) -> list[StageBegun]:
     with parts.database.read() as session:
         adapters = list_adapters(session, "approved", "canary")
-        found = [(proposal_for(session, adapter.digest), STAGES[adapter.state]) for adapter in adapters]
-        told = [StageBegun(proposal.id, stage) for proposal, stage in found if proposal is not None]
+        found = [(proposal_for(session, adapter.digest), stage_of(adapter)) for adapter in adapters]
+        told = [StageBegun(proposal.id, stage) for proposal, stage in found if proposal and stage]
         return [job for job in told if inbox.find_event(session, job.key) is None]
