@@ -547,14 +547,23 @@ class Engine:
         rows, new = tokens.shape
         at = 0
         while True:
-            size = new - at if self._batch is None else max(1, READ_AT_ONCE[self.hardware.device] // rows)
-            end = min(new, at + size)
+            end = min(new, at + self._part(rows, new - at))
             self._route(requests)
             logits = self._forward(tokens[:, at:end], mask[:, : mask.shape[1] - new + end], cache)
             if end == new:
                 return logits
             at = end
             yield
+
+    def _part(self, rows: int, left: int) -> int:
+        """Return how many tokens of each of these rows are read before running answers go on.
+
+        All while none runs; else so few that a pause is short, but the more, the more wait for each one that runs.
+        """
+        if self._batch is None or self._reading is None:
+            return left
+        waiting_for_each = max(1, len(self._reading.requests) // len(self._batch.requests))
+        return max(1, waiting_for_each * READ_AT_ONCE[self.hardware.device] // rows)
 
     def _share(self, requests: list[_Request]) -> Generator[None, None, None]:
         """Read once what requests with the same adapter, which come together, begin with in common."""
