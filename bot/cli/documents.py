@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def card(adapter: AdapterArgument, config: ConfigOption = None) -> None:
     """Print the model card of an adapter, in the form that the Hugging Face hub reads.
 
-    Example: `apprentice documents card 3f9a0c12 > README.md`
+    Example: `apprentice documents card 3f9a0c12`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
@@ -41,7 +41,7 @@ def card(adapter: AdapterArgument, config: ConfigOption = None) -> None:
 def bom(adapter: AdapterArgument, config: ConfigOption = None) -> None:
     """Print the bill of materials of an adapter, as CycloneDX 1.6 JSON.
 
-    Example: `apprentice documents bom 3f9a0c12 > adapter.cdx.json`
+    Example: `apprentice documents bom 3f9a0c12`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
