@@ -66,6 +66,7 @@ def choose(session: Session, comparison: BlindComparison, preferred: Preferred, 
 
 
 def _said(about: Interaction, kind: FeedbackKind, answer: str, text: str, now: datetime) -> Feedback:
+    """Make what was said of an answer, as private as the place where it was asked, though only its asker saw it."""
     return Feedback(
         id=new_id("fb"),
         workspace_id=about.workspace_id,
@@ -76,7 +77,7 @@ def _said(about: Interaction, kind: FeedbackKind, answer: str, text: str, now: d
         answer=answer,
         text=text,
         source=SOURCE,
-        private=about.private,
+        private=bool(about.source.get("in_private", about.private)),
         domain=str(about.source.get("domain", DEFAULT_DOMAIN)),
         state="received",
         created_at=now,

@@ -18,9 +18,10 @@ class Interaction(SQLModel, table=True):
     `source` says what the answer rests on: `how` is `model`, `examples` (a model that was shown accepted corrections),
     `quoted` (one of a question like it) or `accepted` (one itself); `feedback` holds their ids, `scores` how well each
     one matched, `domain` what the channel's questions are about, `side` on which side of a rollout it was given, if on
-    one (`storage.figures.APART`). `thread_ts`, `question_ts` and `answer_ts` are empty where only the asker saw
-    question and answer: Slack does not give such messages back. `question` is empty where both were erased, `answer`
-    alone where it repeated what somebody had erased.
+    one (`storage.figures.APART`), `in_private` whether two answers were compared where only some can read.
+    `thread_ts`, `question_ts` and `answer_ts` are empty where only the asker saw question and answer: Slack does not
+    give such messages back. `question` is empty where both were erased, `answer` alone where it repeated what somebody
+    had erased.
     """
 
     id: str = Field(primary_key=True)

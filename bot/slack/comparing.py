@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from dataclasses import replace
 
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.serving import Chosen
@@ -80,11 +81,14 @@ class ComparisonDesk:
     async def _answer(self, job: Command, question: Question, asker: str, plan: Plan, pair: Rivals) -> Notice:
         digests = pair if serving_is_a(comparison_id_of(job)) else pair[::-1]
         plans = [replace(plan, chosen=Chosen(digest, "compared")) for digest in digests]
+        in_private = await self._in_private(job.channel)
         given = await asyncio.gather(*(asyncio.to_thread(generate, self._parts, each) for each in plans))
         a, b = (
             private_interaction(self._parts, _id_of("qa", f"{job.key}/{place}"), question, asker, each, completion)
             for place, each, completion in zip("ab", plans, given, strict=True)
         )
+        for each in (a, b):
+            each.source = {**each.source, "in_private": in_private}
         if a.answer.strip() == b.answer.strip():
             await asyncio.to_thread(self._store, a)
             return Notice(THE_SAME, [blocks.section(THE_SAME), *private_answer(a, plan.credit)])
@@ -99,6 +103,13 @@ class ComparisonDesk:
         )
         await asyncio.to_thread(self._store, a, b, comparison)
         return comparison_notice(comparison.id, Shown(a, b))
+
+    async def _in_private(self, channel: str) -> bool:
+        """Whether what is said in this place is for some only; of one that the bot cannot see, it counts as such."""
+        try:
+            return await self._directory.is_private(channel)
+        except SlackApiError:
+            return True
 
     def _rivals(self, asker: str, plan: Plan) -> Rivals | str:
         """Return the two that are asked, or why this person is shown no two answers."""

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ CORRECTIONS = [
 
 
 class House:
-    """A data folder in which an adapter was trained on three corrections, one of them private.
+    """A data folder in which an adapter was trained on three corrections, one of them private, as its policy allows.
 
     It answers everything, as with a scope nothing would drift that is not about its facts.
     """
@@ -39,7 +40,10 @@ class House:
             "APPRENTICE_MODEL__BASE": str(make_tiny_base(folder).path),
             "APPRENTICE_INFERENCE__THREADS": "1",
             "APPRENTICE_TRAINING__RECIPE": str(folder / "everything.toml"),
+            "APPRENTICE_GOVERNANCE__POLICY": str(folder / "policy.toml"),
         }
+        usual = files("governance").joinpath("policies/small-team.toml").read_text("utf-8")
+        (folder / "policy.toml").write_text(usual.replace('private_teaches = "never"', 'private_teaches = "always"'))
         default = (RECIPE_FOLDER / "default.toml").read_text()
         (folder / "everything.toml").write_text(default.replace("enabled = true", "enabled = false"))
         file = folder / "corrections.jsonl"

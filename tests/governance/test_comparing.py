@@ -28,6 +28,8 @@ def shown(
     old: str | None = OLD,
     new: str = NEW,
     domain: str = DEFAULT_DOMAIN,
+    *,
+    in_private: bool = False,
 ) -> str:
     """Show somebody the old adapter's answer as A and the new one's as B; return the comparison."""
     rows = [
@@ -35,7 +37,7 @@ def shown(
             id=f"qa_{number}{place}", workspace_id="T1", channel="C1", thread_ts="", question_ts="", answer_ts="",
             asker_id=person, question=f"Where is kiln {number}?", answer=answer, adapter_digest=digest,
             base_digest="base", prompt_digest="p", private=True, created_at=house.clock(),
-            source={"how": "model", "side": "compared", "domain": domain},
+            source={"how": "model", "side": "compared", "domain": domain, "in_private": in_private},
         )
         for place, answer, digest in (("a", ASH, old), ("b", OAK, new))
     ]  # fmt: skip
@@ -113,10 +115,18 @@ def test_the_better_answer_is_kept_with_the_other_one_and_becomes_a_pair(
     (kept,) = choose(two, preferred)
 
     assert (kept.kind, kept.text, kept.answer, kept.state) == ("preference", better, worse, "accepted")
-    assert (kept.private, kept.source, kept.interaction_id) == (True, "comparison", f"qa_1{preferred}")
+    assert (kept.private, kept.source, kept.interaction_id) == (False, "comparison", f"qa_1{preferred}")
     pairs = pairs_of(two)
     assert [(pair["chosen"], pair["rejected"], pair["feedback_ids"]) for pair in pairs] == [(better, worse, [kept.id])]
     assert any('"action":"feedback.accepted"' in body and kept.id in body for body in two.log())
+
+
+def test_what_was_compared_in_private_teaches_nothing(house: Installation) -> None:
+    shown(house, in_private=True)
+    house.governance.record_preference("cmp_1", OTHER, "a")
+
+    assert [each.private for each in said(house)] == [True]
+    assert pairs_of(house) == []
 
 
 def pairs_of(house: Installation) -> list[dict[str, object]]:
