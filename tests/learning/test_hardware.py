@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from learning.hardware import GIVING_WAY, in_thread_of_its_own
+from learning.hardware import in_thread_of_its_own
 
 needs_linux = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="only Linux lists a process's threads")  # noqa: PTH110
 
@@ -38,16 +38,6 @@ def test_work_in_a_thread_of_its_own_leaves_no_pool_of_threads_behind(two_thread
 
     while all_threads() > before:  # the system takes a moment to end them; they would stay for ever otherwise
         threading.Event().wait(0.001)
-
-
-@needs_linux
-def test_a_thread_of_its_own_gives_way_to_those_that_answer() -> None:
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before = priority()
-    assert in_thread_of_its_own(priority) == min(before + GIVING_WAY, 19)
-    assert priority() == before
 
 
 def test_what_goes_wrong_in_a_thread_of_its_own_is_raised_to_the_caller() -> None:
