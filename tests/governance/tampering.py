@@ -107,7 +107,7 @@ def insert_and_renumber(rows: list[Row], at: int) -> list[Row]:
 
 def swap(rows: list[Row], at: int) -> list[Row]:
     """Move a record's content to the next place (the last one's to the place before it)."""
-    low = min(at, SIZE - 2)
+    low = min(at, len(rows) - 2)
     first, second = rows[low], rows[low + 1]
     rows[low], rows[low + 1] = (low, *second[1:]), (low + 1, *first[1:])
     return rows

@@ -186,6 +186,22 @@ def test_random_edits_of_a_large_log_are_all_found_and_placed(sqlite_database: D
     assert log.verify(sqlite_database).verified
 
 
+@pytest.mark.parametrize("tampering", TAMPERINGS)
+def test_every_kind_of_tampering_with_a_large_log_is_found_and_placed(
+    sqlite_database: Database, log: AuditLog, tampering: Tampering
+) -> None:
+    size, choose = 1_000, random.Random(tampering.__name__)
+    with sqlite_database.transaction() as session:
+        for number in range(size):
+            log.append(session, actor="T1/U1", action="test.wrote", object_id=f"thing-{number}", now=utc_now())
+    log.checkpoint(sqlite_database, utc_now())
+    original = read_rows(sqlite_database)
+    for place in (0, *choose.sample(range(1, size - 2), 3)):
+        replace_rows(sqlite_database, tampering(list(original), place))
+        found = log.verify(sqlite_database)
+        assert (found.verified, found.first_bad) == (False, place)
+
+
 @pytest.mark.parametrize("value", ["x'ff00'", "cast(x'ff' as text)", "17"])
 @pytest.mark.parametrize("column", ["body", "leaf_hash", "created_at"])
 def test_what_is_no_record_at_all_is_found_and_its_place_named(

@@ -32,7 +32,10 @@ from tests.governance.tampering import (
 )
 
 LIMIT = 150
-ISOLATED = "import sys, runpy; sys.path = [p for p in sys.path if p]; sys.modules['governance'] = None; "
+ISOLATED = (
+    "import sys, runpy; sys.path = [p for p in sys.path if p]; "
+    "sys.modules.update(dict.fromkeys(('bot', 'learning', 'governance', 'storage'))); "
+)
 
 
 class Auditor:
