@@ -121,12 +121,12 @@ def test_the_better_answer_is_kept_with_the_other_one_and_becomes_a_pair(
     assert any('"action":"feedback.accepted"' in body and kept.id in body for body in two.log())
 
 
-def test_what_was_compared_in_private_teaches_nothing(house: Installation) -> None:
-    shown(house, in_private=True)
-    house.governance.record_preference("cmp_1", OTHER, "a")
+def test_what_was_compared_in_private_teaches_nothing(two: Installation) -> None:
+    shown(two, 2, in_private=True)
+    two.governance.record_preference("cmp_2", OTHER, "a")
 
-    assert [each.private for each in said(house)] == [True]
-    assert pairs_of(house) == []
+    assert [each.private for each in said(two)] == [True]
+    assert pairs_of(two) == []
 
 
 def pairs_of(house: Installation) -> list[dict[str, object]]:

@@ -84,7 +84,7 @@ async def test_the_better_one_is_recorded_with_the_other_and_it_is_told_whose_th
     better, worse = (choice.a_id, choice.b_id) if preferred == "a" else (choice.b_id, choice.a_id)
     (said,) = [each for each in feedback(bot) if each.source == "comparison"]
     assert (said.kind, said.text, said.answer) == ("preference", by_id[better].answer, by_id[worse].answer)
-    assert (said.question, said.private, said.state) == (QUESTION, True, "accepted")
+    assert (said.question, said.private, said.state) == (QUESTION, False, "accepted")
     assert not has(revealed, names.PREFER_ACTIONS["a"])
     with bot.parts.database.read() as session:
         assert count_preferences(session, by_id[better].adapter_digest) == Preferences(1, 1)
