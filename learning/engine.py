@@ -29,9 +29,10 @@ from learning.packed import can_pack, pack
 from learning.placement import Placement
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
-from learning.residency import EngineError, Residency, adapter_budget
-from learning.rows import contents, join, keep_rows, left_padded, make_cache, stack
+from learning.residency import EngineClosedError, EngineError, Residency, adapter_budget
+from learning.rows import contents, crop, join, keep_rows, left_padded, make_cache, stack
 from learning.scope import Scope, read_scope
+from learning.segments import Segment, can_mix, forward
 
 __all__ = ["SERVING", "Completion", "Engine", "EngineError", "Piece", "Sampling", "Serving"]
 
@@ -142,11 +143,23 @@ class _Batch:
     last: Tensor
 
 
-class _Reading(NamedTuple):
-    """Requests whose prompts are being read: each step of `parts` reads a part, and its end gives their batch."""
+class _Part(NamedTuple):
+    """Tokens that the next pass through the model takes in, of one row for each of `requests`."""
+
+    requests: Sequence[_Request]
+    segment: Segment
+
+
+@dataclass
+class _Reading:
+    """Requests whose prompts are being read: `parts` gives one part, takes the logits after it and gives the next.
+
+    `due` is the part that is next; None before the first.
+    """
 
     requests: list[_Request]
-    parts: Generator[None, None, _Batch]
+    parts: Generator[_Part, Tensor, _Batch]
+    due: _Part | None = None
 
 
 class Engine:
@@ -167,6 +180,7 @@ class Engine:
         }
         if can_pack(hardware.device, hardware.dtype):
             pack(model)
+        self._mixes = can_mix(model)
         self._ends = _end_tokens(model, tokenizer)
         self._inbox: queue.SimpleQueue[_Request | Future[None] | None] = queue.SimpleQueue()
         self._work: dict[Future[None], Callable[[], None]] = {}
@@ -421,7 +435,7 @@ class Engine:
         """Put something into the inbox, which somebody will read: the gate lets nothing in once that is over."""
         with self._gate:
             if self._closing:
-                raise EngineError("the engine is closed.")
+                raise EngineClosedError("the engine is closed.")
             self._inbox.put(item)
 
     def _run(self) -> None:
@@ -429,12 +443,11 @@ class Engine:
             with torch.inference_mode():
                 while self._take():
                     self._admit()
-                    if self._batch is not None:
-                        self._batch = self._step(self._batch)
+                    self._step()
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            self._fail_all(EngineError(f"the engine stopped: {type(error).__name__}: {error}"))
+            self._fail_all(EngineClosedError(f"the engine stopped: {type(error).__name__}: {error}"))
         else:
-            self._fail_all(EngineError("the engine was closed before the answer was complete."))
+            self._fail_all(EngineClosedError("the engine was closed before the answer was complete."))
 
     def _take(self) -> bool:
         """Empty the inbox, waiting for something to do when idle; return False when the engine is to stop."""
@@ -452,30 +465,32 @@ class Engine:
                 self._waiting.append(item)
 
     def _admit(self) -> None:
-        """Let waiting requests join the batch, first come first served, as far as there are places.
-
-        Their prompts are read in parts, one at each call, so that running answers go on between them.
-        """
+        """Begin to read the prompts of waiting requests, first come first served, as far as there are places."""
         for request in [request for request in self._waiting if request.cancelled]:
             self._waiting.remove(request)
             self._residency.release(request.adapter)
         if self._reading is None:
             free = self._max_batch - (len(self._batch.requests) if self._batch else 0)
             admitted, self._waiting = self._waiting[:free], self._waiting[free:]
-            if not admitted:
-                return
-            self._reading = _Reading(admitted, self._read(admitted))
+            if admitted:
+                self._reading = _Reading(admitted, self._read(admitted))
+                self._read_on(self._reading, lambda: self._decide_scope(admitted))
+        elif self._reading.due is None:
+            self._read_on(self._reading, partial(next, self._reading.parts))
+
+    def _read_on(self, reading: _Reading, step: Callable[[], _Part | None]) -> None:
+        """Find by `step` what is to be read next; after the last part these requests join the running ones."""
         try:
-            next(self._reading.parts)
+            reading.due = step()
         except StopIteration as done:
             self._reading = None
             fresh = self._without_finished(done.value)
             self._batch = _join(self._batch, fresh) if self._batch and fresh else fresh or self._batch
         except Exception as error:  # noqa: BLE001 - these requests fail, the others go on
-            for request in self._reading.requests:
+            self._reading = None
+            for request in reading.requests:
                 self._residency.release(request.adapter)
                 request.emit(EngineError(f"the prompt could not be read by the model: {error}"))
-            self._reading = None
 
     def _decide_scope(self, requests: list[_Request]) -> None:
         """Decide which model answers each request, and as which taught question its own is put to the adapter."""
@@ -517,10 +532,8 @@ class Engine:
         self._residency.check_size(digest, size)
         return size, read_lora(adapter, self.hardware.dtype, self.hardware.device), read_scope(folder, self._width)
 
-    def _read(self, requests: list[_Request]) -> Generator[None, None, _Batch]:
+    def _read(self, requests: list[_Request]) -> Generator[_Part, Tensor, _Batch]:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
-        self._decide_scope(requests)
-        yield
         yield from self._share(requests)
         known = [self._prefixes.longest(request.routed, request.prompt) for request in requests]
         new = max(len(request.prompt) - length for request, (length, _) in zip(requests, known, strict=True))
@@ -542,18 +555,15 @@ class Engine:
 
     def _read_tokens(
         self, requests: list[_Request], tokens: Tensor, mask: Tensor, cache: Cache
-    ) -> Generator[None, None, Tensor]:
+    ) -> Generator[_Part, Tensor, Tensor]:
         """Put `tokens` (rows, new) into the cache, few at a time while answers run; return the last one's logits."""
         rows, new = tokens.shape
-        at = 0
+        end = 0
         while True:
-            end = min(new, at + self._part(rows, new - at))
-            self._route(requests)
-            logits = self._forward(tokens[:, at:end], mask[:, : mask.shape[1] - new + end], cache)
+            start, end = end, min(new, end + self._part(rows, new - end))
+            logits = yield _Part(requests, Segment(tokens[:, start:end], mask[:, : mask.shape[1] - new + end], cache))
             if end == new:
                 return logits
-            at = end
-            yield
 
     def _part(self, rows: int, left: int) -> int:
         """Return how many tokens of each of these rows are read before running answers go on.
@@ -565,7 +575,7 @@ class Engine:
         waiting_for_each = max(1, len(self._reading.requests) // len(self._batch.requests))
         return max(1, waiting_for_each * READ_AT_ONCE[self.hardware.device] // rows)
 
-    def _share(self, requests: list[_Request]) -> Generator[None, None, None]:
+    def _share(self, requests: list[_Request]) -> Generator[_Part, Tensor, None]:
         """Read once what requests with the same adapter, which come together, begin with in common."""
         for adapter in dict.fromkeys(request.routed for request in requests):
             alike = [request for request in requests if request.routed == adapter]
@@ -577,17 +587,27 @@ class Engine:
                 tokens = self._tensor([shared])
                 yield from self._read_tokens(alike[:1], tokens, torch.ones_like(tokens), cache)
                 self._prefixes.remember(adapter, shared, contents(cache))
-                yield
 
-    def _step(self, batch: _Batch) -> _Batch | None:
-        """Decode one token for each running request."""
-        self._route(batch.requests)
-        batch.mask = torch.cat([batch.mask, torch.ones_like(batch.mask[:, :1])], dim=1)
-        batch.last = self._choose(batch.requests, self._forward(batch.last[:, None], batch.mask, batch.cache))
-        return self._without_finished(batch)
+    def _step(self) -> None:
+        """Decode one token for each running request and read what is due of prompts, in one pass where that works."""
+        reading, batch = self._reading, self._batch
+        due, running = reading and reading.due, batch and _newest(batch)
+        together = self._together(running, due) if running and due and self._mixes else None
+        if batch and running:
+            batch.last = self._choose(batch.requests, together[0] if together else self._forward(running)[0])
+            self._batch = self._without_finished(batch)
+        if reading and due:
+            self._read_on(reading, lambda: reading.parts.send(together[1] if together else self._forward(due)[0]))
 
-    def _route(self, requests: list[_Request]) -> None:
-        self._router.route([request.routed for request in requests])
+    def _together(self, *parts: _Part) -> list[Tensor] | None:
+        """Take all parts in with one pass; None when it failed: then one by one shows whose fault it is."""
+        lengths = [part.segment.cache.get_seq_length() for part in parts]
+        try:
+            return self._forward(*parts)
+        except Exception:  # noqa: BLE001 - whatever it is, it is met again or it was too much at once
+            for part, length in zip(parts, lengths, strict=True):
+                crop(part.segment.cache, length)
+            return None
 
     def _route_all(self, adapter: str | None) -> None:
         self._residency.use(adapter)
@@ -596,19 +616,14 @@ class Engine:
     def _tensor(self, rows: Any) -> Tensor:
         return torch.tensor(rows, device=self._model.device)
 
-    def _forward(self, tokens: Tensor, mask: Tensor, cache: Cache) -> Tensor:
-        """Return the logits (rows, vocabulary) after the last of `tokens` (rows, new), which the cache takes in."""
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        output = self._model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
+    def _forward(self, *parts: _Part) -> list[Tensor]:
+        """Take all parts in with one pass; return for each the logits (rows, vocabulary) after its last tokens."""
+        if len(parts) == 1:
+            self._router.route([request.routed for request in parts[0].requests])
+        else:
+            owners = [(request.routed, part.segment.tokens.shape[1]) for part in parts for request in part.requests]
+            self._router.route_tokens([adapter for adapter, new in owners for _ in range(new)])
+        return forward(self._model, [part.segment for part in parts])
 
     def _choose(self, requests: list[_Request], logits: Tensor) -> Tensor:
         """Choose each row's next token, keep it and its log-probability, and emit the text that it completes."""
@@ -711,6 +726,12 @@ def _is_one_question(messages: Sequence[ChatMessage]) -> bool:
     """Whether there is nothing but a question, short enough to be looked at as a whole, behind a system prompt."""
     asked = [message["content"] for message in messages if message["role"] != "system"]
     return len(asked) == 1 and len(asked[0]) <= SCOPE_TEXT
+
+
+def _newest(batch: _Batch) -> _Part:
+    """Return the part that feeds each running request's newest token; the batch makes room for it."""
+    batch.mask = torch.cat([batch.mask, torch.ones_like(batch.mask[:, :1])], dim=1)
+    return _Part(batch.requests, Segment(batch.last[:, None], batch.mask, batch.cache))
 
 
 def _join(running: _Batch, fresh: _Batch) -> _Batch:

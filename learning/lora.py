@@ -2,7 +2,7 @@
 
 The adapters of a batch lie one below the other: with ranks r1, r2, ... their A matrices form one (r1 + r2 + ..., in)
 matrix and their B matrices one (r1 + r2 + ..., out), so a layer costs two products whatever the number of adapters;
-a mask (rows, 1, r1 + r2 + ...) blanks the ranks that are not the row's own.
+a mask (rows, 1, r1 + r2 + ...), or (1, tokens, ...) where one row holds all, blanks ranks that are not the row's own.
 """
 
 from collections.abc import Sequence
@@ -77,6 +77,7 @@ class Router:
         self._adapters: dict[str, LoraWeights] = {}
         self._layers: dict[str, LoraLinear] = {}
         self._rows: tuple[str | None, ...] = ()
+        self._in_one = False
         self._present: tuple[str, ...] = ()
         self._stacked: tuple[str, ...] = ()
         self._stack: Matrices = {}
@@ -101,9 +102,16 @@ class Router:
 
     def route(self, rows: Sequence[str | None]) -> None:
         """Let row i of the next forward passes use adapter `rows[i]` (None: the base model)."""
-        if tuple(rows) == self._rows:
+        self._route(rows, in_one=False)
+
+    def route_tokens(self, tokens: Sequence[str | None]) -> None:
+        """Let token i of the one row of the next forward passes use adapter `tokens[i]` (None: the base model)."""
+        self._route(tokens, in_one=True)
+
+    def _route(self, rows: Sequence[str | None], *, in_one: bool) -> None:
+        if (tuple(rows), in_one) == (self._rows, self._in_one):
             return
-        self._rows = tuple(rows)
+        self._rows, self._in_one = tuple(rows), in_one
         present = tuple(sorted({row for row in rows if row is not None}))
         if present != self._present:
             self._lay(present)
@@ -128,12 +136,16 @@ class Router:
         return self._stack
 
     def _mask(self) -> Tensor | None:
-        """Return (rows, 1, ranks): 1 where the rank belongs to the row's adapter; None when all rows use all ranks."""
+        """Return (rows, 1, ranks), or (1, tokens, ranks) of tokens in one row.
+
+        It is 1 where the rank belongs to the row's adapter; None when all rows use all ranks.
+        """
         if len(set(self._rows)) <= 1:
             return None
         ranks = [digest for digest in self._present for _ in range(self._adapters[digest].rank)]
         own = [[float(row == owner) for owner in ranks] for row in self._rows]
-        return torch.tensor(own, dtype=self._model.dtype, device=self._model.device)[:, None]
+        mask = torch.tensor(own, dtype=self._model.dtype, device=self._model.device)
+        return mask[None] if self._in_one else mask[:, None]
 
 
 def _stack(adapters: Sequence[LoraWeights]) -> Matrices:

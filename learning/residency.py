@@ -20,6 +20,10 @@ class EngineError(ApprenticeError):
     """The engine cannot do what was asked."""
 
 
+class EngineClosedError(EngineError):
+    """The engine has ended: no adapter's doing."""
+
+
 def adapter_budget(hardware: Hardware, wanted_mb: int = 0) -> int:
     """Return how many bytes adapters may take: so many MB (2**20 bytes), or with 0 a share of the device's memory."""
     return wanted_mb * MB if wanted_mb else hardware.memory // SHARE

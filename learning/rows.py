@@ -52,6 +52,13 @@ def make_cache(layers: int, content: KeyValues | None = None) -> Cache:
     return cache
 
 
+def crop(cache: Cache, length: int) -> None:
+    """Forget what lies behind the first `length` positions, in the layers that have more."""
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
+
+
 def contents(cache: Cache) -> KeyValues:
     """Return what the cache holds, without copying it."""
     return [(layer.keys, layer.values) for layer in cache.layers]
