@@ -7,7 +7,7 @@ An adapter is `adapter_model.safetensors`, PEFT's `adapter_config.json`, our `ma
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -115,8 +115,12 @@ class CheckedAdapter:
     scope_bytes: int
 
 
-def check_adapter(folder: Path, digest: str, base_digest: str, base_shapes: Shapes) -> CheckedAdapter:
+def check_adapter(
+    folder: Path, digest: str, base_digest: str, base_shapes: Shapes, rest: Callable[[], object] = lambda: None
+) -> CheckedAdapter:
     """Check that the folder holds the adapter of this digest and that it fits this base model, by headers alone.
+
+    `rest` is called after each megabyte that is read for the digest.
 
     Raises:
         AdapterError: a file is missing, unknown, too large or unreadable, or digest, base model, rank, layers or shapes
@@ -125,7 +129,7 @@ def check_adapter(folder: Path, digest: str, base_digest: str, base_shapes: Shap
     """
     _check_names(folder)
     _check_sizes(folder, _most_bytes(base_shapes))
-    if (found := folder_digest(folder)) != digest:
+    if (found := folder_digest(folder, rest)) != digest:
         raise AdapterError(
             f"adapter {digest} was changed: what is in its folder has digest {found}. Restore it from a backup."
         )

@@ -40,8 +40,14 @@ Result = TypeVar("Result")
 
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
-READ_AT_ONCE = {"cpu": 24, "cuda": 512}
-"""Tokens of prompts that are read between two steps of running answers: on two cores about as long as such a step."""
+AT_ONCE = {"cpu": 20, "cuda": 512}
+"""Tokens of one pass, where answers run that wait for its end: on two cores it takes little longer than for one."""
+LEAST_READ = 8
+"""Tokens of prompts that are read in a pass, however many answers run."""
+MANY = 3
+"""Where more than so many wait for each one that runs, more is read in a pass, in proportion."""
+REST_S = 0.01
+"""Seconds between two pieces of an adapter that is read while answers run: each piece takes a tenth of that at most."""
 SCOPE_TEXT = 2000
 """Characters of a message, its last ones, that decide whether it is in an adapter's scope."""
 
@@ -527,10 +533,16 @@ class Engine:
 
     def _read_adapter(self, digest: str, folder: Path) -> tuple[int, LoraWeights, Scope | None]:
         """Check and read an adapter; return how many bytes it takes, and its parts. Not in the engine's thread."""
-        adapter = check_adapter(folder, digest, self.base.digest, self._shapes)
+        adapter = check_adapter(folder, digest, self.base.digest, self._shapes, self._rest)
         size = adapter.numbers * self.hardware.dtype.itemsize + adapter.scope_bytes
         self._residency.check_size(digest, size)
-        return size, read_lora(adapter, self.hardware.dtype, self.hardware.device), read_scope(folder, self._width)
+        weights = read_lora(adapter, self.hardware.dtype, self.hardware.device, self._rest)
+        return size, weights, read_scope(folder, self._width)
+
+    def _rest(self) -> None:
+        """Leave the machine to answers that run, between two pieces of other work in this process."""
+        if self._batch is not None:
+            time.sleep(REST_S)
 
     def _read(self, requests: list[_Request]) -> Generator[_Part, Tensor, _Batch]:
         """Read what is new of each prompt, as one batch, and choose each one's first token."""
@@ -568,12 +580,13 @@ class Engine:
     def _part(self, rows: int, left: int) -> int:
         """Return how many tokens of each of these rows are read before running answers go on.
 
-        All while none runs; else so few that a pause is short, but the more, the more wait for each one that runs.
+        All while none runs, else so few that those that do hardly wait; only where many wait for few they do longer.
         """
         if self._batch is None or self._reading is None:
             return left
-        waiting_for_each = max(1, len(self._reading.requests) // len(self._batch.requests))
-        return max(1, waiting_for_each * READ_AT_ONCE[self.hardware.device] // rows)
+        running, waiting = len(self._batch.requests), len(self._reading.requests)
+        tokens = max(LEAST_READ, AT_ONCE[self.hardware.device] - running)
+        return max(1, tokens * max(1, waiting // running - MANY + 1) // rows)
 
     def _share(self, requests: list[_Request]) -> Generator[_Part, Tensor, None]:
         """Read once what requests with the same adapter, which come together, begin with in common."""

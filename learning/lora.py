@@ -5,7 +5,7 @@ matrix and their B matrices one (r1 + r2 + ..., out), so a layer costs two produ
 a mask (rows, 1, r1 + r2 + ...), or (1, tokens, ...) where one row holds all, blanks ranks that are not the row's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,21 +30,28 @@ class LoraWeights:
     layers: Matrices
 
 
-def read_lora(adapter: CheckedAdapter, dtype: torch.dtype, device: str) -> LoraWeights:
-    """Read the matrices of an adapter that `check_adapter` found fit.
+def read_lora(
+    adapter: CheckedAdapter, dtype: torch.dtype, device: str, rest: Callable[[], object] = lambda: None
+) -> LoraWeights:
+    """Read the matrices of an adapter that `check_adapter` found fit; `rest` is called after each layer's.
 
     Raises:
         AdapterError: they hold something that is, in this dtype, no finite number; it would spread to a whole batch.
 
     """
-    layers = {}
+    layers: Matrices = {}
+    ends: list[Tensor] = []
     with safe_open(adapter.folder / WEIGHTS, framework="pt", device=device) as file:
         for module in [name.removesuffix(DOWN) for name in file.keys() if name.endswith(DOWN)]:  # noqa: SIM118 - no mapping
             down = file.get_tensor(module + DOWN).to(dtype)
             up = (file.get_tensor(module + UP).T.float() * adapter.form.scale).to(dtype).contiguous()
-            if not all(end.isfinite() for each in (down, up) for end in each.aminmax()):
-                raise AdapterError(f"adapter {adapter.digest}: {module} holds infinity or no number. Train again.")
             layers[module.removeprefix(PREFIX)] = down, up
+            ends.append(torch.stack([*down.aminmax(), *up.aminmax()]))
+            rest()
+    finite = torch.stack(ends).isfinite().all(dim=1).tolist()
+    if not all(finite):
+        module = list(layers)[finite.index(False)]
+        raise AdapterError(f"adapter {adapter.digest}: {PREFIX}{module} holds infinity or no number. Train again.")
     return LoraWeights(adapter.form.r, layers)
 
 

@@ -18,19 +18,23 @@ REDACTED = "erased.txt"
 """In an artifact that lost what was erased; it is not what its digest says."""
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
+def file_digest(path: Path, rest: Callable[[], object] = lambda: None) -> str:
+    """Return the SHA-256 of a file, in hex; `rest` is called after each megabyte."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
+            rest()
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """Return the SHA-256, in hex, over the sorted lines `<file digest>  <relative path>` (the format of sha256sum)."""
+def folder_digest(folder: Path, rest: Callable[[], object] = lambda: None) -> str:
+    """Return the SHA-256, in hex, over the sorted lines `<file digest>  <relative path>` (the format of sha256sum).
+
+    `rest` is called after each megabyte.
+    """
     lines = [
-        f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n"
+        f"{file_digest(path, rest)}  {path.relative_to(folder).as_posix()}\n"
         for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix())
         if path.is_file()
     ]

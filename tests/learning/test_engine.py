@@ -142,6 +142,24 @@ async def test_a_running_answer_goes_on_while_a_long_question_is_read(engine: En
     assert heard.count("running") >= 20
 
 
+async def test_a_question_that_the_model_cannot_read_fails_alone(engine: Engine) -> None:
+    def refuse_long_rows(model: torch.nn.Module, *_others: object) -> None:
+        def refuse(_module: object, inputs: tuple[torch.Tensor, ...]) -> None:
+            if inputs[0].shape[1] > 2:
+                raise RuntimeError("out of memory")
+
+        model.get_submodule("model.layers.1.self_attn.o_proj").register_forward_pre_hook(refuse)
+
+    async with aclosing(engine.stream(ask(0), adapter=None, sampling=LONG)) as running:
+        await anext(running)
+        await asyncio.to_thread(engine.borrow, refuse_long_rows)
+        with pytest.raises(EngineError, match="could not be read by the model: out of memory"):
+            await answer(engine, 1, None)
+        last = [piece async for piece in running][-1].completion
+    assert last is not None
+    assert last.token_ids[:NEW] == expected(engine, None, 0)
+
+
 async def test_more_questions_than_places_are_all_answered(engine: Engine) -> None:
     completions = await asyncio.gather(*(answer(engine, number, None) for number in range(20)))
     assert [len(completion.token_ids) for completion in completions] == [NEW] * 20
