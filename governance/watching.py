@@ -32,10 +32,10 @@ class Side:
     worked: Worked
 
     def counts(self, trouble: Trouble) -> Counts:
-        """Return how often it was so, of how many attempts (failed) or answers (slow)."""
+        """Return how often it was so, of how many attempts (failed) or timed answers (slow)."""
         if trouble == "failed":
             return Counts(self.worked.failed, self.worked.answered + self.worked.failed)
-        return Counts(self.worked.slow, self.worked.answered)
+        return Counts(self.worked.slow, self.worked.timed)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def _in_shadow(session: Session, adapter: Adapter, slow_seconds: float) -> Itera
         ([shadow.usage for shadow, _ in pairs if not shadow.error], failed),
         ([shown.usage for _, shown in pairs], 0),
     ):
-        slow = sum(float(usage.get("seconds", 0.0)) > slow_seconds for usage in usages)
-        yield Side(NOT_JUDGED, Worked(len(usages), slow, failures))
+        seconds = [float(usage["seconds"]) for usage in usages if "seconds" in usage]
+        slow = sum(each > slow_seconds for each in seconds)
+        yield Side(NOT_JUDGED, Worked(len(usages), len(seconds), slow, failures))
 
 
 def _weighed(rules: RollbackRules, new: Side, old: Side) -> Comparison:

@@ -34,7 +34,7 @@ from learning.rows import contents, crop, join, keep_rows, left_padded, make_cac
 from learning.scope import Scope, read_scope
 from learning.segments import Segment, can_mix, forward
 
-__all__ = ["SERVING", "Completion", "Engine", "EngineError", "Piece", "Sampling", "Serving"]
+__all__ = ["SERVING", "Completion", "Engine", "EngineClosedError", "EngineError", "Piece", "Sampling", "Serving"]
 
 Result = TypeVar("Result")
 

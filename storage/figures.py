@@ -32,9 +32,13 @@ class Judged(NamedTuple):
 
 
 class Worked(NamedTuple):
-    """How an adapter worked: so many questions `answered`, `slow` of these too slowly, and so many more `failed`."""
+    """How an adapter worked: so many questions `answered`, and so many more `failed`.
+
+    Of `timed` of these answers it is known how long they took, as nobody stopped them; `slow` ones took too long.
+    """
 
     answered: int
+    timed: int
     slow: int
     failed: int
 
@@ -87,15 +91,16 @@ def worked(
     label: str | None = None,
 ) -> Worked:
     """Count how an adapter (None: the base model) worked in this time; an answer that took longer than that is slow."""
-    slow = func.sum(case((col(Interaction.usage)["seconds"].as_float() > slow_seconds, 1), else_=0))
-    query = select(func.count(), slow).where(_by_chance(), _given_by(adapter_digest))
+    seconds = col(Interaction.usage)["seconds"].as_float()
+    slow = func.sum(case((seconds > slow_seconds, 1), else_=0))
+    query = select(func.count(), func.count(seconds), slow).where(_by_chance(), _given_by(adapter_digest))
     query = query.where(col(Interaction.created_at) > after)
     if label is not None:
         query = query.where(col(Interaction.source)["domain"].as_string() == label)
     if before is not None:
         query = query.where(col(Interaction.created_at) <= before)
-    answered, too_slow = session.exec(query).one()
-    return Worked(answered, too_slow or 0, count_failures(session, adapter_digest, after, before, label))
+    answered, timed, too_slow = session.exec(query).one()
+    return Worked(answered, timed, too_slow or 0, count_failures(session, adapter_digest, after, before, label))
 
 
 def _by_chance() -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from bot.slack.stream import AnswerStream, find_strays, remove_messages
 from bot.slack.thinking import thinking
 from bot.slack.usage import usage_of
 from governance.channels import LANGUAGES
-from learning.engine import EngineError, Piece, Sampling
+from learning.engine import EngineClosedError, EngineError, Piece, Sampling
 from learning.examples import Choice, messages_with_examples
 from learning.prompts import ChatMessage, Exchange, in_language, prompt_digest
 from storage import inbox
@@ -147,7 +147,7 @@ class Answering:
             )
             await asyncio.to_thread(self._store, interaction)
         except Exception as error:
-            if isinstance(error, EngineError):
+            if isinstance(error, EngineError) and not isinstance(error, EngineClosedError):
                 await asyncio.to_thread(self._note_failure, f"{interaction_id}/{event.attempts}", plan, error)
             await stream.withdraw()  # the worker tries again, or says in one sentence that it failed
             raise

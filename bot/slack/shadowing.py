@@ -12,7 +12,7 @@ from typing import Any
 from bot.serving import share_of
 from bot.slack.parts import Shadowed, SlackParts
 from bot.slack.usage import usage_of
-from learning.engine import Sampling
+from learning.engine import EngineClosedError, Sampling
 from learning.prompts import ChatMessage
 from storage.errors import ApprenticeError
 from storage.interactions import Interaction
@@ -69,6 +69,8 @@ class Shadowing:
             async for piece in engine.stream(question.messages, adapter=adapter, sampling=sampling):
                 if piece.completion is not None:
                     said = {"answer": piece.completion.text, "usage": usage_of(piece.completion)}
+        except EngineClosedError:
+            return
         except ApprenticeError as error:
             said = {"error": str(error)}
         await asyncio.to_thread(self._keep, question, said)

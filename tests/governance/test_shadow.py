@@ -111,6 +111,18 @@ def test_failures_of_one_that_serves_take_it_out_too(house: Installation) -> Non
     assert house.serving() == OLD
 
 
+def test_answers_that_somebody_stopped_count_neither_as_fast_nor_as_slow(house: Installation) -> None:
+    house.use_policy(rollback=RULES)
+    house.live(OLD)
+    for number in range(20):
+        answer(house, OLD, number, seconds=1.0)
+    house.live(NEW)
+    for number in range(40):
+        answer(house, NEW, number, seconds=9.0 if number < 12 else None)
+    assert "12 (100%) took longer than 5 s; of the 20 without it, 0 (0%)" in house.governance.take_out_if_worse()
+    assert house.serving() == OLD
+
+
 def test_the_database_itself_refuses_a_second_adapter_in_shadow(in_shadow: Installation) -> None:
     in_shadow.evaluated(NEWER)
 

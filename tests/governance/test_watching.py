@@ -21,13 +21,13 @@ def answer(
     number: int,
     how: str = "model",
     domain: str = DEFAULT_DOMAIN,
-    seconds: float = 0.5,
+    seconds: float | None = 0.5,
 ) -> str:
     """Let an adapter answer a question; return the answer's id."""
     row = Interaction(
         id=f"qa_{digest}_{domain}_{number}", workspace_id="T1", channel="C", thread_ts="1", question_ts=str(number),
         answer_ts=str(number), asker_id=OTHER, question="q", answer="a", adapter_digest=digest, base_digest="base",
-        prompt_digest="p", usage={"seconds": seconds, "seconds_to_first_token": seconds / 2},
+        prompt_digest="p", usage={"seconds": seconds, "seconds_to_first_token": seconds / 2} if seconds else {},
         source={"how": how, "domain": domain}, created_at=house.clock(),
     )  # fmt: skip
     with house.database.transaction() as session:
@@ -80,7 +80,7 @@ def test_one_that_is_judged_much_worse_goes_and_the_one_before_it_answers_again(
     with watched.database.read() as session:
         (kept,) = rollbacks_since(session, watched.clock() - timedelta(hours=1))
     assert (kept.adapter_digest, kept.restored_digest, kept.actor, kept.reason) == (NEW, OLD, "system", reason)
-    worked = {"answered": len(bad), "slow": 0, "failed": 0}
+    worked = {"answered": len(bad), "timed": len(bad), "slow": 0, "failed": 0}
     assert kept.figures["new"] == {"answers": len(bad), "bad": 12, "people": 3, "worked": worked}
     assert any('"action":"adapter.rolled_back"' in body and '"actor":"system"' in body for body in watched.log())
 

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from bot.reconcile import Reconciler
 from bot.slack.parts import MOST_SHADOWED, Shadowed
 from bot.slack.shadowing import Shadowing
+from storage.inbox import InboxEvent
 from storage.shadows import AnswerFailure, shadow_answers
 from tests.bot.slack.conftest import (
     ADA,
@@ -122,6 +123,19 @@ async def test_an_attempt_that_fails_is_kept_against_its_adapter(bot: Bot, town:
     first, *_ = await failures(bot)
     assert (first.adapter_digest, first.domain) == (None, "default")
     assert "no room for the cache" in first.error
+
+
+async def test_an_engine_that_ended_is_held_against_no_adapter(bot: Bot, town: Town) -> None:
+    bot.parts.engine.close()
+    await town.mention(ADA, "kite")
+    await eventually(lambda: tried(bot))
+    assert await failures(bot) == []
+
+
+async def tried(bot: Bot) -> list[InboxEvent]:
+    """Return what failed at least once."""
+    with bot.parts.database.read() as session:
+        return list(session.exec(select(InboxEvent).where(col(InboxEvent.error) != "")))
 
 
 async def failures(bot: Bot) -> list[AnswerFailure]:
