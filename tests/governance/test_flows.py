@@ -437,7 +437,7 @@ def people(house: Installation, count: int) -> list[str]:
         return [ensure_person(session, "T1", f"U{n}", f"Person {n}", house.clock()).id for n in range(count)]
 
 
-@pytest.mark.parametrize("count", [2, 20])
+@pytest.mark.parametrize("count", [2, 50])
 def test_simultaneous_decisions_end_in_one_outcome(house: Installation, count: int) -> None:
     house.use_policy(approval={"quorum": min(3, count)})
     proposal = house.proposed(shares={})
