@@ -22,8 +22,8 @@ def lineage(
     what: Annotated[
         str,
         typer.Argument(
-            help="The id of an answer, feedback, run or person, the digest of an adapter or data set, or an answer's link "
-            "in Slack.",
+            help="The id of an answer, feedback, run or person, the digest of an adapter or data set, or the link of "
+            "an answer in Slack.",
             metavar="ID",
         ),
     ],
