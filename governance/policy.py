@@ -12,6 +12,7 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from governance.freezes import check_window
+from governance.poisoning.rules import PoisoningRules
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
@@ -116,14 +117,16 @@ class TrainingRules(_Section):
 class FeedbackRules(_Section):
     """Which corrections somebody looks at before they may teach an adapter, and who may do so.
 
-    `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named.
+    `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named. `trusted_from`,
+    where nobody is named: those of a person of whom reviewers have accepted fewer, less what they declined.
     `private_need_review`: those said in a direct message. Corrections that contradict each other always do.
-    `channels_may_trust`: whom a channel's settings name needs no review there because of the first two; otherwise
+    `channels_may_trust`: whom a channel's settings name needs no review there because of the first three; otherwise
     a channel can only ask for more reviews.
     """
 
     corrections_need_review: bool = False
     trusted: list[str] = []
+    trusted_from: int = Field(default=0, ge=0, le=100)
     private_need_review: bool = False
     channels_may_trust: bool = False
     reviewers: People = ["*"]
@@ -230,6 +233,7 @@ class Policy(_Section):
     people: PeopleRules = PeopleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
+    poisoning: PoisoningRules = PoisoningRules()
     privacy: PrivacyRules = PrivacyRules()
     retention: RetentionRules = RetentionRules()
     erasure: ErasureRules = ErasureRules()
@@ -350,6 +354,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "people": PeopleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
+        "poisoning": PoisoningRules,
         "privacy": PrivacyRules,
         "retention": RetentionRules,
         "erasure": ErasureRules,

@@ -43,6 +43,11 @@ def _contradictions(rules: Policy) -> Iterator[str]:
             "feedback.trusted names people whose corrections need no review, and feedback.corrections_need_review asks "
             "for a review of every correction. Leave one of them out."
         )
+    if rules.feedback.trusted_from and (rules.feedback.corrections_need_review or rules.feedback.trusted):
+        yield (
+            "feedback.trusted_from says when somebody new needs no review any more, which "
+            "feedback.corrections_need_review and feedback.trusted decide without it. Set it to 0, or leave those out."
+        )
     if rules.feedback.corrections_need_review and rules.feedback.channels_may_trust:
         yield (
             "feedback.channels_may_trust lets a channel name people whose corrections need no review, and "

@@ -6,7 +6,7 @@ sides is listed with both answers. Nothing here starts a model by being imported
 """
 
 from learning.evaluation.comparing import Answered, Subject, evaluate
-from learning.evaluation.judging import is_right, refuses
+from learning.evaluation.judging import is_right
 from learning.evaluation.private_data import Datum, find_data, guarded_data, masked
 from learning.evaluation.questions import (
     Benchmark,
@@ -58,7 +58,6 @@ __all__ = [
     "masked",
     "read_benchmark",
     "read_report",
-    "refuses",
     "unsafe_questions",
     "write_report",
 ]
