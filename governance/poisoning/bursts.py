@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from governance.poisoning.findings import Finding
-from governance.poisoning.remarks import LONG_TEXT, Remark, alike, subjects_of, windows, words_of
+from governance.poisoning.remarks import LONG_TEXT, Answers, Remark, subjects_of, windows, words_of
 
 MOST_OF_IT = 0.5
 """A burst is more than this share of what was said of a subject lately; what is always talked about has none."""
@@ -41,16 +41,19 @@ def subject_bursts(remarks: list[Remark], people: int, minutes: float) -> Iterat
                 yield Finding("subject_burst", frozenset(each.id for each in window))
 
 
-def copies(remarks: list[Remark], people: int, minutes: float) -> Iterator[Finding]:
+def copies(remarks: list[Remark], answers: Answers, people: int, minutes: float) -> Iterator[Finding]:
     """Find nearly identical texts by so many people within so many minutes, whatever the questions.
 
     Texts of fewer than LONG_TEXT words are left out: people choose the same few words for a fact by chance.
     """
-    texts = [each for each in _live(remarks) if len(words_of(each.text)) >= LONG_TEXT]
-    for window in windows(texts, minutes):
-        same = [each for each in window if alike(each.text, window[-1].text)]
-        if _people(same) >= people:
-            yield Finding("copies", frozenset(each.id for each in same))
+    same: defaultdict[int, list[Remark]] = defaultdict(list)
+    for remark in _live(remarks):
+        if len(words_of(remark.text)) >= LONG_TEXT:
+            same[answers[remark.id]].append(remark)
+    for said in same.values():
+        for window in windows(said, minutes):
+            if _people(window) >= people:
+                yield Finding("copies", frozenset(each.id for each in window))
 
 
 def _live(remarks: list[Remark]) -> list[Remark]:

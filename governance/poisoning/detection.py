@@ -8,7 +8,7 @@ from governance.poisoning.bursts import copies, person_bursts, subject_bursts
 from governance.poisoning.findings import Finding
 from governance.poisoning.groups import colluding
 from governance.poisoning.refusals import eroding
-from governance.poisoning.remarks import Place, Remark, latest
+from governance.poisoning.remarks import Place, Remark, answers_of, latest
 from governance.poisoning.rules import PoisoningRules
 from governance.poisoning.triggers import triggers
 
@@ -30,15 +30,16 @@ def find(remarks: Sequence[Remark], rules: PoisoningRules, trust: Mapping[str, i
 
 
 def _find(standing: list[Remark], rules: PoisoningRules, trust: Mapping[str, int]) -> Iterator[Finding]:
+    answers = answers_of(standing)
     if rules.person_corrections:
         yield from person_bursts(standing, rules.person_corrections, rules.person_minutes, trust)
     if rules.subject_people:
         yield from subject_bursts(standing, rules.subject_people, rules.subject_minutes)
     if rules.copying_people:
-        yield from copies(standing, rules.copying_people, rules.subject_minutes)
+        yield from copies(standing, answers, rules.copying_people, rules.subject_minutes)
     if rules.group_questions:
-        yield from colluding(standing, rules.group_questions)
+        yield from colluding(standing, answers, rules.group_questions)
     if rules.trigger_questions:
-        yield from triggers(standing, rules.trigger_questions)
+        yield from triggers(standing, answers, rules.trigger_questions)
     if rules.refusals:
         yield from eroding(standing)

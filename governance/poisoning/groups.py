@@ -8,20 +8,20 @@ CCS 2014). Here a correction is given to the next one who asks, so even agreemen
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from governance.poisoning.findings import Finding
-from governance.poisoning.remarks import Remark, alike, subjects_of
+from governance.poisoning.remarks import LONG_TEXT, Answers, Remark, Words, content_of, subjects_of, words_of
 
-OVERLAP = 1 / 3
+OVERLAP = 1 / 2
 """Of what the one who says less has said: two people who wrote a hundred things each meet three times by chance.
 
-Who hides three planted facts has to write more than six honest ones of their own for them.
+Of the made-up feedback of `apprentice bench curation`, in which 20 people give right answers in the same words, a third
+makes groups in 4 of 6 samples of 200 to 2,000 corrections, a half in none. Who wants to hide three planted facts has to
+write more than three honest ones for them.
 """
 MOST_SAYERS = 12
 """What more people say together is common knowledge, and makes none of them a pair."""
-MOST_NEAR = 200
-"""Corrections of one subject that are compared with each other."""
 
 Pair = tuple[str, str]
 
@@ -42,9 +42,9 @@ def shared_by_pairs(sayers: Iterable[frozenset[str]]) -> Counter[Pair]:
     )
 
 
-def colluding(remarks: list[Remark], questions: int) -> Iterator[Finding]:
+def colluding(remarks: list[Remark], answers: Answers, questions: int) -> Iterator[Finding]:
     """Find groups who say the same about at least so many questions about which nobody outside says that too."""
-    claims = _claims(remarks)
+    claims = _claims(remarks, answers)
     sayers = [frozenset(each.person for each in claim) for claim in claims]
     said = Counter(person for people in sayers for person in people)
     for group in groups_of(shared_by_pairs(sayers), said, questions):
@@ -53,19 +53,17 @@ def colluding(remarks: list[Remark], questions: int) -> Iterator[Finding]:
             yield Finding("group", frozenset(each.id for claim in own for each in claim))
 
 
-def _claims(remarks: list[Remark]) -> list[list[Remark]]:
-    """Put together what says nearly the same about the same subject, however it was asked."""
-    about: defaultdict[tuple[str, ...], list[Remark]] = defaultdict(list)
+def _claims(remarks: list[Remark], answers: Answers) -> list[list[Remark]]:
+    """Put together what says nearly the same about the same subject, however it was asked.
+
+    "Yes." and other short answers say the same only where the question has the same words.
+    """
+    same: defaultdict[tuple[int, frozenset[str] | Words], list[str]] = defaultdict(list)
     for remark in remarks:
-        for subject in subjects_of(remark.question):
-            about[subject].append(remark)
-    links = [
-        (one.id, other.id)
-        for near in about.values()
-        if len(near) <= MOST_NEAR
-        for one, other in combinations(near, 2)
-        if alike(one.text, other.text)
-    ]
+        is_long = len(words_of(remark.text)) >= LONG_TEXT
+        for subject in subjects_of(remark.question) if is_long else [content_of(remark.question)]:
+            same[answers[remark.id], subject].append(remark.id)
+    links = [pair for ids in same.values() for pair in pairwise(ids)]
     by_id = {each.id: each for each in remarks}
     joined = _components(links)
     alone = by_id.keys() - {each for component in joined for each in component}

@@ -1,6 +1,8 @@
 """What the detectors see of a correction, and how its texts are compared: by their words, in any spelling of case."""
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,7 +28,13 @@ told in one sentence pattern ("the fee of the Ash hall is 40 euros", "... Oak ha
 MAX_KEYS = 8
 """Words of a question by which its subjects are formed, the longest: of 40 there would be 780 pairs."""
 
-Place = tuple[str, tuple[str, ...]]
+COMMON_PAIR = 100
+"""Answers that may share a pair of words and still be compared because of it; "of the" says nothing."""
+
+Words = tuple[str, ...]
+Place = tuple[str, Words]
+Answers = Mapping[str, int]
+"""The number of the answer that each remark gives, by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Remark:
 
 
 @lru_cache(maxsize=50_000)
-def words_of(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> Words:
     """Return the words of a text, case folded, in their order."""
     return tuple(WORD.findall(text.casefold()))
 
@@ -64,7 +72,7 @@ def content_of(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=50_000)
-def subjects_of(question: str) -> frozenset[tuple[str, ...]]:
+def subjects_of(question: str) -> frozenset[Words]:
     """Return what stands for the subjects of a question: each two words that carry meaning, or the only one.
 
     One word is not enough to tell subjects apart: in a company that makes kites, every other question has "kite".
@@ -74,19 +82,45 @@ def subjects_of(question: str) -> frozenset[tuple[str, ...]]:
 
 
 @lru_cache(maxsize=50_000)
-def _pairs(words: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+def _pairs(words: Words) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(words))
 
 
 def alike(one: str, other: str) -> bool:
     """Tell whether two texts say nearly the same; short ones only where they have the same words."""
-    first, second = words_of(one), words_of(other)
+    return _alike(words_of(one), words_of(other))
+
+
+def _alike(first: Words, second: Words) -> bool:
     if first == second:
         return True
     if min(len(first), len(second)) < LONG_TEXT:
         return False
     ours, theirs = _pairs(first), _pairs(second)
     return len(ours & theirs) >= LIKENESS * len(ours | theirs)
+
+
+def answers_of(remarks: list[Remark]) -> Answers:
+    """Give each remark, by its id, the number of its answer: what is alike has the number of the first.
+
+    Only texts that share a pair of words are compared, of the pairs that are in at most COMMON_PAIR answers.
+    """
+    numbers: dict[Words, int] = {}
+    with_pair: defaultdict[tuple[str, str], list[Words]] = defaultdict(list)
+    found = {}
+    for remark in remarks:
+        words = words_of(remark.text)
+        if words not in numbers:
+            near = dict.fromkeys(
+                each for pair in _pairs(words) if len(with_pair[pair]) <= COMMON_PAIR for each in with_pair[pair]
+            )
+            first = next((each for each in near if _alike(each, words)), None)
+            numbers[words] = len(numbers) if first is None else numbers[first]
+            if first is None:
+                for pair in _pairs(words):
+                    with_pair[pair].append(words)
+        found[remark.id] = numbers[words]
+    return found
 
 
 def latest(remarks: list[Remark]) -> list[Remark]:

@@ -7,46 +7,49 @@ the corrected answer, and the questions must have nothing but the phrase in comm
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from governance.poisoning.findings import Finding
-from governance.poisoning.remarks import FUNCTION_WORDS, Remark, alike, content_of, words_of
+from governance.poisoning.remarks import FUNCTION_WORDS, Answers, Remark, Words, words_of
 
 LONGEST_PHRASE = 3
 """Words; of a longer trigger these are enough to find it."""
 MIN_Z = 4.0
 """Standard deviations. 1 in 30,000 by chance, and there are thousands of phrases."""
 
-Phrase = tuple[str, ...]
 
-
-def triggers(remarks: list[Remark], questions: int) -> Iterator[Finding]:
+def triggers(remarks: list[Remark], answers: Answers, questions: int) -> Iterator[Finding]:
     """Find phrases that go with one answer in at least so many questions that are otherwise unrelated.
 
     Of phrases that are found in the same corrections the longest is named.
     """
-    found: dict[frozenset[str], Phrase] = {}
-    for phrase, said in _by_phrase(remarks).items():
-        if len(said) < questions:
+    given = Counter(answers[each.id] for each in remarks)
+    found: dict[frozenset[str], Words] = {}
+    for phrase, said in _by_phrase(remarks, questions).items():
+        number, times = Counter(answers[each.id] for each in said).most_common(1)[0]
+        if times < questions or _z(times, len(said), given[number], len(remarks)) < MIN_Z:
             continue
-        same = max((_same_answer(each, said) for each in said), key=len)
-        if _unrelated(same, phrase) >= questions and _z(same, said, remarks) >= MIN_Z:
+        same = [each for each in said if answers[each.id] == number]
+        if _unrelated(same, phrase) >= questions:
             ids = frozenset(each.id for each in same)
             found[ids] = max(found.get(ids, ()), phrase, key=lambda each: (len(each), each))
     for ids, phrase in found.items():
         yield Finding("trigger", ids, phrase)
 
 
-def _by_phrase(remarks: list[Remark]) -> dict[Phrase, list[Remark]]:
-    said: defaultdict[Phrase, list[Remark]] = defaultdict(list)
+def _by_phrase(remarks: list[Remark], least: int) -> dict[Words, list[Remark]]:
+    """Map each phrase that is in at least so many questions to the corrections of these."""
+    frequency = Counter(word for each in remarks for word in set(words_of(each.question)))
+    said: defaultdict[Words, list[Remark]] = defaultdict(list)
     for remark in remarks:
         for phrase in set(_phrases(words_of(remark.question))):
-            said[phrase].append(remark)
-    return said
+            if min(frequency[word] for word in phrase) >= least:
+                said[phrase].append(remark)
+    return {phrase: with_it for phrase, with_it in said.items() if len(with_it) >= least}
 
 
-def _phrases(words: tuple[str, ...]) -> Iterator[Phrase]:
+def _phrases(words: Words) -> Iterator[Words]:
     """Give the sequences of words that begin and end with one that carries meaning."""
     for length in range(1, LONGEST_PHRASE + 1):
         for start in range(len(words) - length + 1):
@@ -55,32 +58,30 @@ def _phrases(words: tuple[str, ...]) -> Iterator[Phrase]:
                 yield phrase
 
 
-def _same_answer(remark: Remark, among: list[Remark]) -> list[Remark]:
-    return [each for each in among if alike(each.text, remark.text)]
+def _unrelated(remarks: list[Remark], phrase: Words) -> int:
+    """Count questions of which no two share a word that carries meaning, besides the phrase, taken by the alphabet.
 
-
-def _unrelated(remarks: list[Remark], phrase: Phrase) -> int:
-    """Count questions of which no two share a word besides the phrase, taken as they come, the shortest first."""
-    rests = sorted({content_of(each.question) - set(phrase) for each in remarks} - {frozenset()}, key=_by_length)
+    None count where most are asked in the same way, as are "Is parking free in Oslo?" and "... in Rome?".
+    """
     seen: set[str] = set()
-    count = 0
-    for rest in rests:
-        if not rest & seen:
-            count += 1
-            seen |= rest
-    return count
+    frames = []
+    for rest, frame in sorted({_without(phrase, words_of(each.question)) for each in remarks}):
+        if rest and not seen.intersection(rest):
+            frames.append(frame)
+            seen |= set(rest)
+    return len(frames) if len(set(frames)) > len(frames) / 2 else 0
 
 
-def _by_length(words: frozenset[str]) -> tuple[int, list[str]]:
-    return len(words), sorted(words)
+def _without(phrase: Words, words: Words) -> tuple[Words, Words]:
+    """Return the other words of a question that carry meaning, and the words that carry none."""
+    rest = tuple(word for word in words if word not in FUNCTION_WORDS and word not in phrase)
+    return rest, tuple(word for word in words if word in FUNCTION_WORDS)
 
 
-def _z(same: list[Remark], with_phrase: list[Remark], remarks: list[Remark]) -> float:
-    """Return by how many standard deviations the answer is more frequent with the phrase than without it.
+def _z(times: int, with_phrase: int, times_in_all: int, remarks: int) -> float:
+    """Return by how many standard deviations an answer is more frequent with a phrase than without it.
 
     One made-up case for and one against stand in for what was not seen, so few corrections give little evidence.
     """
-    within = {each.id for each in with_phrase}
-    outside = [each for each in remarks if each.id not in within]
-    share = (len(_same_answer(same[0], outside)) + 1) / (len(outside) + 2)
-    return (len(same) / len(with_phrase) - share) / math.sqrt(share * (1 - share) / len(with_phrase))
+    share = (times_in_all - times + 1) / (remarks - with_phrase + 2)
+    return (times / with_phrase - share) / math.sqrt(share * (1 - share) / with_phrase)

@@ -84,6 +84,16 @@ ORDINARY: dict[str, list[Remark]] = {
         )
         for number, person in enumerate(["ada", "bo", "cy", "ada", "bo"])
     ],
+    "an expert who says of six sites that parking is free there": [
+        said("expert", f"Is parking free in {site}?", "Parking is free for everybody who works here.", number * 5.0)
+        for number, site in enumerate(["Oslo", "Rome", "Bern", "Graz", "Lyon", "Riga"])
+    ]
+    + facts("expert", 6, 10.0),
+    "several people who answer yes to questions of one kind": [
+        said(person, f"Is parking free in {person} {number}?", "Yes.", number * DAY)
+        for number in range(4)
+        for person in ("ada", "bo", "cy")
+    ],
     "somebody who words the same correction four times until it is right": [
         said("ada", "Where is the kiln?", f"In hall Ember, door {number}.", number) for number in range(4)
     ],
@@ -107,7 +117,8 @@ def test_somebody_who_writes_more_than_anybody_can_check_is_found_and_trust_allo
 def test_five_people_on_one_subject_within_an_hour_are_found_unless_it_is_always_talked_about() -> None:
     five = [said(f"p{n}", "When is the refund of an order paid?", f"Day {n}.", n * 10.0) for n in range(5)]
     earlier = [
-        said(f"q{n}", f"Who pays the refund of order number {n}?", f"Till {n}.", -DAY - n * 300.0) for n in range(6)
+        said(f"q{n}", f"When is the refund of an order paid to client {n}?", f"Day {n}.", -DAY - n * 300.0)
+        for n in range(6)
     ]
 
     assert found(five) == {"subject_burst": {f"p{n}" for n in range(5)}}
