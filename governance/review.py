@@ -54,7 +54,7 @@ def why_reviewed(feedback: Feedback) -> str:
     reasons = []
     if feedback.set_aside:
         reasons.append(f"it may hold {in_words(feedback.set_aside)}")
-    elif feedback.review_reason in REASONS:
+    elif feedback.review_reason and feedback.review_reason in REASONS:
         reasons.append(REASONS[feedback.review_reason])
     if feedback.suspected:
         reasons.append(suspicions_in_words(feedback.suspected))
