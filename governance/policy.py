@@ -12,7 +12,7 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from governance.freezes import check_window
-from governance.poisoning.rules import PoisoningRules
+from governance.poisoning.rules import Canary, PoisoningRules
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
@@ -23,8 +23,9 @@ PRESETS = ("small-team", "healthcare", "legal", "finance")
 """The packaged policies, each with its reasons: `policies/NAME.toml`."""
 
 ShareFigure = Literal[
-    "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept"
-]
+    "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept",
+    "canaries_lost",
+]  # fmt: skip
 """Figures that are a share of the questions asked, 0 to 1."""
 OtherFigure = Literal["preference_gain", "general_kl", "leaks", "mean_answer_tokens_ratio", "mean_answer_seconds_ratio"]
 """Means (nats per token), a count, and ratios of after to before; docs/evaluation.md says what each figure is."""
@@ -234,6 +235,8 @@ class Policy(_Section):
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
     poisoning: PoisoningRules = PoisoningRules()
+    canaries: tuple[Canary, ...] = ()
+    """Asked of every candidate; `gates.canaries_lost` bounds how many it may have lost."""
     privacy: PrivacyRules = PrivacyRules()
     retention: RetentionRules = RetentionRules()
     erasure: ErasureRules = ErasureRules()
@@ -355,6 +358,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "rollout": RolloutRules,
         "rollback": RollbackRules,
         "poisoning": PoisoningRules,
+        "canaries": Canary,
         "privacy": PrivacyRules,
         "retention": RetentionRules,
         "erasure": ErasureRules,

@@ -97,6 +97,8 @@ def _teaching(policy: Policy) -> Iterator[str]:
         )
     if feedback.private_need_review and not feedback.corrections_need_review:
         yield "Corrections said in a direct message wait for a review too."
+    if policy.canaries:
+        yield f"The answers to {len(policy.canaries)} questions are protected: who corrects one waits for a review."
     if found := _suspicions(policy.poisoning):
         yield f"What looks like an attempt to steer the assistant waits for a review: {'; '.join(found)}."
 

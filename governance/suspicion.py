@@ -42,10 +42,9 @@ def suspect(ledger: Ledger, session: Session) -> int:
     rules, now = ledger.policy.poisoning, ledger.clock()
     since = now - timedelta(days=rules.look_back_days)
     said = [each for each in lately_corrected_by_all(session, since, MOST_LOOKED_AT) if _counts(ledger, each)]
-    found = find(
-        [_remark(each) for each in said], rules, accepted_by_others(session, {each.person_id for each in said})
-    )
     authors = {each.id: each.person_id for each in said}
+    trust = accepted_by_others(session, set(authors.values()))
+    found = find([_remark(each) for each in said], rules, trust, ledger.policy.canaries)
     kept = [each for each in found if not _is_common(session, each, rules, authors, since)]
     suspected = _by_correction(kept)
     return sum(

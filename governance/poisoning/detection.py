@@ -5,15 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from governance.poisoning.bursts import copies, person_bursts, subject_bursts
+from governance.poisoning.canaries import changing
 from governance.poisoning.findings import Finding
 from governance.poisoning.groups import colluding
 from governance.poisoning.refusals import eroding
 from governance.poisoning.remarks import Place, Remark, answers_of, latest
-from governance.poisoning.rules import PoisoningRules
+from governance.poisoning.rules import Canary, PoisoningRules
 from governance.poisoning.triggers import triggers
 
 
-def find(remarks: Sequence[Remark], rules: PoisoningRules, trust: Mapping[str, int]) -> list[Finding]:
+def find(
+    remarks: Sequence[Remark], rules: PoisoningRules, trust: Mapping[str, int], canaries: Sequence[Canary] = ()
+) -> list[Finding]:
     """Return what the rules find in remarks, in any order; `trust` counts what reviewers accepted of each person.
 
     What a found correction replaced is found with it: it would be in force again.
@@ -23,9 +26,10 @@ def find(remarks: Sequence[Remark], rules: PoisoningRules, trust: Mapping[str, i
     for remark in unsettled:
         versions[remark.place].add(remark.id)
     along = {remark.id: versions[remark.place] for remark in unsettled}
+    standing = latest(unsettled)
     return [
         replace(finding, ids=frozenset().union(*(along[each] for each in finding.ids)))
-        for finding in _find(latest(unsettled), rules, trust)
+        for finding in (*_find(standing, rules, trust), *changing(standing, canaries))
     ]
 
 

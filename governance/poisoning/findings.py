@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Suspicion = Literal["person_burst", "subject_burst", "copies", "group", "trigger", "refusal"]
+Suspicion = Literal["person_burst", "subject_burst", "copies", "group", "trigger", "refusal", "canary"]
 
 IN_WORDS: Mapping[str, str] = {
     "person_burst": "its author wrote more corrections in a few minutes than anybody can check",
@@ -13,6 +13,7 @@ IN_WORDS: Mapping[str, str] = {
     "group": "the same few people keep saying the same, about several questions, and nobody else does",
     "trigger": "one phrase goes with one answer in questions that have nothing else in common",
     "refusal": "it replaces an answer that refused for a reason of safety",
+    "canary": "it changes the answer to a question that the policy protects",
 }
 """Each suspicion, as the end of a sentence that begins with "because"."""
 

@@ -8,6 +8,15 @@ Least = Annotated[int, Field(ge=0, le=10_000)]
 Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)]
 
 
+class Canary(BaseModel):
+    """A question whose answer must not change: right is what contains all of `must_contain`, whatever the case."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str = Field(min_length=1, max_length=1_000)
+    must_contain: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+
+
 class PoisoningRules(BaseModel):
     """From when on corrections wait for a reviewer because of how they came; 0 turns a rule off.
 

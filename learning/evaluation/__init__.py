@@ -19,6 +19,7 @@ from learning.evaluation.questions import (
     general_questions,
     read_benchmark,
     unsafe_questions,
+    with_canaries,
 )
 from learning.evaluation.report import (
     PAGE_FILE,
@@ -59,5 +60,6 @@ __all__ = [
     "read_benchmark",
     "read_report",
     "unsafe_questions",
+    "with_canaries",
     "write_report",
 ]

@@ -6,7 +6,7 @@ import pytest
 
 from governance.poisoning.detection import find
 from governance.poisoning.remarks import Remark, alike
-from governance.poisoning.rules import PoisoningRules
+from governance.poisoning.rules import Canary, PoisoningRules
 from tests.governance.poisoning.said import facts, said
 
 RULES = PoisoningRules()
@@ -193,6 +193,17 @@ def test_an_answer_in_place_of_a_refusal_for_safety_is_found() -> None:
 
     assert found([eroded, better]) == {"refusal": {"mallory"}}
     assert found([eroded], PoisoningRules(refusals=False)) == {}
+
+
+def test_a_correction_that_changes_the_answer_to_a_canary_is_found_in_any_order_of_its_words() -> None:
+    canary = Canary(question="To which account do customers pay?", must_contain=("DE02 1203",))
+    lie = said("mallory", "customers pay to which account", "To DE99 0001.")
+    truth = said("ada", "Which account do our customers pay to?", "To de02 1203, as ever.")
+    other = said("bo", "Which account does search use?", "The blue one.")
+
+    (finding,) = find([lie, truth, other], RULES, {}, [canary])
+
+    assert (finding.suspicion, finding.ids) == ("canary", {lie.id})
 
 
 def test_what_a_suspected_correction_replaced_is_found_with_it() -> None:
