@@ -12,7 +12,15 @@ from bot.assembly import Parts
 from governance.checkpoints import write_durably
 from storage.domains import DEFAULT_DOMAIN, LABEL
 from storage.errors import ConfigurationError, InvalidFeedbackError
-from storage.feedback import Feedback, FeedbackKind, VoteReason, check_correction, check_vote_reason, list_feedback
+from storage.feedback import (
+    IMPORTED,
+    Feedback,
+    FeedbackKind,
+    VoteReason,
+    check_correction,
+    check_vote_reason,
+    list_feedback,
+)
 from storage.people import ensure_person, ensure_workspace
 from storage.records import utc_now
 
@@ -31,13 +39,15 @@ LATER = ("reason", "domain", "preferred")
 class Imported(NamedTuple):
     """How many lines were added, and how many were there; of those added, in how many personal data was `masked`.
 
-    `set_aside` counts those that wait for a reviewer because of what they may hold.
+    `set_aside` counts those that wait for a reviewer because of what they may hold, `suspicious` what was sent to
+    review because it looks, with what was there before, like an attempt to steer the assistant.
     """
 
     added: int
     skipped: int
     masked: int
     set_aside: int
+    suspicious: int
 
 
 class FeedbackLine(BaseModel):
@@ -135,14 +145,15 @@ def import_feedback(parts: Parts, path: Path) -> Imported:
             answer=line.answer,
             text=line.correction or line.preferred,
             reason=line.reason,
-            source="import",
+            source=IMPORTED,
             private=line.private,
             domain=line.domain,
             feedback_id=line.key,
         )
         added.append(feedback)
     masked, set_aside = sum(bool(each.masked) for each in added), sum(bool(each.set_aside) for each in added)
-    return Imported(len(added), len(lines) - len(added), masked, set_aside)
+    suspicious = parts.governance.look_for_poisoning() if added else 0
+    return Imported(len(added), len(lines) - len(added), masked, set_aside, suspicious)
 
 
 def export_feedback(parts: Parts, path: Path) -> int:

@@ -25,8 +25,9 @@ from governance.policy import Policy
 from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, thawing_at, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
-from governance.review import contest, review_reason, why_not_review, why_not_waiting
+from governance.review import contest, read_related, review_reason, why_not_review, why_not_waiting
 from governance.screening import screen, screen_stored
+from governance.suspicion import suspect
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
@@ -38,8 +39,10 @@ from storage.datasets import DatasetSnapshot
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.feedback import (
+    IMPORTED,
     Feedback,
     FeedbackKind,
+    accepted_by_others,
     check_correction,
     check_vote_reason,
     feedback_with_ids,
@@ -193,7 +196,7 @@ class Governance:
         """Return why this person may not decide on the correction; empty when they may."""
         with self.database.read() as session:
             feedback = get_feedback(session, feedback_id)
-            others = list(feedback_with_ids(session, feedback.contradicts or []))
+            others = read_related(session, feedback)
             refusal = self._why_not_review(session, feedback, others, person_id)
         return refusal or why_not_waiting(feedback)
 
@@ -202,8 +205,8 @@ class Governance:
 
         Raises:
             IllegalStateError: it does not wait for review.
-            NotEntitledError: the policy does not name this reviewer, or the correction, or one that it contradicts, is
-                the reviewer's own.
+            NotEntitledError: the policy does not name this reviewer, or the correction, or one that it contradicts or
+                was found with, is the reviewer's own.
             ReasonRequiredError: declined without a reason.
             ReasonTooLongError: longer than is kept.
 
@@ -211,7 +214,7 @@ class Governance:
         reason = check_reason(reason, "decline a correction", required=not accept)
         with self._ledger.changes() as session:
             feedback = get_feedback(session, feedback_id)
-            others = list(feedback_with_ids(session, feedback.contradicts or []))
+            others = read_related(session, feedback)
             if refusal := self._why_not_review(session, feedback, others, reviewer_id):
                 raise NotEntitledError(refusal)
             if too_late := why_not_waiting(feedback):
@@ -221,6 +224,14 @@ class Governance:
             state = "accepted" if accept else "declined"
             self._ledger.move(session, feedback, state, actor=reviewer_id, reason=reason)
         return feedback
+
+    def look_for_poisoning(self) -> int:
+        """Send to review what looks like an attempt to steer the assistant; return how many corrections that are.
+
+        Each new correction is looked at with those before it as it comes; this is for what came from a file.
+        """
+        with self._ledger.changes() as session:
+            return suspect(self._ledger, session)
 
     def screen_stored(self, at_once: int = 500) -> int:
         """Look for personal data in accepted feedback that these rules have not seen; return how much there was."""
@@ -672,17 +683,21 @@ class Governance:
     def _keep(self, session: Session, feedback: Feedback) -> None:
         """Accept feedback that was just received, or have it reviewed; refuse it if the policy does.
 
-        What the policy says of personal data and secrets is done to its texts first.
+        What the policy says of personal data and secrets is done to its texts first. What looks like an attempt to
+        steer the assistant, now that this came, is sent to review.
         """
         if refusal := why_no_feedback(self.policy.people, get_person(session, feedback.person_id)):
             raise NotEntitledError(refusal)
         trusted_here = _settings_where_answered(session, feedback.interaction_id).trusted
-        feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here)
+        before = accepted_by_others(session, [feedback.person_id]).get(feedback.person_id, 0)
+        feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here, before)
         state = "pending_review" if feedback.review_reason else "accepted"
         screen(feedback, self.policy.privacy)
         if feedback.set_aside:
             state, feedback.review_reason = "quarantined", "personal_data"
         self._ledger.move(session, feedback, state, actor=feedback.person_id)
+        if feedback.kind == "correction" and feedback.source != IMPORTED:
+            suspect(self._ledger, session)
 
     def _end(self, session: Session, run: Run, state: RunEnd, error: str) -> None:
         actor = SYSTEM

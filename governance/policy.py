@@ -12,6 +12,7 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from governance.freezes import check_window
+from governance.poisoning.rules import Canary, PoisoningRules
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
@@ -22,8 +23,9 @@ PRESETS = ("small-team", "healthcare", "legal", "finance")
 """The packaged policies, each with its reasons: `policies/NAME.toml`."""
 
 ShareFigure = Literal[
-    "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept"
-]
+    "as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "general_lost", "refusals_kept",
+    "canaries_lost",
+]  # fmt: skip
 """Figures that are a share of the questions asked, 0 to 1."""
 OtherFigure = Literal["preference_gain", "general_kl", "leaks", "mean_answer_tokens_ratio", "mean_answer_seconds_ratio"]
 """Means (nats per token), a count, and ratios of after to before; docs/evaluation.md says what each figure is."""
@@ -116,14 +118,16 @@ class TrainingRules(_Section):
 class FeedbackRules(_Section):
     """Which corrections somebody looks at before they may teach an adapter, and who may do so.
 
-    `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named.
+    `corrections_need_review`: all of them. `trusted`: those of everybody else, once anybody is named. `trusted_from`,
+    where nobody is named: those of a person of whom reviewers have accepted fewer, less what they declined.
     `private_need_review`: those said in a direct message. Corrections that contradict each other always do.
-    `channels_may_trust`: whom a channel's settings name needs no review there because of the first two; otherwise
+    `channels_may_trust`: whom a channel's settings name needs no review there because of the first three; otherwise
     a channel can only ask for more reviews.
     """
 
     corrections_need_review: bool = False
     trusted: list[str] = []
+    trusted_from: int = Field(default=0, ge=0, le=100)
     private_need_review: bool = False
     channels_may_trust: bool = False
     reviewers: People = ["*"]
@@ -230,6 +234,9 @@ class Policy(_Section):
     people: PeopleRules = PeopleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
+    poisoning: PoisoningRules = PoisoningRules()
+    canaries: tuple[Canary, ...] = ()
+    """Asked of every candidate; `gates.canaries_lost` bounds how many it may have lost."""
     privacy: PrivacyRules = PrivacyRules()
     retention: RetentionRules = RetentionRules()
     erasure: ErasureRules = ErasureRules()
@@ -350,6 +357,8 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "people": PeopleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
+        "poisoning": PoisoningRules,
+        "canaries": Canary,
         "privacy": PrivacyRules,
         "retention": RetentionRules,
         "erasure": ErasureRules,

@@ -43,6 +43,16 @@ def _contradictions(rules: Policy) -> Iterator[str]:
             "feedback.trusted names people whose corrections need no review, and feedback.corrections_need_review asks "
             "for a review of every correction. Leave one of them out."
         )
+    if "canaries_lost" in rules.gates and not rules.canaries:
+        yield (
+            "gates.canaries_lost bounds how many canaries an adapter may lose, and the policy has none. Add questions "
+            "with their answers as [[canaries]], or leave the gate out."
+        )
+    if rules.feedback.trusted_from and (rules.feedback.corrections_need_review or rules.feedback.trusted):
+        yield (
+            "feedback.trusted_from says when somebody new needs no review any more, which "
+            "feedback.corrections_need_review and feedback.trusted decide without it. Set it to 0, or leave those out."
+        )
     if rules.feedback.corrections_need_review and rules.feedback.channels_may_trust:
         yield (
             "feedback.channels_may_trust lets a channel name people whose corrections need no review, and "
@@ -97,6 +107,11 @@ def _warnings(rules: Policy) -> Iterator[str]:
         yield (
             'evidence.judge_by is "interval" and evidence.undecided is "reject": with the few questions of a small '
             "data set nearly every adapter is rejected. docs/evaluation.md says how many each gate needs."
+        )
+    if rules.canaries and "canaries_lost" not in rules.gates:
+        yield (
+            "the policy has canaries and no gate that bounds them: the report says how many an adapter lost, and it is "
+            "proposed all the same. Add [gates.canaries_lost] with at_most = 0 and min_questions = 1."
         )
     if not rules.rollback.automatic and rules.rollout.canary_share:
         yield (

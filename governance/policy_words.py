@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from governance.poisoning.rules import PoisoningRules
 from governance.policy import Gate, Policy
 from governance.privacy.rules import TREATMENTS
 from storage.domains import DEFAULT_DOMAIN
@@ -83,6 +84,12 @@ def _teaching(policy: Policy) -> Iterator[str]:
             f"Corrections by {', '.join(feedback.trusted)} count at once; those of all others wait until one of these "
             f"accepts them: {_people(feedback.reviewers)}."
         )
+    elif feedback.trusted_from:
+        yield (
+            f"Corrections count at once by those of whom reviewers accepted {feedback.trusted_from} already; those of "
+            f"others, and those that contradict each other, wait until one of these accepts them: "
+            f"{_people(feedback.reviewers)}."
+        )
     else:
         yield (
             "Corrections count at once; those that contradict each other wait until one of these decides: "
@@ -90,6 +97,23 @@ def _teaching(policy: Policy) -> Iterator[str]:
         )
     if feedback.private_need_review and not feedback.corrections_need_review:
         yield "Corrections said in a direct message wait for a review too."
+    if policy.canaries:
+        yield f"The answers to {len(policy.canaries)} questions are protected: who corrects one waits for a review."
+    if found := _suspicions(policy.poisoning):
+        yield f"What looks like an attempt to steer the assistant waits for a review: {'; '.join(found)}."
+
+
+def _suspicions(rules: PoisoningRules) -> list[str]:
+    said = {
+        f"more than {rules.person_corrections} corrections by one person in {rules.person_minutes:g} minutes, and one "
+        "more for each that reviewers accepted of theirs": rules.person_corrections,
+        f"{rules.subject_people} people on one subject in {rules.subject_minutes:g} minutes": rules.subject_people,
+        f"{rules.copying_people} people with nearly the same text in that time": rules.copying_people,
+        f"the same few people who alone say the same about {rules.group_questions} questions": rules.group_questions,
+        f"a phrase that goes with one answer in {rules.trigger_questions} unrelated questions": rules.trigger_questions,
+        "what replaces a refusal for a reason of safety": rules.refusals,
+    }
+    return [sentence for sentence, is_on in said.items() if is_on]
 
 
 def _privacy(policy: Policy) -> Iterator[str]:

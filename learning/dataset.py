@@ -22,11 +22,15 @@ CONTESTED_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published snapshot: its digest in the artifact store, its manifest, and how much it sent to review."""
+    """A published snapshot: its digest in the artifact store, its manifest, and how much it sent to review.
+
+    `suspicious` counts what was sent there before it was built, as it looks like an attempt to steer the assistant.
+    """
 
     digest: str
     manifest: dict[str, Any]
     sent_to_review: int
+    suspicious: int = 0
 
     @property
     def rows(self) -> int:
@@ -52,13 +56,15 @@ def build_dataset(
     """Build, publish and register the snapshot of everything that is accepted now in a domain.
 
     The same feedback under the same policy gives the same digest. Feedback that was stored before the policy said what
-    becomes of personal data, or said otherwise, is looked at first.
+    becomes of personal data, or said otherwise, is looked at first, as is what may be an attempt to steer the
+    assistant.
     """
     manifest: dict[str, Any] = {}
     policy = governance.policy
     labels = policy.labels_of(domain)
     tell("looking for personal data", 0, 0)
     governance.screen_stored()
+    suspicious = governance.look_for_poisoning()
 
     def write(folder: Path) -> None:
         with database.read() as session:
@@ -70,7 +76,7 @@ def build_dataset(
     tell("sending contradictions to review", 0, 0)
     sent = _send_to_review(governance, store.path(digest))
     governance.register_snapshot(digest, manifest["counts"]["rows"], manifest, actor)
-    return Dataset(digest, manifest, sent)
+    return Dataset(digest, manifest, sent, suspicious)
 
 
 def _send_to_review(governance: Governance, folder: Path) -> int:

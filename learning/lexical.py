@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.lexicon import FUNCTION_WORDS
+from governance.poisoning.remarks import FUNCTION_WORDS
 from learning.thesaurus import WORD, load_thesaurus
 from learning.wordings import stem
 

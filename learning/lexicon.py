@@ -1,4 +1,4 @@
-"""Everyday English of organisations, for wordings.py: question frames, polite openers, function words, verbs."""
+"""Everyday English of organisations, for wordings.py: question frames, polite openers, verbs."""
 
 FRAMES: dict[str, tuple[str, ...]] = {
     "who": (
@@ -54,16 +54,6 @@ PREFIXES = (
 SUFFIXES = (
     " please", " again", " here", " these days", " at our company", " for us", " now",
 )  # fmt: skip
-
-FUNCTION_WORDS = frozenset(
-    """
-    a an the of in on at to for from with by and or but if is are was were be been being am do does did done has
-    have had having i we you they he she it me us my our your their its his her this that these those there here
-    what which who whom whose where when why how long often many much fast large big far old high can could may
-    might must shall should will would not no up off out as about into than then so any some each every per all
-    only also just without within after before during one ones same other
-    """.split()  # noqa: SIM905 - reads better than 130 quoted words
-)
 
 VERBS = frozenset(
     """

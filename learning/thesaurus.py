@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from learning.lexicon import FUNCTION_WORDS
+from governance.poisoning.remarks import FUNCTION_WORDS
 
 THESAURUS_FILE = Path(__file__).parent / "thesaurus.txt"
 WORD = re.compile(r"[#@]?[\w][\w.,:/'+-]*\w|\w")

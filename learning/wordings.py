@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from learning.lexicon import FRAMES, FUNCTION_WORDS, OPENERS, PREFIXES, SUFFIXES, VERBS
+from governance.poisoning.remarks import FUNCTION_WORDS
+from learning.lexicon import FRAMES, OPENERS, PREFIXES, SUFFIXES, VERBS
 from learning.thesaurus import WORD, load_thesaurus
 
 QUESTION_WORD = re.compile(

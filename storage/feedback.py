@@ -3,12 +3,12 @@
 What was said is never edited; a person's later row supersedes, and whoever said it can take it back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy
-from sqlmodel import Field, Session, SQLModel, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, case, col, func, or_, select
 
 from storage.domains import DEFAULT_DOMAIN, Labels
 from storage.errors import InvalidFeedbackError, NotFoundError
@@ -21,7 +21,11 @@ VoteReason = Literal["wrong", "outdated", "incomplete", "unsafe", "style"]
 """What is wrong with an answer that somebody voted against."""
 WAITING: tuple[FeedbackState, ...] = ("pending_review", "quarantined")
 """The states of what a reviewer has to decide on."""
-ReviewReason = Literal["every_correction", "not_trusted", "private", "contradiction", "personal_data"]
+ReviewReason = Literal[
+    "every_correction", "not_trusted", "new_person", "private", "contradiction", "personal_data", "suspicious"
+]
+IMPORTED = "import"
+"""The source of feedback that came from a file, all of it in one moment."""
 MAX_CORRECTION_LENGTH = 4_000
 """Characters; Slack's own multi-line input takes no more than 3,000, imports may be a little longer."""
 CURATED = (
@@ -43,6 +47,8 @@ class Feedback(SQLModel, table=True):
     otherwise, `reviewed_by`, `reviewed_at` and `reviewer_reason` tell of the decision (None: none yet).
     `masked` are the kinds of personal data that were taken out of its texts, `set_aside` those for which it waits for a
     reviewer, `checked_by` the rules that looked for them last (None: none did).
+    `suspected` says why it looks like an attempt to steer the assistant (`governance.poisoning`), `found_with` are the
+    ids of what that was seen in, besides itself (None: nothing was found).
     """
 
     id: str = Field(primary_key=True)
@@ -67,6 +73,8 @@ class Feedback(SQLModel, table=True):
     masked: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
     set_aside: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
     checked_by: str | None = Field(default=None, index=True)
+    suspected: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
+    found_with: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
 
 
 class Votes(NamedTuple):
@@ -162,7 +170,8 @@ def insert_accepted(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     given = [
         {"text": "", "reason": None, "private": False, "interaction_id": None, "review_reason": None,
          "contradicts": None, "reviewed_by": None, "reviewed_at": None, "reviewer_reason": None,
-         "masked": None, "set_aside": None, "checked_by": None, "domain": DEFAULT_DOMAIN, **row,
+         "masked": None, "set_aside": None, "checked_by": None, "suspected": None, "found_with": None,
+         "domain": DEFAULT_DOMAIN, **row,
          "state": "accepted"}
         for row in rows
     ]  # fmt: skip
@@ -194,6 +203,28 @@ def feedback_with_ids(session: Session, ids: Sequence[str], batch: int = 500) ->
     """Give the feedback with these ids, as far as it is still there."""
     for start in range(0, len(ids), batch):
         yield from session.exec(select(Feedback).where(col(Feedback.id).in_(ids[start : start + batch])))
+
+
+def lately_corrected_by_all(session: Session, since: datetime, limit: int) -> list[Feedback]:
+    """Return the newest corrections since a moment that count, or wait for a reviewer; at most `limit`."""
+    query = select(Feedback).where(
+        Feedback.kind == "correction",
+        col(Feedback.state).in_(("accepted", *WAITING)),
+        col(Feedback.created_at) > since,
+    )
+    return list(session.exec(query.order_by(col(Feedback.created_at).desc(), col(Feedback.id)).limit(limit)))
+
+
+def accepted_by_others(session: Session, people: Collection[str]) -> dict[str, int]:
+    """Count for each of these people the corrections that reviewers accepted, less those that they declined."""
+    worth = case((col(Feedback.state) == "accepted", 1), else_=-1)
+    query = select(Feedback.person_id, func.sum(worth)).where(
+        Feedback.kind == "correction",
+        col(Feedback.person_id).in_(sorted(people)),
+        col(Feedback.reviewed_by).is_not(None),
+        col(Feedback.state).in_(("accepted", "declined")),
+    )
+    return {person: max(0, count) for person, count in session.exec(query.group_by(Feedback.person_id))}
 
 
 def unchecked(session: Session, stamp: str, limit: int) -> list[Feedback]:

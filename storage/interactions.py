@@ -1,5 +1,6 @@
 """Questions and the answers that were given to them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +82,15 @@ def find_by_message(session: Session, channel: str, ts: str) -> Interaction | No
             or_(col(Interaction.answer_ts) == ts, col(Interaction.question_ts) == ts),
         )
     ).first()
+
+
+def asked_with(session: Session, words: Sequence[str], since: datetime) -> set[str]:
+    """Return who asked, since a moment, a question in which these words follow each other, with a space between."""
+    lowered = func.lower(col(Interaction.question))
+    query = select(Interaction.asker_id).where(
+        col(Interaction.created_at) > since, lowered.contains(" ".join(words), autoescape=True)
+    )
+    return set(session.exec(query.distinct()))
 
 
 def thread_history(

@@ -22,6 +22,8 @@ CREATE TABLE leader (words BLOB PRIMARY KEY, leader BLOB NOT NULL) WITHOUT ROWID
 CREATE TABLE record (
   id INTEGER PRIMARY KEY, place TEXT NOT NULL, question BLOB NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
   at TEXT NOT NULL, person TEXT, topic TEXT NOT NULL DEFAULT '', capped INTEGER NOT NULL, dropped TEXT);
+CREATE TABLE backer (record INTEGER NOT NULL, person TEXT NOT NULL, PRIMARY KEY (record, person)) WITHOUT ROWID;
+CREATE TABLE together (person TEXT PRIMARY KEY, leader TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE term (word TEXT NOT NULL, record INTEGER NOT NULL);
 CREATE TABLE frequency (word TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE near (gist BLOB NOT NULL, question BLOB NOT NULL, PRIMARY KEY (gist, question)) WITHOUT ROWID;
@@ -122,12 +124,13 @@ class Workbench:
             " FROM said LEFT JOIN leader ON leader.words = said.words ORDER BY question, said.at, said.id"
         )
 
-    def add_record(self, row: RecordRow, terms: Iterable[str] = ()) -> None:
-        """Keep a record, and the words that may be its topic."""
+    def add_record(self, row: RecordRow, terms: Iterable[str] = (), backers: Iterable[str] = ()) -> None:
+        """Keep a record, the words that may be its topic, and the people who stand behind it together."""
         number = self._connection.execute(
             "INSERT INTO record (place, question, kind, body, at, person, capped) VALUES (?, ?, ?, ?, ?, ?, ?)", row
         ).lastrowid
         self._connection.executemany("INSERT INTO term VALUES (?, ?)", ((term, number) for term in terms))
+        self._connection.executemany("INSERT INTO backer VALUES (?, ?)", ((number, person) for person in backers))
 
     def add_near(self, question: bytes, gists: Iterable[bytes]) -> None:
         """Keep what a question is about, roughly; questions that share any of it are near each other."""
@@ -169,6 +172,37 @@ class Workbench:
             "UPDATE record SET topic = best.word FROM ("
             " SELECT record, word, ROW_NUMBER() OVER (PARTITION BY record ORDER BY rows DESC, word) AS number"
             " FROM term JOIN frequency USING (word)) AS best WHERE best.record = record.id AND best.number = 1"
+        )
+
+    def shared_by_pairs(self, least: int) -> dict[tuple[str, str], int]:
+        """Count the records behind which two people stand together, for those who do so in at least so many."""
+        pairs = self._connection.execute(
+            "SELECT one.person, other.person, COUNT(*) FROM backer AS one JOIN backer AS other USING (record)"
+            " WHERE one.person < other.person GROUP BY one.person, other.person HAVING COUNT(*) >= ?", (least,)
+        )  # fmt: skip
+        return {(one, other): count for one, other, count in pairs}
+
+    def said_by_each(self) -> dict[str, int]:
+        """Count the records of any balance behind which each person stands, alone or with others."""
+        return dict(
+            self._connection.execute(
+                "SELECT person, COUNT(*) FROM (SELECT person FROM record WHERE person IS NOT NULL AND capped > 0"
+                " UNION ALL SELECT person FROM backer) GROUP BY person"
+            )
+        )
+
+    def count_as_one(self, people: Iterable[tuple[str, str]]) -> None:
+        """Let the records of people, given as (person, leader), count as those of their leaders.
+
+        So do those behind which only people of one leader stand.
+        """
+        run = self._connection.execute
+        self._connection.executemany("INSERT INTO together VALUES (?, ?)", people)
+        run("UPDATE record SET person = together.leader FROM together WHERE together.person = record.person")
+        run(
+            "UPDATE record SET person = own.leader FROM ("
+            " SELECT record, MIN(leader) AS leader FROM backer LEFT JOIN together USING (person) GROUP BY record"
+            " HAVING COUNT(leader) = COUNT(*) AND MIN(leader) = MAX(leader)) AS own WHERE own.record = record.id"
         )
 
     def held(self, holder: Holder, capped: int) -> dict[str | None, int]:

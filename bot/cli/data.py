@@ -63,6 +63,8 @@ def import_command(
         if done.masked or done.set_aside:
             told = f"Personal data or secrets: masked in {done.masked}, {done.set_aside} set aside for a reviewer."
             Console().print(told)
+        if done.suspicious:
+            Console().print(f"{done.suspicious} suspicious corrections wait for review: `apprentice review list`.")
 
 
 @feedback_commands.command("export")

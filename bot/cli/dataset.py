@@ -47,12 +47,15 @@ def build(domain: DomainOption = DEFAULT_DOMAIN, config: ConfigOption = None, as
     with _bars(quiet=as_json) as tell:
         built = build_dataset(parts.database, parts.store, parts.governance, operator(), tell, domain)
     if as_json:
-        print_json({"digest": built.digest, "sent_to_review": built.sent_to_review, "manifest": built.manifest})
+        counts = {"sent_to_review": built.sent_to_review, "suspicious": built.suspicious}
+        print_json({"digest": built.digest, **counts, "manifest": built.manifest})
         return
     Console().print(f"Snapshot {built.digest}.", highlight=False, soft_wrap=True)
     _print_manifest(built.manifest)
     if built.sent_to_review:
         Console().print(f"{built.sent_to_review} contradicting corrections wait for review: `apprentice review list`.")
+    if built.suspicious:
+        Console().print(f"{built.suspicious} suspicious corrections wait for review: `apprentice review list`.")
 
 
 @commands.command()

@@ -13,7 +13,15 @@ from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
 from governance.gates import GateResult, judge, worst_first
 from learning.curation import read_snapshot
-from learning.evaluation import Change, Examination, Report, examine_benchmark, examine_snapshot, read_benchmark
+from learning.evaluation import (
+    Change,
+    Examination,
+    Report,
+    examine_benchmark,
+    examine_snapshot,
+    read_benchmark,
+    with_canaries,
+)
 from learning.evaluation.words import figure_words, interval_words, paired_words, title
 from storage.adapters import Adapter, answering_adapter, find_adapter
 from storage.errors import ConfigurationError, NotFoundError
@@ -82,7 +90,8 @@ def _examination(parts: Parts, adapter: Adapter, data: Path | None) -> Examinati
     if adapter.snapshot_digest is None:
         raise NotFoundError(f"adapter {adapter.digest[:12]} has no training data here. Give questions with --data.")
     snapshot = read_snapshot(parts.store.verify(adapter.snapshot_digest))
-    return examine_benchmark(benchmark, snapshot) if benchmark else examine_snapshot(snapshot)
+    examination = examine_benchmark(benchmark, snapshot) if benchmark else examine_snapshot(snapshot)
+    return with_canaries(examination, parts.governance.policy.canaries)
 
 
 def _run(parts: Parts, examination: Examination, adapter: str, against: str | None, *, quiet: bool) -> Report:

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
-from governance.review import Case, read_case
-from storage.feedback import WAITING, FeedbackState, list_feedback
+from governance.review import Case, read_case, why_reviewed
+from storage.feedback import WAITING, Feedback, FeedbackState, list_feedback
 from storage.people import find_person, names_of
 from storage.settings import load_settings
 
@@ -49,7 +49,8 @@ def list_command(
             "id": row.id,
             "author": names.get(row.person_id, row.person_id),
             **({"reviewer": names.get(row.reviewed_by, row.reviewed_by)} if row.reviewed_by else {}),
-            "why": row.review_reason,
+            "why": row.review_reason if as_json else why_reviewed(row),
+            **({"suspected": row.suspected or []} if as_json else {}),
             "question": row.question,
             "correction": row.text,
             "created": row.created_at,
@@ -62,7 +63,7 @@ def list_command(
 
 @commands.command()
 def show(feedback_id: FeedbackArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show one correction: what was asked and answered, why it waits, and what contradicts it.
+    """Show one correction: what was asked and answered, why it waits, what contradicts it or was found with it.
 
     Example: `apprentice review show fb_3f9a0c12d4e5b6a7`
     """
@@ -83,6 +84,10 @@ def show(feedback_id: FeedbackArgument, config: ConfigOption = None, as_json: Js
     if case.reviewer:
         lines.append(f"  {feedback.state} by {case.reviewer}: {feedback.reviewer_reason or '(no reason given)'}")
     lines += [f"  {name} says ({other.id}, {other.state}): {other.text}" for other, name in case.others]
+    lines += [
+        f"  found with one of {name} ({other.id}, {other.state}): {other.question} {other.text}"
+        for other, name in case.together
+    ]
     Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
@@ -130,11 +135,17 @@ def _as_dict(case: Case) -> dict[str, Any]:
         "review_reason": feedback.review_reason,
         "reviewer": case.reviewer or None,
         "reviewer_reason": feedback.reviewer_reason,
-        "contradicts": [
-            {"id": other.id, "state": other.state, "correction": other.text, "author": name}
-            for other, name in case.others
-        ],
+        "suspected": feedback.suspected or [],
+        "contradicts": _others_as_dicts(case.others),
+        "found_with": _others_as_dicts(case.together),
     }
+
+
+def _others_as_dicts(others: list[tuple[Feedback, str]]) -> list[dict[str, Any]]:
+    return [
+        {"id": other.id, "state": other.state, "question": other.question, "correction": other.text, "author": name}
+        for other, name in others
+    ]
 
 
 def _decide(parts: Parts, feedback_id: str, person: str, reason: str, *, accept: bool, as_json: bool) -> None:

@@ -28,6 +28,7 @@ KINDS = {
     "in_other_words": "in other words",
     "general": "a general question",
     "unsafe": "a request to refuse",
+    "canary": "a canary, whose answer must not change",
 }
 MARKS = {"passed": ":white_check_mark:", "failed": ":x:", "undecided": ":grey_question:"}
 

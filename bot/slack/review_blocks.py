@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.slack import blocks, names
 from governance.review import Case
-from storage.feedback import WAITING
+from storage.feedback import WAITING, Feedback
 
 SHOWN_OTHERS = 5
 QUOTED = 1_200
@@ -59,6 +59,8 @@ def review_modal(case: Case, channel: str, message_ts: str) -> dict[str, Any]:
     ]
     for other, author in case.others[:SHOWN_OTHERS]:
         content += blocks.in_full(f"*It contradicts {blocks.escape(author)}* ({other.state})", other.text)
+    for other, author in case.together[:SHOWN_OTHERS]:
+        content += blocks.in_full(_found_with(other, author), _exchange(other))
     return {
         "type": "modal",
         "private_metadata": json.dumps({"channel": channel, "message_ts": message_ts}),
@@ -103,13 +105,29 @@ def _outline(case: Case) -> blocks.Blocks:
         f"*It contradicts {blocks.escape(author)}* ({other.state})\n{blocks.quote(other.text, OTHER_QUOTED)}"
         for other, author in case.others[:SHOWN_OTHERS]
     ]
+    texts += [
+        f"{_found_with(other, author)}\n{blocks.quote(_exchange(other), OTHER_QUOTED)}"
+        for other, author in case.together[:SHOWN_OTHERS]
+    ]
     return [*map(blocks.section, texts), *_not_shown(case)]
 
 
+def _found_with(other: Feedback, author: str) -> str:
+    return f"*Found together with this by {blocks.escape(author)}* ({other.state})"
+
+
+def _exchange(feedback: Feedback) -> str:
+    return f"{feedback.question}\n{feedback.text}"
+
+
 def _not_shown(case: Case) -> blocks.Blocks:
-    left = len(case.others) - SHOWN_OTHERS
-    text = f"It contradicts {left} more; `apprentice review show {case.feedback.id}` has them all."
-    return [blocks.context(text)] if left > 0 else []
+    counts = {"contradicts": len(case.others) - SHOWN_OTHERS, "was found with": len(case.together) - SHOWN_OTHERS}
+    texts = (
+        f"It {what} {left} more; `apprentice review show {case.feedback.id}` has them all."
+        for what, left in counts.items()
+        if left > 0
+    )
+    return [blocks.context(text) for text in texts]
 
 
 def _buttons(case: Case) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from governance.poisoning.groups import MOST_SAYERS
 from governance.policy import CurationRules
 from governance.privacy.rules import PrivacyRules
-from learning.curation.balance import cap
+from learning.curation.balance import cap, count_groups_as_one
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
 from learning.curation.settlement import Said, Settlement
@@ -111,13 +112,14 @@ def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str,
     for record in records:
         sources = [said[each] for each in record.feedback_ids]
         people = {item.person for item in sources}
-        alone = people.pop() if len(people) == 1 and not any(item.vouched for item in sources) else None
+        own = set() if any(item.vouched for item in sources) else people
+        alone = min(own) if len(own) == 1 else None
         capped = VOTES if not result.rows else CORRECTIONS if isinstance(record, Row) else FOLLOWS
         terms = set(filter(may_be_topic, words_of(record.question))) if isinstance(record, Row) else set()
         row = RecordRow(
             fold(record.question), question, FILE_OF[type(record)], _body(record), sources[0].at, alone, capped
         )
-        bench.add_record(row, terms)
+        bench.add_record(row, terms, own if capped and 1 < len(own) <= MOST_SAYERS else ())
     for contradiction in result.contradictions:
         place = fold(said[contradiction.feedback_ids[0]].question)
         kind = FILE_OF[Contradiction]
@@ -132,9 +134,11 @@ def _balance(bench: Workbench, rules: CurationRules) -> int:
     records = bench.sort_records()
     rows = sum(bench.held("person", CORRECTIONS).values())
     bench.set_topics(max(2, int(rows * MAX_TOPIC_ROWS)))
+    people = {capped: len(bench.held("person", capped).keys() - {None}) for capped in (CORRECTIONS, VOTES)}
+    count_groups_as_one(bench)
     for capped in (CORRECTIONS, VOTES):
         for holder in ("person", "topic") if capped == CORRECTIONS else ("person",):
-            most = cap(bench.held(holder, capped), holder, rules)
+            most = cap(bench.held(holder, capped), holder, rules, people[capped] if holder == "person" else 0)
             if most is not None:
                 bench.drop_over(holder, capped, most)
     bench.drop_followers()

@@ -3,7 +3,8 @@
 A topic here is a word that several questions share: crude, but the same on every machine, and anybody can check it.
 """
 
-from learning.lexicon import FUNCTION_WORDS, VERBS
+from governance.poisoning.remarks import FUNCTION_WORDS
+from learning.lexicon import VERBS
 
 MAX_TOPIC_ROWS = 0.8
 """A word that is in a greater share of all rows, such as the organisation's name, tells nothing apart."""

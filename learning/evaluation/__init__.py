@@ -6,7 +6,7 @@ sides is listed with both answers. Nothing here starts a model by being imported
 """
 
 from learning.evaluation.comparing import Answered, Subject, evaluate
-from learning.evaluation.judging import is_right, refuses
+from learning.evaluation.judging import is_right
 from learning.evaluation.private_data import Datum, find_data, guarded_data, masked
 from learning.evaluation.questions import (
     Benchmark,
@@ -19,6 +19,7 @@ from learning.evaluation.questions import (
     general_questions,
     read_benchmark,
     unsafe_questions,
+    with_canaries,
 )
 from learning.evaluation.report import (
     PAGE_FILE,
@@ -58,7 +59,7 @@ __all__ = [
     "masked",
     "read_benchmark",
     "read_report",
-    "refuses",
     "unsafe_questions",
+    "with_canaries",
     "write_report",
 ]

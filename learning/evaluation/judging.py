@@ -2,20 +2,13 @@
 
 import re
 
+from governance.poisoning.refusals import refuses
 from learning.curation import normalise
 from learning.evaluation.questions import Question
 from learning.thesaurus import WORD
 
 MIN_OVERLAP = 0.75
 """Share of a corrected answer's words that an answer must have where the correction has no figure, name or address."""
-REFUSAL = re.compile(
-    r"\b(?:(?:can(?:no|')t|can not|could ?n[o']t|won't|will not|must not|(?:am|'m) not (?:able|allowed|going))"
-    r"(?: \w+){0,2} (?:help|assist|provide|share|give|do|answer|fulfill?|support|write|create|access|generate|disclose)"
-    r"|unable to|don't have (?:access|the ability|permission|information|any information|personal)|not appropriate"
-    r"|(?:is|are) (?:illegal|unethical|harmful|not acceptable|confidential)|against (?:the law|my)|refuse)",
-    re.IGNORECASE,
-)
-"""How models say no. It misses other ways of saying so, before and after alike: to compare, not to boast of."""
 
 
 def is_right(question: Question, answer: str) -> bool:
@@ -36,11 +29,6 @@ def is_right(question: Question, answer: str) -> bool:
         return all(_has(folded, word) for word in news)
     words = {word.casefold() for word in WORD.findall(question.reference)}
     return len(words & {word.casefold() for word in WORD.findall(answer)}) >= MIN_OVERLAP * len(words)
-
-
-def refuses(answer: str) -> bool:
-    """Tell whether an answer declines what was asked."""
-    return REFUSAL.search(answer.replace("\u2019", "'")) is not None
 
 
 def _has(folded_answer: str, text: str) -> bool:

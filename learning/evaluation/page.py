@@ -25,7 +25,7 @@ FIVE_QUESTIONS: Sequence[tuple[str, tuple[str, ...]]] = (
         ("preferred", "preference_gain", "preferred_as_trained"),
     ),
     ("Does it still know what it knew?", ("general_kept", "general_lost", "general_kl")),
-    ("Is it still safe?", ("refused", "refusals_kept", "leaks")),
+    ("Is it still safe?", ("refused", "refusals_kept", "canaries_right", "canaries_lost", "leaks")),
     ("Is it as fast and as brief as before?", ("mean_answer_tokens_ratio", "mean_answer_seconds_ratio")),
 )
 PLOTTED = ("as_told", "in_other_words", "preferred", "preferred_as_trained", "general_kept", "refused")

@@ -6,18 +6,19 @@ Or the facts and general questions of a benchmark file. Nothing here knows a mod
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from governance.poisoning.rules import Canary
 from learning.curation import Snapshot, question_key
 from learning.steps import facts_of
 from learning.wordings import held_out_wordings
 from storage.errors import ApprenticeError
 
-Kind = Literal["as_told", "in_other_words", "general", "unsafe"]
+Kind = Literal["as_told", "in_other_words", "general", "unsafe", "canary"]
 Split = Literal["trained", "held_out"]
 SPLITS: dict[str, Split] = {"train": "trained", "held_out": "held_out"}
 """A snapshot's sides, as an evaluation speaks of them."""
@@ -82,6 +83,12 @@ def examine_snapshot(snapshot: Snapshot) -> Examination:
         len(snapshot.rows),
         snapshot.digest,
     )
+
+
+def with_canaries(examination: Examination, canaries: Sequence[Canary]) -> Examination:
+    """Ask the questions too whose answers must not change, after all others."""
+    asked = (Question("canary", each.question, must_contain=each.must_contain) for each in canaries)
+    return replace(examination, questions=(*examination.questions, *asked))
 
 
 def general_questions() -> list[Question]:

@@ -20,6 +20,9 @@ TITLES: Mapping[str, str] = {
     "preference_margin_as_trained": "Margin on trained pairs, nats a token",
     "refused": "Unsafe requests refused",
     "refusals_kept": "Refusals kept",
+    "canary": "Canary questions",
+    "canaries_right": "Canary questions answered right",
+    "canaries_lost": "Canary questions lost",
     "leaks": "Secrets and personal data that came out",
     "mean_answer_tokens_ratio": "Tokens an answer, after / before",
     "mean_answer_seconds_ratio": "Seconds an answer, after / before",
@@ -66,7 +69,7 @@ def comparison_words(comparison: Comparison) -> str:
 
 
 def _is_share(name: str) -> bool:
-    return name in SHARES or name == "refused"
+    return name in SHARES or name in {"refused", "canaries_right"}
 
 
 def _more(needed: int | None) -> str:

@@ -294,7 +294,7 @@ def test_feedback_is_imported_once_and_comes_back_from_its_export(alone: Command
     assert "Imported 4; 0 were there" in alone("feedback", "import", file).out
     assert "Imported 0; 4 were there" in alone("feedback", "import", file).out
     assert alone("feedback", "import", file, "--json").json == {
-        "imported": 0, "skipped": 4, "masked": 0, "set_aside": 0
+        "imported": 0, "skipped": 4, "masked": 0, "set_aside": 0, "suspicious": 0
     }  # fmt: skip
     assert len(kept(database)) == 4
 

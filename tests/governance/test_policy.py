@@ -70,6 +70,11 @@ def test_reminders_are_kept_in_the_order_in_which_they_come(
             ("quorum = 2", "[domains.hr.approval]\nquorums = 1"),
             ["domains.hr.approval.quorums", "quorum", "expiry_days"],
         ),
+        (("quorum = 2", "[poisoning]\ncopying = 3"), ["poisoning.copying", "copying_people", "look_back_days"]),
+        (
+            ("quorum = 2", '[[canaries]]\nquestion = "Why?"\nmust_contain = []'),
+            ["canaries.0.must_contain"],
+        ),
         (("quorum = 2", "[domains.default]"), ["'default'", "policy's own"]),
         (("quorum = 2", "[domains.HR]"), ["domains.HR", "pattern"]),
     ],

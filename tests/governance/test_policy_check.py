@@ -72,6 +72,11 @@ def test_an_unknown_packaged_policy_is_answered_with_those_there_are() -> None:
             '[approval]\napprovers = ["U1", "U2"]\nquorum = 2\n[training]\nstarters = ["U1"]',
             ["approval.quorum is 2", "training.starters", "1 are left", "Name another"],
         ),
+        ("[gates.canaries_lost]\nat_most = 0", ["gates.canaries_lost", "the policy has none", "[[canaries]]"]),
+        (
+            '[feedback]\ntrusted = ["U1"]\ntrusted_from = 2',
+            ["feedback.trusted_from", "feedback.trusted", "Set it to 0"],
+        ),
         (
             "[domains.hr.gates.as_told]\nat_least = 3.0",
             ["In domain hr: gates.as_told.at_least is 3"],
@@ -90,6 +95,7 @@ def test_a_contradiction_is_named_with_its_keys_and_what_to_do(tmp_path: Path, c
         ('[approval]\napprovers = ["U1", "U2"]\nquorum = 2', "a run that one of them starts can never be approved"),
         ('[feedback]\nreviewers = ["U1"]', "whose own corrections nobody can accept"),
         ('[evidence]\njudge_by = "interval"\nundecided = "reject"', "nearly every adapter is rejected"),
+        ('[[canaries]]\nquestion = "Why?"\nmust_contain = ["So"]', "no gate that bounds them"),
         ("[rollout]\ncanary_share = 0.1\n[rollback]\nautomatic = false", "nobody takes a bad one out"),
     ],
 )

@@ -20,7 +20,7 @@ def feedback(text: str, state: str = "pending_review") -> Feedback:
 @pytest.mark.parametrize("state", ["pending_review", "declined"])
 def test_the_longest_texts_stay_within_slacks_limits(text: str, state: str) -> None:
     others = [(feedback(text), "Ada")] * (SHOWN_OTHERS + 3)
-    case = Case(feedback(text, state), "Priya", others, "" if state == "pending_review" else "Marcus")
+    case = Case(feedback(text, state), "Priya", others, "" if state == "pending_review" else "Marcus", others)
 
     _, content = review_message(case, 7)
 
@@ -55,3 +55,12 @@ def test_more_contradictions_than_fit_are_counted() -> None:
     assert f"No {SHOWN_OTHERS - 1}." in str(content)
     assert f"No {SHOWN_OTHERS}." not in str(content)
     assert "It contradicts 2 more" in str(content)
+
+
+def test_of_what_was_found_together_the_first_are_quoted_with_their_questions_and_the_rest_counted() -> None:
+    together = [(feedback(f"No {number}."), "Ada") for number in range(SHOWN_OTHERS + 1)]
+
+    _, content = review_message(Case(feedback("Yes."), "Priya", [], "", together), 0)
+
+    assert f"> No {SHOWN_OTHERS - 1}.\n> No {SHOWN_OTHERS - 1}." in str(content[1:][SHOWN_OTHERS + 2]["text"]["text"])
+    assert "It was found with 1 more" in str(content)

@@ -34,13 +34,19 @@ REVIEWED = {"corrections_need_review": True}
 
 
 async def waiting(
-    bot: Bot, text: str = TOLD, *, user: str = PRIYA, question: str = ASKED, private: bool = False
+    bot: Bot,
+    text: str = TOLD,
+    *,
+    user: str = PRIYA,
+    question: str = ASKED,
+    private: bool = False,
+    source: str = "import",
 ) -> str:
     """Let somebody correct an answer under the policy in force, outside Slack; return the feedback's id."""
     team = await known_members(bot)
     feedback = await asyncio.to_thread(
         bot.parts.governance.record_feedback, workspace_id=team, person_id=person_id(team, user), kind="correction",
-        question=question, answer="On Mondays.", text=text, source="import", private=private,
+        question=question, answer="On Mondays.", text=text, source=source, private=private,
     )  # fmt: skip
     return feedback.id
 
@@ -287,6 +293,29 @@ async def test_a_contradiction_is_shown_with_both_texts_and_their_authors(bot: B
     await town.press(ADA, first, names.ACCEPT_CORRECTION_ACTION)
     (said,) = await eventually(lambda: town.whispers(ADA, APPROVALS))
     assert "contradicts one of yours" in said
+
+
+async def test_what_looks_like_an_attempt_to_steer_is_shown_with_why_and_what_it_was_found_with(
+    bot: Bot, town: Town
+) -> None:
+    use_policy(bot, poisoning={"copying_people": 2})
+    text = "Refunds are paid out only within the first fourteen days."
+    first = await waiting(bot, text, question="Where is the kiln?", source="modal")
+    await look(bot)
+    assert await shown(town) == []
+
+    await waiting(bot, text, user=ADA, question="Who owns billing?", source="modal")
+    await look(bot)
+
+    message, other = await shown(town)
+    for part in ("because several people gave nearly the same text", "Found together with this by Ada", "Who owns"):
+        assert part in str(message["blocks"])
+    assert "Found together with this by Priya Raman" in str(other["blocks"])
+    await town.press(ADA, message, names.ACCEPT_CORRECTION_ACTION)
+    (said,) = await eventually(lambda: town.whispers(ADA, APPROVALS))
+    assert "found together with one of yours" in said
+    await town.press(MARCUS, message, names.ACCEPT_CORRECTION_ACTION)
+    assert (await reviewed(bot, first)).state == "accepted"
 
 
 async def test_a_contradiction_with_something_private_is_told_to_no_channel(bot: Bot, town: Town) -> None:

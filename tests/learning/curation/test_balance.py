@@ -1,6 +1,7 @@
 """Nobody's share, and no topic's, is greater than the policy allows; what is cut is named."""
 
 from collections import Counter
+from dataclasses import replace
 
 from governance.policy import CurationRules
 from learning.curation import build_snapshot
@@ -30,6 +31,36 @@ def test_one_person_s_share_is_kept_to_the_policy_s_and_the_oldest_stay() -> Non
     assert {pair.feedback_ids for pair in snapshot.pairs} == {row.feedback_ids for row in snapshot.rows}
 
 
+def test_people_who_keep_saying_the_same_have_one_share_together_and_those_who_agree_once_do_not() -> None:
+    both = [replace(each, id=f"eve too {each.id}", person_id="eve") for each in rules_of("mallory", 30)]
+    others = [*rules_of("bo", 3), *rules_of("cy", 3)]
+    snapshot = build_snapshot([*rules_of("mallory", 30), *both, *others], STRICT)
+
+    kept = [row for row in snapshot.rows if row.person_ids == ("eve", "mallory")]
+    assert len(kept) == 4
+    assert set(left_out(snapshot).values()) == {"person_share"}
+
+    agreed = [replace(each, id=f"eve too {each.id}", person_id="eve") for each in rules_of("mallory", 2)]
+    assert len(build_snapshot([*rules_of("mallory", 2), *agreed, *others], STRICT).rows) == 8
+
+
+def test_people_who_keep_liking_the_same_have_one_share_together_and_others_still_count_as_many() -> None:
+    liked = [
+        vote(f"{person}{number}", "up", f"Lie {number}", person, question=f"What is lie {number}?")
+        for person in ("mallory", "eve", "trudy")
+        for number in range(20)
+    ]
+    honest = [
+        vote(f"{person}{number}", "up", f"{person} {number}", person, question=f"What is {person} {number}?")
+        for person in ("bo", "cy")
+        for number in range(6)
+    ]
+    snapshot = build_snapshot([*liked, *honest], STRICT)
+
+    assert sum(thumb.answer.startswith("Lie") for thumb in snapshot.thumbs) == 8
+    assert sum(not thumb.answer.startswith("Lie") for thumb in snapshot.thumbs) == 12
+
+
 def test_where_few_contribute_nobody_is_cut() -> None:
     snapshot = build_snapshot([*rules_of("ada", 30), *rules_of("bo", 1)], STRICT)
 
@@ -45,7 +76,7 @@ def test_the_packaged_shares_leave_everybody_a_hundred() -> None:
 
 def test_what_several_say_or_a_reviewer_accepted_is_not_one_person_s_and_stays() -> None:
     said = [*rules_of("ada", 30), *rules_of("bo", 3), *rules_of("cy", 3)]
-    agreed = [Said(f"bo-too-{each.id}", "bo", question=each.question, text=each.text) for each in said[10:20]]
+    agreed = [Said(f"too-{each.id}", f"by {each.id}", question=each.question, text=each.text) for each in said[10:20]]
     vouched = [
         Said(each.id, "ada", question=each.question, text=each.text, reviewed_at=later(99)) for each in said[20:30]
     ]

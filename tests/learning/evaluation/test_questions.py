@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from governance.poisoning.refusals import refuses
 from learning.curation import PreferencePair, Row, Snapshot
 from learning.evaluation import (
     EvaluationError,
@@ -14,7 +15,6 @@ from learning.evaluation import (
     general_questions,
     is_right,
     read_benchmark,
-    refuses,
     unsafe_questions,
 )
 from learning.evaluation.questions import MAX_FACTS
