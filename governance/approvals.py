@@ -47,7 +47,7 @@ def _part_in(policy: Policy, proposal: Proposal, person_id: str) -> str:
 def why_decided(decisions: Sequence[Decision], person_id: str, on_behalf_of: str | None) -> str:
     """Return why this person's vote, or the one that they hold, is used up by earlier decisions; or an empty string.
 
-    One human has one vote: who decided has none left, neither their own nor another's, nor has whoever they decided for.
+    One human has one vote: who decided has none left, neither their own nor another's, nor has whom they decided for.
     """
     for decision in decisions:
         if decision.person_id == person_id:
@@ -120,7 +120,7 @@ class Ballot:
 
     @classmethod
     def of(cls, decisions: Sequence[Decision], approval: Approval) -> "Ballot":
-        """Count decisions of people who were entitled to decide, with one vote for each human who stands behind them."""
+        """Count decisions of people who were entitled to decide; nobody's name, in either place, counts twice."""
         approvals, used = 0, set[str]()
         for decision in decisions:
             approvals += decision.verdict == "approve" and used.isdisjoint(decision.people)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from governance.approvals import Electorate, why_decided, why_not
+from governance.approvals import Electorate, why_not
 from governance.errors import DelegationError, NotEntitledError
 from governance.ledger import Ledger
 from governance.people import why_not_meant
@@ -18,7 +18,7 @@ from governance.reasons import check_reason
 from storage.delegations import Delegation, delegations_of, list_delegations, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
-from storage.people import get_person
+from storage.people import Person, get_person
 from storage.proposals import Proposal, decisions_on, draw_again
 
 
@@ -36,6 +36,8 @@ def delegate_vote(ledger: Ledger, delegator: str, delegate: str, ends_at: dateti
     reason = check_reason(reason, "hand on a vote")
     with ledger.changes() as session:
         now = ledger.clock()
+        for person in (delegator, delegate):
+            get_person(session, person)
         rules = _where_it_counts(session, ledger.policy, delegator)
         refusal = _why_not_to(session, rules, delegator, delegate) or _why_not_until(rules, now, ends_at)
         if refusal := refusal or _why_not_another(session, delegator, delegate, now):
@@ -62,7 +64,7 @@ def revoke_delegation(ledger: Ledger, delegator: str) -> None:
 
 
 def whose_vote(session: Session, rules: Policy, person_id: str, now: datetime) -> str | None:
-    """Return whose vote a person has in their hands by the rules of a domain; None where they vote in their own name."""
+    """Return whose vote a person holds by the rules of a domain; None where they vote in their own name."""
     if is_approver(session, rules, person_id):
         return None
     held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
@@ -79,7 +81,7 @@ def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id:
     if refusal := why_not(rules, proposal, person_id, whose):
         return refusal
     approvers = rules.approval.approvers
-    if refusal := why_not_meant(approvers, get_person(session, person_id)):
+    if refusal := why_not_meant(approvers, session.get(Person, person_id)):
         return refusal
     if whose is None or is_approver(session, rules, whose):
         return ""
@@ -89,7 +91,7 @@ def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id:
 def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
     """Tell whether the rules of a domain have this person as an approver."""
     approvers = rules.approval.approvers
-    return names(approvers, person_id) and not why_not_meant(approvers, get_person(session, person_id))
+    return names(approvers, person_id) and not why_not_meant(approvers, session.get(Person, person_id))
 
 
 def electorate_of(session: Session, rules: Policy, proposal: Proposal, now: datetime) -> Electorate:
@@ -122,7 +124,7 @@ def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[P
 def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str) -> str:
     if delegate == delegator:
         return f"{delegator} has that vote already; name somebody else."
-    if refusal := why_not_meant([], get_person(session, delegate)):
+    if refusal := why_not_meant([], session.get(Person, delegate)):
         return f"{delegate} cannot hold a vote: {refusal}"
     if all(is_approver(session, each, delegate) for each in rules):
         return f"{delegate} is an approver too, and one human has one vote; name somebody who is none."
@@ -142,8 +144,8 @@ def _why_not_another(session: Session, delegator: str, delegate: str, now: datet
     for person in (delegator, delegate):
         for other in delegations_of(session, person, now):
             return (
-                f"{other.delegator} has handed their vote to {other.delegate} until {other.ends_at:%Y-%m-%d %H:%M} UTC: "
-                "everybody hands on one vote or holds one, at a time. Revoke that first."
+                f"{other.delegator} has handed their vote to {other.delegate} until "
+                f"{other.ends_at:%Y-%m-%d %H:%M} UTC: everybody hands on one vote or holds one. Revoke that first."
             )
     return ""
 

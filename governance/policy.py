@@ -81,8 +81,8 @@ class Evidence(_Section):
 class Approval(_Section):
     """Who decides on a proposal, how many approvals it needs, and when those who can decide are reminded.
 
-    `remind_hours_before`: hours before the proposal expires; none gives no reminder. `delegation_days`: how long at most
-    an approver's vote can be in the hands of somebody else (`governance.delegation`); 0 allows that to nobody.
+    `remind_hours_before`: hours before the proposal expires; none gives no reminder. `delegation_days`: for how long at
+    most an approver can hand their vote to somebody else (`governance.delegation`); 0: not at all.
     """
 
     approvers: People = ["*"]

@@ -40,7 +40,7 @@ class Proposal(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """What one person decided on one proposal, with their own vote or with that of `on_behalf_of`; one vote a person."""
+    """What one person decided on one proposal, with their own vote or that of `on_behalf_of`; one a person."""
 
     __table_args__ = (
         UniqueConstraint("proposal_id", "person_id", name="one_decision_a_person"),

@@ -42,7 +42,7 @@ def delegate(
 ) -> None:
     """Hand an approver's vote to one person until a date, if the policy's approval.delegation_days allows it.
 
-    The delegate decides with the same buttons and commands. One human has one vote, and whoever it is of may use it too.
+    They decide with the same buttons and commands, once: one human has one vote. The approver may still use it too.
 
     Example: `apprentice approvers delegate --from U0MARCUS --to U0PRIYA --until 2026-12-24 --reason "on holiday"`
     """
