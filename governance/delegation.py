@@ -78,14 +78,8 @@ def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id:
 
     Whether a vote was used before is not looked at: `approvals.why_decided` says that.
     """
-    if refusal := why_not(rules, proposal, person_id, whose):
-        return refusal
-    approvers = rules.approval.approvers
-    if refusal := why_not_meant(approvers, session.get(Person, person_id)):
-        return refusal
-    if whose is None or is_approver(session, rules, whose):
-        return ""
-    return "whoever handed you their vote is no member of the workspace any more, so they are no approver."
+    refusal = why_not(rules, proposal, person_id, whose)
+    return refusal or why_not_meant(rules.approval.approvers, session.get(Person, person_id))
 
 
 def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
