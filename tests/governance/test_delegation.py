@@ -22,7 +22,7 @@ from storage.delegations import Delegation, list_delegations
 from storage.errors import ApprenticeError, NotFoundError
 from storage.people import ensure_person
 from storage.proposals import Decision, Proposal, decisions_on, get_proposal
-from tests.governance.installation import APPROVER, EXPERT, GOOD, OTHER, STARTER, Installation
+from tests.governance.installation import APPROVER, GOOD, OTHER, STARTER, Installation
 
 SECOND, DEPUTY = "T1/U_SECOND", "T1/U_DEPUTY"
 """Another approver, and somebody who is none."""
@@ -146,33 +146,29 @@ def test_who_voted_for_one_approver_does_not_vote_for_the_next(team: Installatio
     assert team.proposal(proposal.id).state == "open"
 
 
-def test_no_name_counts_twice_in_a_ballot_whatever_the_rows_are(sqlite_team: Installation) -> None:
-    def by(person: str, whose: str | None = None) -> Decision:
-        return Decision(
-            id=f"{person}{whose}", proposal_id="p", person_id=person, on_behalf_of=whose, verdict="approve",
-            created_at=sqlite_team.clock(),
-        )  # fmt: skip
+def row(house: Installation, person: str, whose: str | None = None, proposal: str = "prop") -> Decision:
+    return Decision(
+        id=f"{person} for {whose}",
+        proposal_id=proposal,
+        person_id=person,
+        on_behalf_of=whose,
+        verdict="approve",
+        created_at=house.clock(),
+    )
 
-    approval = sqlite_team.policy.approval
-    assert Ballot.of([by(DEPUTY, APPROVER), by(APPROVER)], approval).missing == 1
-    assert Ballot.of([by(DEPUTY, APPROVER), by(DEPUTY, SECOND)], approval).missing == 1
-    assert Ballot.of([by(DEPUTY, APPROVER), by(SECOND)], approval).missing == 0
+
+def test_no_name_counts_twice_in_a_ballot_whatever_the_rows_are(sqlite_team: Installation) -> None:
+    for_approver, approval = row(sqlite_team, DEPUTY, APPROVER), sqlite_team.policy.approval
+    assert Ballot.of([for_approver, row(sqlite_team, APPROVER)], approval).missing == 1
+    assert Ballot.of([for_approver, row(sqlite_team, DEPUTY, SECOND)], approval).missing == 1
+    assert Ballot.of([for_approver, row(sqlite_team, SECOND)], approval).missing == 0
 
 
 def test_the_database_itself_refuses_a_second_vote_in_the_same_name(team: Installation) -> None:
     proposal = team.proposed()
+    both = [row(team, person, APPROVER, proposal.id) for person in (DEPUTY, OTHER)]
     with pytest.raises(IntegrityError), team.database.transaction() as session:
-        for person in (DEPUTY, OTHER):
-            session.add(
-                Decision(
-                    id=person,
-                    proposal_id=proposal.id,
-                    person_id=person,
-                    on_behalf_of=APPROVER,
-                    verdict="approve",
-                    created_at=team.clock(),
-                )  # fmt: skip
-            )
+        session.add_all(both)
 
 
 # Separation of duties, and whether the approver still is one
