@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -70,16 +70,6 @@ def find_by_question(session: Session, workspace_id: str, channel: str, question
             Interaction.workspace_id == workspace_id,
             Interaction.channel == channel,
             Interaction.question_ts == question_ts,
-        )
-    ).first()
-
-
-def find_by_message(session: Session, channel: str, ts: str) -> Interaction | None:
-    """Return the interaction whose question or answer is this Slack message; a channel's id is one in all of Slack."""
-    return session.exec(
-        select(Interaction).where(
-            Interaction.channel == channel,
-            or_(col(Interaction.answer_ts) == ts, col(Interaction.question_ts) == ts),
         )
     ).first()
 

@@ -22,9 +22,7 @@ def lineage(
     what: Annotated[
         str,
         typer.Argument(
-            help="The id of an answer, feedback, run or person, the digest of an adapter or data set, or the link of "
-            "an answer in Slack.",
-            metavar="ID",
+            help="The id of an answer, feedback, run or person, or the digest of an adapter or data set.", metavar="ID"
         ),
     ],
     limit: Annotated[int, typer.Option(min=1, help="Of what is many, show so many.")] = 20,
