@@ -5,7 +5,6 @@ reviewed and approved it; from feedback or a person it goes up to the adapters t
 they gave. Each node says what is so, also that something was erased, withdrawn or is not there any more.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,14 +19,12 @@ from storage.datasets import DatasetSnapshot, list_snapshots
 from storage.errors import ApprenticeError, NotFoundError
 from storage.feedback import Feedback, feedback_of, feedback_on, feedback_with_ids
 from storage.figures import count_answers
-from storage.interactions import Interaction, find_by_message
+from storage.interactions import Interaction
 from storage.people import Person, names_of
 from storage.proposals import Decision, decisions_by, decisions_on, proposal_for
 from storage.runs import Run, runs_started_by
 
 Kind = Literal["answer", "adapter", "run", "data set", "feedback", "person", "proposal", "decision", "audit record"]
-LINK = re.compile(r"https://[^/]+/archives/(?P<channel>\w+)/p(?P<seconds>\d+)(?P<micros>\d{6})(\?.*)?")
-"""Slack's link to a message: the last six digits are the part of its time behind the point."""
 MORE = "and {count:,} more"
 
 
@@ -60,16 +57,12 @@ class Lineage:
         self._learned: dict[str, frozenset[str] | None] = {}
 
     def trace(self, reference: str) -> Node:
-        """Return the tree of whatever has this id, or of the answer that a link to a Slack message leads to.
-
-        The link may be that of the question; digests may be cut short to six characters.
+        """Return the tree of whatever has this id; digests may be cut short to six characters.
 
         Raises:
             NotFoundError: nothing has it, or several digests begin so.
 
         """
-        if reference.startswith(("https://", "http://")):
-            return self._linked(reference)
         session = self._session
         looks: Sequence[tuple[Any, Callable[[Any], Node]]] = (
             (session.get(Interaction, reference), self.answer),
@@ -87,25 +80,9 @@ class Lineage:
         if len(matches) != 1:
             what = f"{len(matches)} digests begin with" if matches else "nothing is called"
             raise NotFoundError(
-                f"{what} {reference}. Give the id of an answer, adapter, run, data set, feedback or person, "
-                "or the link of an answer in Slack."
+                f"{what} {reference}. Give the id of an answer, adapter, run, data set, feedback or person."
             )
         return matches[0]
-
-    def _linked(self, link: str) -> Node:
-        found = LINK.fullmatch(link)
-        if found is None:
-            raise NotFoundError(
-                f"{link} is no link to a Slack message. Take it from Slack's menu of the message, under Copy link: it "
-                "looks like https://team.slack.com/archives/C012345/p1700000000000100."
-            )
-        row = find_by_message(self._session, found["channel"], f"{found['seconds']}.{found['micros']}")
-        if row is None:
-            raise NotFoundError(
-                f"{link} is neither a question that was answered here nor an answer. It may have been kept elsewhere, "
-                "or erased, or be an answer that only its asker could see: then give its id."
-            )
-        return self.answer(row)
 
     def answer(self, row: Interaction) -> Node:
         """Trace an answer to its adapter, or to the corrections that it is, and to what was said of it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -63,6 +63,20 @@ def find_by_answer(session: Session, workspace_id: str, channel: str, answer_ts:
     ).first()
 
 
+def interactions_at(session: Session, channel: str, ts: str) -> list[Interaction]:
+    """Return the interaction whose answer is the message at `ts`; else those that answered it; also erased ones."""
+    for column in (Interaction.answer_ts, Interaction.question_ts):
+        query = select(Interaction).where(Interaction.channel == channel, column == ts)
+        if found := list(session.exec(query.order_by(col(Interaction.id)))):
+            return found
+    return []
+
+
+def is_in_channel(session: Session, channel: str) -> bool:
+    """Whether anything was answered in this channel."""
+    return session.exec(select(Interaction.id).where(Interaction.channel == channel).limit(1)).first() is not None
+
+
 def find_by_question(session: Session, workspace_id: str, channel: str, question_ts: str) -> Interaction | None:
     """Return the interaction that answered this Slack message, if it was answered."""
     return session.exec(
@@ -70,16 +84,6 @@ def find_by_question(session: Session, workspace_id: str, channel: str, question
             Interaction.workspace_id == workspace_id,
             Interaction.channel == channel,
             Interaction.question_ts == question_ts,
-        )
-    ).first()
-
-
-def find_by_message(session: Session, channel: str, ts: str) -> Interaction | None:
-    """Return the interaction whose question or answer is this Slack message; a channel's id is one in all of Slack."""
-    return session.exec(
-        select(Interaction).where(
-            Interaction.channel == channel,
-            or_(col(Interaction.answer_ts) == ts, col(Interaction.question_ts) == ts),
         )
     ).first()
 

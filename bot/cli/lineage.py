@@ -9,6 +9,7 @@ from rich.tree import Tree
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
+from bot.slack.message_link import MessageLink, answer_at, is_link
 from learning.lineage import Lineage, Node
 from storage.settings import load_settings
 
@@ -23,8 +24,8 @@ def lineage(
         str,
         typer.Argument(
             help="The id of an answer, feedback, run or person, the digest of an adapter or data set, or the link of "
-            "an answer in Slack.",
-            metavar="ID",
+            "an answer's message in Slack.",
+            metavar="ID|LINK",
         ),
     ],
     limit: Annotated[int, typer.Option(min=1, help="Of what is many, show so many.")] = 20,
@@ -33,12 +34,14 @@ def lineage(
 ) -> None:
     """Trace an answer to its adapter, run, data, feedback and people; or feedback or a person to what it led to.
 
-    Example: `apprentice lineage qa_1f0c23ab45de6789`
+    The link of a message in Slack stands for the answer that the message is, or that it got.
+
+    Example: `apprentice lineage https://team.slack.com/archives/C0123ABCD/p1700000000000100`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         traced = Lineage(session, parts.store, limit)
-        node = traced.trace(what)
+        node = traced.answer(answer_at(session, MessageLink.read(what))) if is_link(what) else traced.trace(what)
     if as_json:
         print_json(node.as_dict())
     else:

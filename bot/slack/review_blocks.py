@@ -59,8 +59,7 @@ def review_modal(case: Case, channel: str, message_ts: str) -> dict[str, Any]:
     ]
     for other, author in case.others[:SHOWN_OTHERS]:
         content += blocks.in_full(f"*It contradicts {blocks.escape(author)}* ({other.state})", other.text)
-    for other, author in case.together[:SHOWN_OTHERS]:
-        content += blocks.in_full(_found_with(other, author), _exchange(other))
+    content += map(blocks.section, _together(case))
     return {
         "type": "modal",
         "private_metadata": json.dumps({"channel": channel, "message_ts": message_ts}),
@@ -105,15 +104,15 @@ def _outline(case: Case) -> blocks.Blocks:
         f"*It contradicts {blocks.escape(author)}* ({other.state})\n{blocks.quote(other.text, OTHER_QUOTED)}"
         for other, author in case.others[:SHOWN_OTHERS]
     ]
-    texts += [
-        f"{_found_with(other, author)}\n{blocks.quote(_exchange(other), OTHER_QUOTED)}"
+    return [*map(blocks.section, [*texts, *_together(case)]), *_not_shown(case)]
+
+
+def _together(case: Case) -> list[str]:
+    return [
+        f"*Found together with this by {blocks.escape(author)}* ({other.state})\n"
+        f"{blocks.quote(_exchange(other), OTHER_QUOTED)}"
         for other, author in case.together[:SHOWN_OTHERS]
     ]
-    return [*map(blocks.section, texts), *_not_shown(case)]
-
-
-def _found_with(other: Feedback, author: str) -> str:
-    return f"*Found together with this by {blocks.escape(author)}* ({other.state})"
 
 
 def _exchange(feedback: Feedback) -> str:

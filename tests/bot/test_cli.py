@@ -18,9 +18,10 @@ from bot.demo.show import claimed
 from bot.feedback_file import FeedbackLine
 from storage.database import Database
 from storage.feedback import Feedback, get_feedback
+from storage.interactions import Interaction
 from storage.records import utc_now
 from tests.bot.commands import CommandLine
-from tests.governance.installation import Clock, Installation
+from tests.governance.installation import OTHER, Clock, Installation
 from tests.governance.test_watching import judged
 
 DIGEST = "a1b2c3d4" * 8
@@ -432,3 +433,43 @@ def test_lineage_shows_a_tree_and_says_what_is_unknown(apprentice: CommandLine, 
     assert "run " in said.out
     assert apprentice("lineage", DIGEST, "--json").json["kind"] == "adapter"
     assert "nothing is called qa_none" in apprentice("lineage", "qa_none").said
+
+
+def test_lineage_of_a_message_s_link_is_that_of_its_answer_also_when_its_words_were_erased(
+    house: Installation, apprentice: CommandLine
+) -> None:
+    channel = "https://team.slack.com/archives/C0HELPDESK/"
+    empty = apprentice("lineage", f"{channel}p1700000000000100").said
+    with house.database.transaction() as session:
+        session.add_all([answered("1", "1700000000.000100"), answered("2", "1700000000.000900", question="")])
+
+    assert [apprentice("lineage", channel + where, "--json").json["id"] for where in LINKS] == ["qa_1", "qa_1", "qa_2"]
+    assert "Is the link of another channel or workspace? Workspaces known here: Made up (T1)." in empty
+    elsewhere = apprentice("lineage", "https://other.slack.com/archives/C0ELSEWHERE/p1700000000000100")
+    assert (elsewhere.status, elsewhere.out) == (1, "")
+    assert "nothing was answered in the channel C0ELSEWHERE of other.slack.com" in elsewhere.said
+    assert "neither an answer nor a question" in apprentice("lineage", f"{channel}p1700000000000777").said
+    assert "Choose “Copy link” at the message" in apprentice("lineage", channel).said
+
+
+def test_the_link_of_a_question_with_several_answers_names_them(house: Installation, apprentice: CommandLine) -> None:
+    with house.database.transaction() as session:
+        session.add_all([answered(number, f"1700000000.00010{number}") for number in "12"])
+
+    said = apprentice("lineage", "https://team.slack.com/archives/C0HELPDESK/p1699999999000000").said
+    assert "that message got 2 answers: qa_1, qa_2." in said
+
+
+LINKS = (
+    "p1700000000000100",
+    "p1700000000000100?thread_ts=1699999999.000000&cid=C0HELPDESK",
+    "p1700000000000900",
+)
+
+
+def answered(number: str, ts: str, question: str = "q") -> Interaction:
+    return Interaction(
+        id=f"qa_{number}", workspace_id="T1", channel="C0HELPDESK", thread_ts="1699999999.000000",
+        question_ts="1699999999.000000", answer_ts=ts, asker_id=OTHER, question=question, answer="a",
+        base_digest="base", prompt_digest="p", created_at=utc_now(),
+    )  # fmt: skip

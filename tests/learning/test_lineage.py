@@ -11,7 +11,6 @@ from learning.lineage import Lineage, Node
 from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.errors import NotFoundError
-from storage.interactions import Interaction
 from tests.governance.installation import APPROVER, EXPERT, GOOD, OTHER, STARTER, Installation
 from tests.governance.test_watching import answer, say
 
@@ -116,42 +115,3 @@ def test_a_given_correction_is_an_answer_of_no_adapter(house: Installation, stor
     assert given.said.endswith("given as corrected")
     by_base = trace(house, store, answer(house, None, 6))
     assert by_base.said.endswith("answered by a model, which was the base model")
-
-
-TS = "1700000000.000100"
-LINKS = [
-    "https://team.slack.com/archives/C1/p1700000000000100",
-    "https://team.slack.com/archives/C1/p1700000000000100?thread_ts=1699999999.000200&cid=C1",
-    "https://team.slack.com/archives/C1/p1699999999000200",
-]
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_an_answer_is_found_by_the_link_of_its_message_or_its_questions(
-    house: Installation, store: ArtifactStore, link: str
-) -> None:
-    with house.database.transaction() as session:
-        session.merge(
-            Interaction(
-                id="qa_linked", workspace_id="T1", channel="C1", thread_ts="1699999999.000200",
-                question_ts="1699999999.000200", answer_ts=TS, asker_id=OTHER, question="q", answer="a",
-                base_digest="base", prompt_digest="p", created_at=house.clock(),
-            )
-        )  # fmt: skip
-    assert trace(house, store, link).id == "qa_linked"
-
-
-@pytest.mark.parametrize(
-    ("link", "message"),
-    [
-        ("https://team.slack.com/archives/C2/p1700000000000100", "neither a question that was answered here"),
-        ("https://team.slack.com/archives/C1/p1700000000000999", "neither a question that was answered here"),
-        ("https://team.slack.com/archives/C1", "is no link to a Slack message"),
-        ("https://example.org/p1", "is no link to a Slack message"),
-    ],
-)
-def test_a_link_that_leads_to_no_answer_says_so(
-    house: Installation, store: ArtifactStore, link: str, message: str
-) -> None:
-    with pytest.raises(NotFoundError, match=message):
-        trace(house, store, link)
