@@ -1,0 +1,142 @@
+"""`apprentice bench poisoning`: what the defences find of planted corrections, and whom they suspect wrongly.
+
+Each correction of a made-up month goes through the governance at its own moment, once under the packaged policy and
+once under the same without the rules of poisoning; then the snapshot is built as for training. Nobody reviews anything
+meanwhile. What the policy has besides these rules, such as the review of contradictions, holds on both sides.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from bot.assembly import Parts, open_parts
+from bot.bench.planting import ATTACKS, END, PACES, START, Attack, Facts, Pace, Said, honest_month, planted
+from governance.flows import Governance
+from governance.poisoning.rules import PoisoningRules
+from learning.curation import ROWS_FILE, read_records
+from learning.dataset import build_dataset
+from storage.feedback import WAITING, Feedback, list_feedback
+from storage.people import ensure_person, ensure_workspace, person_id
+from storage.settings import Settings
+
+COLLUDING = (1, 5)
+WORKSPACE, HONEST, PLANTED = "TBENCH", "honest_", "planted_"
+"""The last two begin the ids of corrections."""
+BOT_SAID = "I am not sure."
+NO_RULES = PoisoningRules(
+    person_corrections=0, subject_people=0, copying_people=0, group_questions=0, trigger_questions=0, refusals=False
+)
+SHOW = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Who plants what how fast, and whether the rules of poisoning hold; without an attack nobody does."""
+
+    defended: bool
+    colluding: int = 0
+    attack: Attack | None = None
+    pace: Pace | None = None
+
+
+@dataclass
+class Clock:
+    """Says the moment that it was set to."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        """Return that moment."""
+        return self.now
+
+
+def cases() -> list[Case]:
+    """Return all cases: nothing planted, then each attack at each pace by so many; with the defences, and without."""
+    attacks = [(people, attack, pace) for attack, people, pace in product(ATTACKS, COLLUDING, PACES)]
+    nothing: tuple[int, None, None] = (0, None, None)
+    return [Case(defended, *attack) for attack in (nothing, *attacks) for defended in (True, False)]
+
+
+def measure(facts: Facts, people: int, settings: Settings, show: SHOW) -> dict[str, Any]:
+    """Play all cases, each in a new installation; `settings` are those of one in a folder of its own.
+
+    Returns:
+        How many honest people there are and how much they say, and for each case, of the honest and of the planted
+        corrections, `said`, `learned` (in a row of the snapshot), `set_aside` for a reviewer, and `found`: how many of
+        these for which finding; one correction may have several.
+
+    """
+    honest = honest_month(facts, people)
+    empty = settings.data_folder / "empty"
+    open_parts(_in(settings, empty)).database.close()
+    results: list[dict[str, Any]] = []
+    to_play = cases()
+    for number, case in enumerate(to_play):
+        show("cases", number, len(to_play), case.attack or "nothing planted")
+        place = settings.data_folder / str(number)
+        shutil.copytree(empty, place)  # the database is made once, which takes longer than what is said in it
+        bad = planted(facts, case.attack, case.pace, case.colluding) if case.attack and case.pace else ()
+        kept, learned = play([*honest, *bad], _in(settings, place), defended=case.defended)
+        sides = {"honest": HONEST, "planted": PLANTED}
+        results.append({**vars(case), **{side: _outcome(kept, learned, mark) for side, mark in sides.items()}})
+        shutil.rmtree(place)
+    show("cases", len(to_play), len(to_play), "")
+    return {"people": people, "honest_corrections": len(honest), "cases": results}
+
+
+def play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[list[Feedback], set[str]]:
+    """Have everything said in the order of time, and build; return what was kept, and the ids of what is taught."""
+    parts, clock = open_governed(settings, defended=defended)
+    ordered = sorted(said, key=lambda each: (each.at, each.person, each.question))
+    _meet({each.person for each in ordered}, parts, clock)
+    for number, each in enumerate(ordered):
+        clock.now = each.at
+        parts.governance.record_feedback(
+            workspace_id=WORKSPACE, person_id=person_id(WORKSPACE, each.person), kind="correction",
+            question=each.question, answer=BOT_SAID, text=each.text, source="modal",
+            feedback_id=f"{PLANTED if each.planted else HONEST}{number:05}",
+        )  # fmt: skip
+    clock.now = END
+    built = build_dataset(parts.database, parts.store, parts.governance, "bench")
+    rows = read_records(parts.store.path(built.digest), ROWS_FILE)
+    with parts.database.read() as session:
+        kept = list_feedback(session)
+    parts.database.close()
+    return kept, {each for row in rows for each in row.feedback_ids}
+
+
+def open_governed(settings: Settings, *, defended: bool) -> tuple[Parts, Clock]:
+    """Open an installation whose time is that of the clock, with the rules of poisoning or without."""
+    parts, clock = open_parts(settings), Clock()
+    policy = parts.governance.policy
+    if not defended:
+        policy = policy.model_copy(update={"poisoning": NO_RULES})
+    return replace(parts, governance=Governance(parts.database, policy, parts.audit, clock)), clock
+
+
+def _in(settings: Settings, folder: Path) -> Settings:
+    return settings.model_copy(update={"data_folder": folder})
+
+
+def _meet(people: Iterable[str], parts: Parts, clock: Clock) -> None:
+    with parts.database.transaction() as session:
+        ensure_workspace(session, WORKSPACE, WORKSPACE, clock.now)
+        for person in sorted(people):
+            ensure_person(session, WORKSPACE, person, person, clock.now)
+
+
+def _outcome(kept: Iterable[Feedback], learned: set[str], mark: str) -> dict[str, Any]:
+    said = [each for each in kept if each.id.startswith(mark)]
+    aside = [each for each in said if each.state in WAITING]
+    found = Counter(why for each in aside for why in each.suspected or [each.review_reason])
+    return {
+        "said": len(said),
+        "learned": len(learned.intersection(each.id for each in said)),
+        "set_aside": len(aside),
+        "found": dict(sorted(found.items())),
+    }
