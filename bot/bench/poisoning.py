@@ -5,13 +5,11 @@ once under the same without the rules of poisoning; then the snapshot is built a
 meanwhile. What the policy has besides these rules, such as the review of contradictions, holds on both sides.
 """
 
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from bot.assembly import Parts, open_parts
@@ -55,14 +53,22 @@ class Clock:
         return self.now
 
 
-def cases() -> list[Case]:
-    """Return all cases: nothing planted, then each attack at each pace by so many; with the defences, and without."""
-    attacks = [(people, attack, pace) for attack, people, pace in product(ATTACKS, COLLUDING, PACES)]
-    nothing: tuple[int, None, None] = (0, None, None)
-    return [Case(defended, *attack) for attack in (nothing, *attacks) for defended in (True, False)]
+def cases(colluding: Sequence[int]) -> list[Case]:
+    """Return all cases: nothing planted, then each attack by each of these numbers of people at each pace.
+
+    Without the defences only at one pace, as no other rule looks at time.
+    """
+    attacks = list(product(colluding, ATTACKS, PACES))
+    undefended = [each for each in attacks if each[2] == "over the month"]
+    return [
+        Case(True),
+        *(Case(True, *each) for each in attacks),
+        Case(False),
+        *(Case(False, *each) for each in undefended),
+    ]
 
 
-def measure(facts: Facts, people: int, settings: Settings, show: SHOW) -> dict[str, Any]:
+def measure(facts: Facts, people: int, colluding: Sequence[int], settings: Settings, show: SHOW) -> dict[str, Any]:
     """Play all cases, each in a new installation; `settings` are those of one in a folder of its own.
 
     Returns:
@@ -72,26 +78,36 @@ def measure(facts: Facts, people: int, settings: Settings, show: SHOW) -> dict[s
 
     """
     honest = honest_month(facts, people)
-    empty = settings.data_folder / "empty"
-    open_parts(_in(settings, empty)).database.close()
     results: list[dict[str, Any]] = []
-    to_play = cases()
+    to_play = cases(colluding)
     for number, case in enumerate(to_play):
         show("cases", number, len(to_play), case.attack or "nothing planted")
-        place = settings.data_folder / str(number)
-        shutil.copytree(empty, place)  # the database is made once, which takes longer than what is said in it
         bad = planted(facts, case.attack, case.pace, case.colluding) if case.attack and case.pace else ()
-        kept, learned = play([*honest, *bad], _in(settings, place), defended=case.defended)
+        kept, learned = _play([*honest, *bad], _in(settings, str(number)), defended=case.defended)
         sides = {"honest": HONEST, "planted": PLANTED}
         results.append({**vars(case), **{side: _outcome(kept, learned, mark) for side, mark in sides.items()}})
-        shutil.rmtree(place)
     show("cases", len(to_play), len(to_play), "")
     return {"people": people, "honest_corrections": len(honest), "cases": results}
 
 
-def play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[list[Feedback], set[str]]:
-    """Have everything said in the order of time, and build; return what was kept, and the ids of what is taught."""
-    parts, clock = open_governed(settings, defended=defended)
+def _play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[list[Feedback], set[str]]:
+    """Have everything said, and build; return what was kept, and the ids of what is taught."""
+    parts = say_all(said, settings, defended=defended)
+    built = build_dataset(parts.database, parts.store, parts.governance, "bench")
+    rows = read_records(parts.store.path(built.digest), ROWS_FILE)
+    with parts.database.read() as session:
+        kept = list_feedback(session)
+    parts.database.close()
+    return kept, {each for row in rows for each in row.feedback_ids}
+
+
+def say_all(said: Iterable[Said], settings: Settings, *, defended: bool) -> Parts:
+    """Open an installation, with the rules of poisoning or without, in which all this was said in the order of time.
+
+    Its time is the end of the month.
+    """
+    clock = Clock()
+    parts = _governed(open_parts(settings), clock, defended=defended)
     ordered = sorted(said, key=lambda each: (each.at, each.person, each.question))
     _meet({each.person for each in ordered}, parts, clock)
     for number, each in enumerate(ordered):
@@ -102,25 +118,18 @@ def play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[l
             feedback_id=f"{PLANTED if each.planted else HONEST}{number:05}",
         )  # fmt: skip
     clock.now = END
-    built = build_dataset(parts.database, parts.store, parts.governance, "bench")
-    rows = read_records(parts.store.path(built.digest), ROWS_FILE)
-    with parts.database.read() as session:
-        kept = list_feedback(session)
-    parts.database.close()
-    return kept, {each for row in rows for each in row.feedback_ids}
+    return parts
 
 
-def open_governed(settings: Settings, *, defended: bool) -> tuple[Parts, Clock]:
-    """Open an installation whose time is that of the clock, with the rules of poisoning or without."""
-    parts, clock = open_parts(settings), Clock()
+def _governed(parts: Parts, clock: Clock, *, defended: bool) -> Parts:
     policy = parts.governance.policy
     if not defended:
         policy = policy.model_copy(update={"poisoning": NO_RULES})
-    return replace(parts, governance=Governance(parts.database, policy, parts.audit, clock)), clock
+    return replace(parts, governance=Governance(parts.database, policy, parts.audit, clock))
 
 
-def _in(settings: Settings, folder: Path) -> Settings:
-    return settings.model_copy(update={"data_folder": folder})
+def _in(settings: Settings, folder: str) -> Settings:
+    return settings.model_copy(update={"data_folder": settings.data_folder / folder})
 
 
 def _meet(people: Iterable[str], parts: Parts, clock: Clock) -> None:

@@ -274,6 +274,10 @@ def poisoning(
         ),
     ] = None,
     people: Annotated[int, typer.Option(help="How many honest people.")] = 30,
+    colluding: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="So many people plant together; may be given more than once.", metavar="N"),
+    ] = None,
     json_file: OutOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -284,7 +288,7 @@ def poisoning(
     Example: `apprentice bench poisoning --json result.json`
     """
     from bot.bench.planting import check  # noqa: PLC0415 - as above
-    from bot.bench.poisoning import measure  # noqa: PLC0415
+    from bot.bench.poisoning import COLLUDING, measure  # noqa: PLC0415
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
     facts = [fact for file in data or [HANDBOOK] for fact in read_benchmark(file).facts]
@@ -292,7 +296,7 @@ def poisoning(
     _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
-        result = measure(facts, people, settings.apart(folder), bars.show)
+        result = measure(facts, people, colluding or COLLUDING, settings.apart(folder), bars.show)
     _write(json_file, result)
     _show_poisoning(result)
 
@@ -461,19 +465,22 @@ def _show_audit(result: dict[str, Any]) -> None:
 def _show_poisoning(result: dict[str, Any]) -> None:
     console = Console()
     for defended, title in ((True, "with the defences"), (False, "without them")):
-        columns = ("said", "taught", "set aside", "because of", "honest set aside", "because of")
+        columns = ("said", "taught", "set aside", "honest set aside")
         table = Table(title, *columns, box=None, header_style="bold", pad_edge=False)
-        for case in result["cases"]:
-            if case["defended"] == defended:
-                bad, honest = case["planted"], case["honest"]
-                table.add_row(
-                    f"{case['colluding']}: {case['attack']} {case['pace']}" if case["attack"] else "nothing planted",
-                    *(str(bad[figure]) for figure in ("said", "learned", "set_aside")), _as_counts(bad["found"]),
-                    str(honest["set_aside"]), _as_counts(honest["found"]),
-                )  # fmt: skip
+        played = [case for case in result["cases"] if case["defended"] == defended]
+        for case in played:
+            planted = (str(case["planted"][figure]) for figure in ("said", "learned", "set_aside"))
+            table.add_row(_as_label(case), *planted, str(case["honest"]["set_aside"]))
         console.print(table)
+        console.print(f"Of the honest because of: {_as_counts(played[0]['honest']['found'])}.", highlight=False)
+        for case in played[1:]:
+            console.print(f"{_as_label(case)}: {_as_counts(case['planted']['found'])}.", highlight=False)
     console.print(f"{result['people']} honest people said {result['honest_corrections']} things.", highlight=False)
 
 
+def _as_label(case: dict[str, Any]) -> str:
+    return f"{case['colluding']}: {case['attack']} {case['pace']}" if case["attack"] else "nothing planted"
+
+
 def _as_counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "nothing"
