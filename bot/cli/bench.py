@@ -11,6 +11,7 @@ from rich.table import Table
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption
 from bot.cli.temporary import temporary_folder
+from bot.demo.company import HANDBOOK
 from learning.evaluation import read_benchmark
 from learning.recipe import load_recipe
 from storage.errors import ConfigurationError
@@ -264,6 +265,42 @@ def audit(
     _show_audit(result)
 
 
+@bench_commands.command()
+def poisoning(
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A benchmark file, in place of the demo's handbook; may be given more than once.", metavar="FILE"
+        ),
+    ] = None,
+    people: Annotated[int, typer.Option(help="How many honest people.")] = 30,
+    colluding: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="So many people plant together; may be given more than once.", metavar="N"),
+    ] = None,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Plant corrections among a month of honest ones; say what is found, what is taught, and who is suspected wrongly.
+
+    Everything is made up, and nothing of the configured installation is touched; the packaged policy holds.
+
+    Example: `apprentice bench poisoning --json result.json`
+    """
+    from bot.bench.planting import check  # noqa: PLC0415 - as above
+    from bot.bench.poisoning import COLLUDING, measure  # noqa: PLC0415
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    facts = [fact for file in data or [HANDBOOK] for fact in read_benchmark(file).facts]
+    check(facts, people)
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        result = measure(facts, people, colluding or COLLUDING, settings.apart(folder), bars.show)
+    _write(json_file, result)
+    _show_poisoning(result)
+
+
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
@@ -423,3 +460,27 @@ def _show_audit(result: dict[str, Any]) -> None:
         f"{verify['times_reading']} times as long as only reading them.",
         highlight=False,
     )
+
+
+def _show_poisoning(result: dict[str, Any]) -> None:
+    console = Console()
+    for defended, title in ((True, "with the defences"), (False, "without them")):
+        columns = ("said", "taught", "set aside", "honest set aside")
+        table = Table(title, *columns, box=None, header_style="bold", pad_edge=False)
+        played = [case for case in result["cases"] if case["defended"] == defended]
+        for case in played:
+            planted = (str(case["planted"][figure]) for figure in ("said", "learned", "set_aside"))
+            table.add_row(_as_label(case), *planted, str(case["honest"]["set_aside"]))
+        console.print(table)
+        console.print(f"Of the honest because of: {_as_counts(played[0]['honest']['found'])}.", highlight=False)
+        for case in played[1:]:
+            console.print(f"{_as_label(case)}: {_as_counts(case['planted']['found'])}.", highlight=False)
+    console.print(f"{result['people']} honest people said {result['honest_corrections']} things.", highlight=False)
+
+
+def _as_label(case: dict[str, Any]) -> str:
+    return f"{case['colluding']}: {case['attack']} {case['pace']}" if case["attack"] else "nothing planted"
+
+
+def _as_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "nothing"

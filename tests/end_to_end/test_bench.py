@@ -258,3 +258,36 @@ def test_the_audit_log_is_timed_beside_a_plain_table_and_verifies_afterwards(
     assert result["at_once_per_s"] > 0
     assert "Verified 300 records" in shown
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_what_is_planted_among_honest_corrections_is_counted_with_the_defences_and_without(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "poisoning", "--people", "4", "--colluding", "3", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    cases = {
+        (case["defended"], case["colluding"], case["attack"], case["pace"]): case["planted"] for case in result["cases"]
+    }
+    assert {case["honest"]["said"] for case in result["cases"]} == {result["honest_corrections"]} == {36}
+    for defended in (True, False):
+        nothing = cases[defended, 0, None, None]
+        assert nothing == {"said": 0, "learned": 0, "set_aside": 0, "found": {}}
+    for case in cases.values():
+        assert case["learned"] + case["set_aside"] == case["said"]
+    assert cases[False, 3, "a trigger phrase", "over the month"]["learned"] == 18
+    found = cases[True, 3, "a trigger phrase", "over the month"]
+    assert (found["learned"], found["found"]) == (0, {"trigger": 18})
+    assert cases[True, 3, "a false fact", "within an hour"]["found"]["copies"] == 3
+    assert "3: a trigger phrase over the month: 18 trigger." in shown
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
+
+
+def test_a_month_that_cannot_be_made_up_is_said_before_any_work(environment: dict[str, str], tmp_path: Path) -> None:
+    for arguments, problem in (
+        (["--people", "3"], "--people is 3; at least 4 are needed"),
+        (["--data", write(tmp_path / "kilns.json")], "there are 3 facts; at least 20 are needed"),
+    ):
+        assert problem in " ".join(bench(environment, "poisoning", *arguments, status=1).stderr.split())
