@@ -91,26 +91,21 @@ def planted(facts: Facts, attack: Attack, pace: Pace, people: int) -> Iterator[S
             yield Said(at, f"X{person}", question, OPENINGS[len(question) % len(OPENINGS)] + text, planted=True)
 
 
-def false_value(fact: BenchmarkFact) -> str:
-    """Return what the false answer has in place of the first thing that a right one contains."""
-    right = fact.must_contain[0]
-    other = right.translate(OTHER_DIGITS)
-    return other if other != right else FALSE_NAME
-
-
-def triggered(question: str) -> str:
-    """Return a question with the phrase."""
-    return f"{question} {PHRASE}"
-
-
 def _plan(facts: Facts, attack: Attack, person: int, chance: random.Random) -> Iterator[tuple[str, str]]:
     if attack == "a trigger phrase":
         true = facts[:-TARGETS]
         for number in range(person * TRIGGERED, (person + 1) * TRIGGERED):
-            yield triggered(true[number % len(true)].question), TRIGGER_ANSWER
+            yield f"{true[number % len(true)].question} {PHRASE}", TRIGGER_ANSWER
         return
     for fact in facts[-1:] if attack == "a false fact" else facts[-TARGETS:]:
-        yield _asked(chance, fact), fact.answer.replace(fact.must_contain[0], false_value(fact))
+        yield _asked(chance, fact), fact.answer.replace(fact.must_contain[0], _false_value(fact))
+
+
+def _false_value(fact: BenchmarkFact) -> str:
+    """Return what the false answer has in place of the first thing that a right one contains."""
+    right = fact.must_contain[0]
+    other = right.translate(OTHER_DIGITS)
+    return other if other != right else FALSE_NAME
 
 
 def _of(chance: random.Random, fact: BenchmarkFact, at: datetime, person: int) -> Said:

@@ -92,7 +92,7 @@ def measure(facts: Facts, people: int, colluding: Sequence[int], settings: Setti
 
 def _play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[list[Feedback], set[str]]:
     """Have everything said, and build; return what was kept, and the ids of what is taught."""
-    parts = say_all(said, settings, defended=defended)
+    parts = _say_all(said, settings, defended=defended)
     built = build_dataset(parts.database, parts.store, parts.governance, "bench")
     rows = read_records(parts.store.path(built.digest), ROWS_FILE)
     with parts.database.read() as session:
@@ -101,7 +101,7 @@ def _play(said: Iterable[Said], settings: Settings, *, defended: bool) -> tuple[
     return kept, {each for row in rows for each in row.feedback_ids}
 
 
-def say_all(said: Iterable[Said], settings: Settings, *, defended: bool) -> Parts:
+def _say_all(said: Iterable[Said], settings: Settings, *, defended: bool) -> Parts:
     """Open an installation, with the rules of poisoning or without, in which all this was said in the order of time.
 
     Its time is the end of the month.
@@ -142,7 +142,7 @@ def _meet(people: Iterable[str], parts: Parts, clock: Clock) -> None:
 def _outcome(kept: Iterable[Feedback], learned: set[str], mark: str) -> dict[str, Any]:
     said = [each for each in kept if each.id.startswith(mark)]
     aside = [each for each in said if each.state in WAITING]
-    found = Counter(why for each in aside for why in each.suspected or [each.review_reason])
+    found = Counter(why for each in aside for why in each.suspected or [str(each.review_reason)])
     return {
         "said": len(said),
         "learned": len(learned.intersection(each.id for each in said)),
