@@ -1,17 +1,15 @@
-"""Who may decide on a proposal, start or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
+"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.policy import Approval, Policy, names
+from governance.roles import OPERATOR, why_lacking
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
-OPERATOR = "operator:"
-"""How the id begins of whoever uses the command line; no person's does. They could end the process as well."""
 
-
-def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
+def why_not(policy: Policy, proposal: Proposal, person_id: str, standing: str = "member") -> str:
     """Return why the policy keeps this person from deciding, or an empty string.
 
     Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
@@ -25,9 +23,7 @@ def why_not(policy: Policy, proposal: Proposal, person_id: str) -> str:
             f"you wrote {share:.0%} of the corrections that this adapter learned from; whoever wrote more than "
             f"{policy.approval.max_contributor_share:.0%} does not decide on it."
         )
-    if not names(policy.approval.approvers, person_id):
-        return f"the policy {policy.name!r} does not name you as an approver."
-    return ""
+    return why_lacking(policy, "decide", person_id, standing)
 
 
 @dataclass(frozen=True)
@@ -53,24 +49,15 @@ class Electorate:
         return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)))
 
 
-def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
+def why_not_cancel(policy: Policy, run: Run, person_id: str, standing: str = "member") -> str:
     """Return why the policy keeps this person from cancelling the run, or an empty string.
 
     Unlike a decision on an adapter, this lets nothing go live, so whoever started the run may do it too.
     """
     if person_id == run.started_by or person_id.startswith(OPERATOR):
         return ""
-    if names(policy.approval.approvers, person_id):
-        return ""
-    return f"you did not start this training run, and the policy {policy.name!r} does not name you as an approver."
-
-
-def why_not_start(policy: Policy, person_id: str) -> str:
-    """Return why the policy keeps this person from starting training, pausing and resuming it, or an empty string."""
-    starters = policy.training.starters or policy.approval.approvers
-    if person_id.startswith(OPERATOR) or names(starters, person_id):
-        return ""
-    return f"the policy {policy.name!r} does not let you start, pause or resume training."
+    refusal = why_lacking(policy, "cancel_run", person_id, standing)
+    return f"you did not start this training run, and {refusal}" if refusal else ""
 
 
 APPROVED = "Approved: the adapter goes live now."
