@@ -9,6 +9,7 @@ from sqlmodel import Session
 from bot.assembly import Parts
 from governance.checkpoints import write_durably
 from storage.adapters import list_adapters
+from storage.delegations import delegations_of
 from storage.erasing import asked_by, mail_of, said_by
 from storage.errors import ConfigurationError
 from storage.feedback import reviewed_by
@@ -46,6 +47,7 @@ def _all_about(session: Session, reference: str) -> dict[str, Any]:
         "questions": _rows(asked_by(session, person.id)),
         "feedback": _rows(said),
         "decisions": _rows(decisions_by(session, person.id)),
+        "delegations": _rows(delegations_of(session, person.id)),
         "reviews": [{"feedback": row.id, "at": row.reviewed_at, "reason": row.reviewer_reason}
                     for row in reviewed_by(session, person.id)],
         "runs": [run.id for run in list_runs(session) if run.started_by == person.id],

@@ -1,29 +1,63 @@
 """Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from governance.policy import Approval, Policy, names
-from governance.roles import OPERATOR, why_lacking
+from governance.roles import OPERATOR, why_lacking, why_not_meant
+from storage.delegations import Delegation
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
 
-def why_not(policy: Policy, proposal: Proposal, person_id: str, standing: str = "member") -> str:
-    """Return why the policy keeps this person from deciding, or an empty string.
+def why_not(
+    policy: Policy, proposal: Proposal, person_id: str, on_behalf_of: str | None = None, standing: str = "member"
+) -> str:
+    """Return why the policy keeps this person from deciding, with somebody else's vote or their own; "" when it lets.
 
     Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
-    an approval that does not count towards the quorum would only look like one.
+    an approval that does not count towards the quorum would only look like one. With another's vote that holds for
+    both; an approver only the other one has to be.
     """
+    if taken_part := _part_in(policy, proposal, person_id):
+        return f"you {taken_part}"
+    if on_behalf_of is None:
+        return why_lacking(policy, "decide", person_id, standing)
+    if taken_part := _part_in(policy, proposal, on_behalf_of):
+        return f"whoever handed you their vote {taken_part}"
+    if not names(policy.approval.approvers, on_behalf_of):
+        return f"the policy {policy.name!r} does not name whoever handed you their vote as an approver."
+    if not policy.approval.delegation_days:
+        return f"under the policy {policy.name!r} nobody hands on their vote."
+    return why_not_meant(policy.approval.approvers, "approver", person_id, standing)
+
+
+def _part_in(policy: Policy, proposal: Proposal, person_id: str) -> str:
+    """Say what somebody did for an adapter that keeps them from judging it, to be put behind who it is; or nothing."""
     if person_id == proposal.started_by:
-        return "you started this training run, so somebody else has to decide on its adapter."
-    share = float(proposal.shares.get(person_id, 0.0))
-    if share > policy.approval.max_contributor_share:
-        return (
-            f"you wrote {share:.0%} of the corrections that this adapter learned from; whoever wrote more than "
-            f"{policy.approval.max_contributor_share:.0%} does not decide on it."
-        )
-    return why_lacking(policy, "decide", person_id, standing)
+        return "started this training run, so somebody else has to decide on its adapter."
+    most, share = policy.approval.max_contributor_share, float(proposal.shares.get(person_id, 0.0))
+    if share <= most:
+        return ""
+    return (
+        f"wrote {share:.0%} of the corrections that this adapter learned from; whoever wrote more than {most:.0%} does "
+        "not decide on it."
+    )
+
+
+def why_decided(decisions: Sequence[Decision], person_id: str, on_behalf_of: str | None) -> str:
+    """Return why this person's vote, or the one that they hold, is used up by earlier decisions; or an empty string.
+
+    One human has one vote: who decided has none left, neither their own nor another's, nor has whom they decided for.
+    """
+    for decision in decisions:
+        if decision.person_id == person_id:
+            return "you have decided on this proposal already; a decision stands."
+        if decision.on_behalf_of == person_id:
+            return "whoever held your vote has decided on this proposal for you already; a decision stands."
+        if on_behalf_of in decision.people:
+            return "the vote that you hold was used on this proposal already; a decision stands."
+    return ""
 
 
 @dataclass(frozen=True)
@@ -31,22 +65,27 @@ class Electorate:
     """Who can still decide on a proposal.
 
     `named` are those whom the policy names, as it names them; with `anybody`, all others can too, but `excluded`
-    (person ids): whoever started the run, wrote too much of what was learned, or has decided.
+    (person ids): whoever started the run, wrote too much of what was learned, or whose vote is used. `delegations`
+    are those by which somebody else can decide in an approver's place.
     """
 
     named: list[str]
     anybody: bool
     excluded: list[str]
+    delegations: list[Delegation] = field(default_factory=list)
 
     @classmethod
-    def of(cls, policy: Policy, proposal: Proposal, decisions: Sequence[Decision]) -> "Electorate":
-        """Find those who are left."""
+    def of(
+        cls, policy: Policy, proposal: Proposal, decisions: Sequence[Decision], delegations: Sequence[Delegation] = ()
+    ) -> "Electorate":
+        """Find those who are left, of the delegations too."""
         most = policy.approval.max_contributor_share
         wrote = [person for person, share in proposal.shares.items() if float(share) > most]
-        excluded = [proposal.started_by, *wrote, *(decision.person_id for decision in decisions)]
+        excluded = [proposal.started_by, *wrote, *(person for decision in decisions for person in decision.people)]
         approvers = policy.approval.approvers
         named = [each for each in approvers if each != "*" and not any(names([each], person) for person in excluded)]
-        return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)))
+        left = [each for each in delegations if not {each.delegate, each.delegator} & {*excluded}]
+        return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)), left)
 
 
 def why_not_cancel(policy: Policy, run: Run, person_id: str, standing: str = "member") -> str:
@@ -73,10 +112,13 @@ class Ballot:
 
     @classmethod
     def of(cls, decisions: Sequence[Decision], approval: Approval) -> "Ballot":
-        """Count decisions, one a person; all of them are of people who were entitled to decide."""
-        approvals = sum(decision.verdict == "approve" for decision in decisions)
+        """Count decisions of people who were entitled to decide; nobody's name, in either place, counts twice."""
+        approvals, used = 0, set[str]()
+        for decision in decisions:
+            approvals += decision.verdict == "approve" and used.isdisjoint(decision.people)
+            used.update(decision.people)
         missing = max(approval.quorum - approvals, 0)
-        if approvals < len(decisions):
+        if any(decision.verdict == "reject" for decision in decisions):
             return cls(rejected=True, missing=missing, message="Rejected: the adapter will not go live.")
         if missing == 0:
             return cls(rejected=False, missing=0, message=APPROVED)

@@ -31,6 +31,10 @@ class PauseLengthError(ApprenticeError):
     """A pause of so many hours is not possible."""
 
 
+class DelegationError(ApprenticeError):
+    """A vote cannot be handed to this person, or not until then."""
+
+
 class PinLengthError(ApprenticeError):
     """A pin of so many days is not possible."""
 

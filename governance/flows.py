@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import APPROVED, Ballot, why_not, why_not_cancel
+from governance.approvals import APPROVED, Ballot, why_decided, why_not_cancel
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
+from governance.delegation import delegate_vote, revoke_delegation, whose_vote, why_not_vote
 from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
@@ -37,6 +38,7 @@ from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.comparisons import BlindComparison, Preferred
 from storage.database import Database
 from storage.datasets import DatasetSnapshot
+from storage.delegations import Delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.feedback import (
@@ -555,20 +557,22 @@ class Governance:
             proposal = get_proposal(session, proposal_id)
             if closed := why_closed(session, proposal, self.policy.digest, self.clock()):
                 return closed
-            if any(decision.person_id == person_id for decision in decisions_on(session, proposal_id)):
-                return "you have decided on this proposal already."
-            return self._why_not(session, proposal, person_id)
+            rules = self._rules(session, proposal)
+            whose = whose_vote(session, rules, person_id, self.clock())
+            decided = why_decided(decisions_on(session, proposal_id), person_id, whose)
+            return decided or why_not_vote(session, rules, proposal, person_id, whose)
 
     def decide(self, proposal_id: str, person_id: str, verdict: Verdict, reason: str = "") -> Outcome:
         """Count one person's decision, and do what follows from it in the same transaction.
 
+        Whoever is no approver, and holds the vote of one, decides in that one's name.
         One rejection ends the proposal; approvals promote the adapter when the policy's quorum is reached.
 
         Raises:
             ReasonRequiredError: rejected without a reason.
             ReasonTooLongError: longer than is kept.
             NotEntitledError: this person may not decide on this proposal.
-            AlreadyDecidedError: this person has decided before.
+            AlreadyDecidedError: this person, or whose vote they hold, has decided before.
             ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
 
         """
@@ -662,6 +666,16 @@ class Governance:
         found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
         return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
+    # Delegation
+
+    def delegate_vote(self, delegator: str, delegate: str, ends_at: datetime, reason: str) -> Delegation:
+        """Hand an approver's vote to somebody, as `delegation.delegate_vote` says."""
+        return delegate_vote(self._ledger, delegator, delegate, ends_at, reason)
+
+    def revoke_delegation(self, delegator: str) -> None:
+        """Take a vote back, as `delegation.revoke_delegation` says."""
+        revoke_delegation(self._ledger, delegator)
+
     # Pins
 
     def pin(self, subject: Subject, adapter: str, *, actor: str, reason: str, days: float) -> Pin:
@@ -715,9 +729,6 @@ class Governance:
         self._ledger.record(session, "adapter.adopted", adapter.digest, bound_to, actor=SYSTEM)
         return True
 
-    def _why_not(self, session: Session, proposal: Proposal, person_id: str) -> str:
-        return why_not(self._rules(session, proposal), proposal, person_id, standing_of(session, person_id))
-
     def _rules(self, session: Session, proposal: Proposal) -> Policy:
         return self.policy.rules_of(find_adapter(session, proposal.adapter_digest).domain)
 
@@ -731,22 +742,25 @@ class Governance:
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
         get_person(session, person_id)
         decisions = decisions_on(session, proposal.id)
-        if any(decision.person_id == person_id for decision in decisions):
-            raise AlreadyDecidedError("you have decided on this proposal already; a decision stands.")
-        if refusal := self._why_not(session, proposal, person_id):
+        rules = self._rules(session, proposal)
+        whose = whose_vote(session, rules, person_id, self.clock())
+        if decided := why_decided(decisions, person_id, whose):
+            raise AlreadyDecidedError(decided)
+        if refusal := why_not_vote(session, rules, proposal, person_id, whose):
             raise NotEntitledError(refusal)
         decision = Decision(
             id=new_id("dec"),
             proposal_id=proposal.id,
             person_id=person_id,
+            on_behalf_of=whose,
             verdict=verdict,
             reason=reason,
             created_at=self.clock(),
         )
         session.add(decision)
-        bound_to = {**digests_of(proposal), "proposal": proposal.id}
+        bound_to = {**digests_of(proposal), "proposal": proposal.id, "on_behalf_of": whose}
         self._ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person_id, reason=reason)
-        ballot, promoted = Ballot.of([*decisions, decision], self._rules(session, proposal).approval), False
+        ballot, promoted = Ballot.of([*decisions, decision], rules.approval), False
         if ballot.rejected:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:

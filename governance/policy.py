@@ -81,7 +81,8 @@ class Evidence(_Section):
 class Approval(_Section):
     """Who decides on a proposal, how many approvals it needs, and when those who can decide are reminded.
 
-    `remind_hours_before`: hours before the proposal expires; none gives no reminder.
+    `remind_hours_before`: hours before the proposal expires; none gives no reminder. `delegation_days`: for how long at
+    most an approver can hand their vote to somebody else (`governance.delegation`); 0: not at all.
     """
 
     approvers: People = ["*"]
@@ -89,6 +90,7 @@ class Approval(_Section):
     max_contributor_share: float = Field(default=0.5, ge=0.0, le=1.0)
     expiry_days: int = Field(default=7, ge=1, le=365)
     remind_hours_before: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (24.0, 2.0)
+    delegation_days: int = Field(default=0, ge=0, le=90)
 
     @field_validator("remind_hours_before")
     @classmethod

@@ -58,6 +58,11 @@ def _contradictions(rules: Policy) -> Iterator[str]:
             "feedback.channels_may_trust lets a channel name people whose corrections need no review, and "
             "feedback.corrections_need_review asks for a review of every correction. Set one of them to false."
         )
+    if rules.approval.delegation_days and EVERYBODY in rules.approval.approvers:
+        yield (
+            f"approval.delegation_days is {rules.approval.delegation_days}, and approval.approvers has every member, "
+            "who all have a vote of their own. Name the approvers, or set it to 0."
+        )
     left = _approvers_left(rules)
     if left is not None and left < rules.approval.quorum and rules.training.starters:
         yield (

@@ -42,7 +42,9 @@ def simulate(
         return _simulated(adapter, "rejected by its gates", _gates_against(results))
     if proposal is None:
         return _simulated(adapter, "not enough approvals", "it was never proposed, so nobody decided.")
-    refusals = {decision.id: why_not(rules, proposal, decision.person_id) for decision in decisions}
+    refusals = {
+        decision.id: why_not(rules, proposal, decision.person_id, decision.on_behalf_of) for decision in decisions
+    }
     counted = [decision for decision in decisions if not refusals[decision.id]]
     left_out = [f"{each.person_id}: {refusals[each.id]}" for each in decisions if refusals[each.id]]
     ballot = Ballot.of(counted, rules.approval)

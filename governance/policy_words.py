@@ -44,6 +44,11 @@ def _going_live(rules: Policy) -> Iterator[str]:
         f"decide, nor whoever wrote more than {approval.max_contributor_share:.0%} of the corrections. A "
         f"proposal is open for {approval.expiry_days} days."
     )
+    if approval.delegation_days:
+        yield (
+            f"An approver can hand their vote to one member for at most {approval.delegation_days} days; one human has "
+            "one vote all the same."
+        )
     yield _stages(rules)
     yield _taking_out(rules)
 

@@ -19,8 +19,8 @@ ByStanding = Literal["asker", "corrector"]
 
 Action = Literal[
     "ask", "compare", "give_feedback",
-    "withdraw_feedback", "see_own_data", "choose_news", "open_home", "stop_answer", "unpin_self",
-    "review", "decide",
+    "withdraw_feedback", "see_own_data", "choose_news", "open_home", "stop_answer", "unpin_self", "revoke_delegation",
+    "review", "decide", "delegate_vote",
     "start_training", "pause_training", "resume_training", "cancel_run", "set_channel", "pin_self",
     "roll_back", "erase_person", "pin_others", "unpin_others", "export_person",
     "check_log", "export_log",
@@ -80,8 +80,10 @@ NEEDED: Mapping[Action, Need] = {
     "open_home": Need(None, "open the home tab"),  # which shows to each what they may do
     "stop_answer": Need(None, "stop an answer that they see"),
     "unpin_self": Need(None, "end their own pin"),
+    "revoke_delegation": Need(None, "take their vote back"),
     "review": Need("reviewer", "review corrections", _reviewers),
     "decide": Need("approver", "decide on adapters", _approvers),
+    "delegate_vote": Need("approver", "hand on a vote where that is allowed", _approvers),
     "start_training": Need("operator", "start, pause or resume training", _starters),
     "pause_training": Need("operator", "start, pause or resume training", _starters),
     "resume_training": Need("operator", "start, pause or resume training", _starters),
@@ -101,8 +103,7 @@ NEEDED: Mapping[Action, Need] = {
 def why_lacking(policy: Policy, action: Action, person_id: str, standing: str = "member") -> str:
     """Return why this person lacks the role that an action needs, and who has it; empty when they have it.
 
-    `standing` is `Person.standing`. A list that says "*" means the members of the workspace; guests and others can be
-    named, by their ids.
+    `standing` is `Person.standing`; whom a list of the policy means, `why_not_meant` says.
     """
     need = NEEDED[action]
     match need.role:
@@ -114,6 +115,16 @@ def why_lacking(policy: Policy, action: Action, person_id: str, standing: str = 
             return ""
         case role:
             return _why_unnamed(policy, need, role, person_id, standing)
+
+
+def why_not_meant(people: Sequence[str], role: Role, person_id: str, standing: str) -> str:
+    """Return why a list of the policy that says "*" does not mean this person, or an empty string.
+
+    "*" means the members of the workspace; guests and others can be named, by their ids.
+    """
+    if standing == "member" or names([each for each in people if each != EVERYBODY], person_id):
+        return ""
+    return f"{KINDS[standing]} cannot do this unless the policy names them as {role}s, as it does members."
 
 
 def has_role(rules: PeopleRules, role: ByStanding, standing: str) -> bool:
@@ -166,9 +177,7 @@ def _why_unnamed(policy: Policy, need: Need, role: Role, person_id: str, standin
             f"the policy {policy.name!r} does not let you {need.what}: it does not name you as {_a(role)}. "
             f"It names: {people_in_words(people)}."
         )
-    if standing == "member" or names([each for each in people if each != EVERYBODY], person_id):
-        return ""
-    return f"{KINDS[standing]} cannot do this unless the policy names them as {role}s; every member is one."
+    return why_not_meant(people, role, person_id, standing)
 
 
 def _a(role: Role) -> str:

@@ -135,7 +135,8 @@ class Lineage:
         )
 
     def _decision_of(self, row: Decision) -> Node:
-        return Node("decision", row.id, f"{row.verdict}, {_when(row)}, on {row.proposal_id}")
+        by = f" by {self._names(row.people)}" if row.on_behalf_of else ""
+        return Node("decision", row.id, f"{row.verdict}{by}, {_when(row)}, on {row.proposal_id}")
 
     def _feedback_up(self, row: Feedback) -> Node:
         """Trace feedback to the adapters that learned from it."""
@@ -166,7 +167,7 @@ class Lineage:
         if proposal is None:
             return
         decided = [
-            Node("decision", each.id, f"{each.verdict} by {self._name(each.person_id)}, {_when(each)}")
+            Node("decision", each.id, f"{each.verdict} by {self._names(each.people)}, {_when(each)}")
             for each in decisions_on(self._session, proposal.id)
         ]
         said = (
@@ -195,6 +196,10 @@ class Lineage:
 
     def _adapter(self, digest: str | None) -> Adapter | None:
         return self._session.get(Adapter, digest) if digest else None
+
+    def _names(self, people: Sequence[str]) -> str:
+        """Name who decided, and in whose name."""
+        return " on behalf of ".join(map(self._name, people))
 
     def _name(self, person_id: str | None) -> str:
         """Name a person, with the id, or whoever else did something, such as the schedule."""

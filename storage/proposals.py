@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select, update
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -40,16 +40,25 @@ class Proposal(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """What one person decided on one proposal; one decision a person."""
+    """What one person decided on one proposal, with their own vote or that of `on_behalf_of`; one a person."""
 
-    __table_args__ = (UniqueConstraint("proposal_id", "person_id", name="one_decision_a_person"),)
+    __table_args__ = (
+        UniqueConstraint("proposal_id", "person_id", name="one_decision_a_person"),
+        UniqueConstraint("proposal_id", "on_behalf_of", name="one_decision_on_behalf_of_a_person"),
+    )
 
     id: str = Field(primary_key=True)
     proposal_id: str = Field(foreign_key="proposal.id", index=True)
     person_id: str = Field(foreign_key="person.id")
+    on_behalf_of: str | None = Field(default=None, foreign_key="person.id")
     verdict: str
     reason: str = ""
     created_at: datetime = time_field()
+
+    @property
+    def people(self) -> list[str]:
+        """The ids of those who have no vote on the proposal any more: who decided, and in whose name."""
+        return [self.person_id, *([self.on_behalf_of] if self.on_behalf_of else [])]
 
 
 def get_proposal(session: Session, proposal_id: str) -> Proposal:
@@ -103,6 +112,11 @@ def note_shown(
     session.add(proposal)
 
 
+def draw_again(session: Session) -> None:
+    """Have the messages of open proposals drawn again: who can decide has changed."""
+    session.exec(update(Proposal).where(col(Proposal.state) == "open").values(shown_state=None, shown_decisions=None))
+
+
 def note_reminded(session: Session, proposal_id: str, hours: float) -> None:
     """Note that approvers were reminded of a proposal, so many hours before its expiry."""
     proposal = get_proposal(session, proposal_id)
@@ -111,8 +125,8 @@ def note_reminded(session: Session, proposal_id: str, hours: float) -> None:
 
 
 def decisions_by(session: Session, person_id: str) -> list[Decision]:
-    """Return the decisions of a person, the oldest first."""
-    query = select(Decision).where(Decision.person_id == person_id)
+    """Return the decisions of a person, and those in their name, the oldest first."""
+    query = select(Decision).where(or_(Decision.person_id == person_id, Decision.on_behalf_of == person_id))
     return list(session.exec(query.order_by(col(Decision.created_at), col(Decision.id))))
 
 

@@ -8,6 +8,7 @@ from storage.audit import AuditRecord
 from storage.channels import ChannelChange
 from storage.comparisons import BlindComparison
 from storage.datasets import DatasetSnapshot
+from storage.delegations import Delegation
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
 from storage.installations import Installation
@@ -34,6 +35,7 @@ __all__ = [
     "ChannelChange",
     "DatasetSnapshot",
     "Decision",
+    "Delegation",
     "Feedback",
     "InboxEvent",
     "Installation",

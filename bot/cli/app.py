@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from bot.cli import (
     adapters,
+    approvers,
     assess,
     audit,
     bench,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 operate.register(app)
 adapters.register(app)
+approvers.register(app)
 figures.register(app)
 pins.register(app)
 policy.register(app)

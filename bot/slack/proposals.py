@@ -16,6 +16,7 @@ from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
 from governance.approvals import Ballot, Electorate
+from governance.delegation import electorate_of
 from governance.gates import GateResult
 from governance.policy import Approval
 from learning.evaluation import Change, read_report
@@ -108,8 +109,9 @@ def _read(parts: SlackParts, proposal_id: str) -> Shown:
         proposal = get_proposal(session, proposal_id)
         decisions = decisions_on(session, proposal_id)
         adapter = find_adapter(session, proposal.adapter_digest)
-        electorate = Electorate.of(parts.governance.policy.rules_of(adapter.domain), proposal, decisions)
-        names = names_of(session, [*electorate.excluded, *(decision.person_id for decision in decisions)])
+        rules = parts.governance.policy.rules_of(adapter.domain)
+        electorate = electorate_of(session, rules, proposal, parts.governance.clock())
+        names = names_of(session, [*electorate.excluded, *(person for each in decisions for person in each.people)])
         return Shown(proposal, adapter, decisions, electorate, names)
 
 
@@ -146,7 +148,7 @@ def _status(shown: Shown) -> str:
 
 
 def _said_by(decision: Decision, names: dict[str, str]) -> str:
-    who = names.get(decision.person_id, decision.person_id)
+    who = " on behalf of ".join(names.get(person, person) for person in decision.people)
     return f"{_VERBS[decision.verdict]} by {who}" + (f": {decision.reason}." if decision.reason else ".")
 
 
@@ -169,13 +171,21 @@ def where(adapter: Adapter) -> str:
 
 def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:
     """Say who can still decide, as mrkdwn: those whom the policy names are mentioned, so that Slack tells them."""
-    who = [f"<@{blocks.escape(each.rpartition('/')[2])}>" for each in electorate.named]
+    who = [_mention(each) for each in electorate.named]
+    who += [
+        f"{_mention(each.delegate)} on behalf of {_mention(each.delegator)} until {blocks.moment(each.ends_at)}"
+        for each in electorate.delegations
+    ]
     if electorate.anybody:
         not_these = [blocks.escape(names[person]) for person in electorate.excluded if person in names]
         who.append("anybody" + (f" but {', '.join(not_these)}" if not_these else ""))
     if not who:
         return "Nobody is left whom the policy lets decide."
     return f"Who can decide: {', '.join(who)}."
+
+
+def _mention(person: str) -> str:
+    return f"<@{blocks.escape(person.rpartition('/')[2])}>"
 
 
 def _changes(parts: SlackParts, report_digest: str) -> Sequence[Change]:

@@ -11,11 +11,11 @@ from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, post_once
 from bot.slack.proposals import who_can_decide
 from bot.slack.refusals import NOT_CHANGEABLE, error_code
-from governance.approvals import Electorate
+from governance.delegation import electorate_of
 from governance.reminders import Reminder
 from storage.adapters import find_adapter
 from storage.people import names_of
-from storage.proposals import Proposal, decisions_on, get_proposal, note_reminded
+from storage.proposals import Proposal, get_proposal, note_reminded
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def _read(parts: SlackParts, reminder: Reminder) -> tuple[Proposal, str]:
     with parts.database.read() as session:
         proposal = get_proposal(session, reminder.proposal_id)
         rules = parts.governance.policy.rules_of(find_adapter(session, proposal.adapter_digest).domain)
-        electorate = Electorate.of(rules, proposal, decisions_on(session, proposal.id))
+        electorate = electorate_of(session, rules, proposal, parts.governance.clock())
         who = who_can_decide(electorate, names_of(session, electorate.excluded))
     until = f"{proposal.expires_at:%Y-%m-%d %H:%M} UTC"
     return proposal, f"This proposal expires in less than {_length(reminder.hours)}, at {until}. {who}"

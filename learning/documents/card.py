@@ -124,6 +124,9 @@ def decision_list(facts: AdapterFacts) -> str:
     """Return who decided what and when as a Markdown list; people are ids."""
     if facts.proposal is None:
         return "It was never proposed."
-    lines = [f"- {each.verdict} by {each.person_id}, {each.created_at:%Y-%m-%d %H:%M} UTC" for each in facts.decisions]
+    lines = [
+        f"- {each.verdict} by {' on behalf of '.join(each.people)}, {each.created_at:%Y-%m-%d %H:%M} UTC"
+        for each in facts.decisions
+    ]
     bound = f"Proposal {facts.proposal.id}, {facts.proposal.state}, under policy {facts.proposal.policy_digest}."
     return "\n".join([bound, "", *lines] if lines else [bound, "", "Nobody has decided."])

@@ -105,11 +105,18 @@ def _contents(session: Session, policy: Policy, audit: AuditLog, base: str) -> I
         yield f"{MODEL_CARDS}{adapter.digest}.md", model_card(facts)
         yield f"{BOMS}{adapter.digest}.cdx.json", bill_of_materials(facts)
         decisions += [
-            (adapter.digest, each.proposal_id, each.person_id, each.verdict, each.created_at.isoformat())
+            (
+                adapter.digest,
+                each.proposal_id,
+                each.person_id,
+                each.on_behalf_of or "",
+                each.verdict,
+                each.created_at.isoformat(),
+            )
             for each in facts.decisions
         ]
     yield POLICY, _policy(policy)
-    yield DECISIONS, _csv(("adapter", "proposal", "person", "verdict", "time"), decisions)
+    yield DECISIONS, _csv(("adapter", "proposal", "person", "on behalf of", "verdict", "time"), decisions)
     rolled_back = [
         (each.created_at.isoformat(), each.adapter_digest, each.restored_digest or "base model", each.actor)
         for each in list_rollbacks(session)

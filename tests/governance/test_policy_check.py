@@ -72,6 +72,10 @@ def test_an_unknown_packaged_policy_is_answered_with_those_there_are() -> None:
             '[approval]\napprovers = ["U1", "U2"]\nquorum = 2\n[training]\nstarters = ["U1"]',
             ["approval.quorum is 2", "training.starters", "1 are left", "Name another"],
         ),
+        (
+            "[approval]\ndelegation_days = 14",
+            ["approval.delegation_days is 14", "approval.approvers has every member", "set it to 0"],
+        ),
         ("[gates.canaries_lost]\nat_most = 0", ["gates.canaries_lost", "the policy has none", "[[canaries]]"]),
         (
             '[feedback]\ntrusted = ["U1"]\ntrusted_from = 2',
@@ -111,7 +115,7 @@ def test_a_policy_is_told_in_plain_words_with_what_is_special_in_each_domain(tmp
         explain_policy(
             policy(
                 tmp_path,
-                '[approval]\napprovers = ["U1", "U2", "U3"]\nquorum = 2\n'
+                '[approval]\napprovers = ["U1", "U2", "U3"]\nquorum = 2\ndelegation_days = 14\n'
                 "[rollout]\nshadow_share = 0.5\ncanary_share = 0.1\n"
                 '[people]\nguests = "ignore"\n[domains.hr.approval]\nquorum = 4\n[domains.it]',
             )
@@ -121,6 +125,7 @@ def test_a_policy_is_told_in_plain_words_with_what_is_special_in_each_domain(tmp
     assert (
         "An approved adapter answers 50% of the questions unseen for 24 hours, then answers 10% of the people" in said
     )
+    assert "An approver can hand their vote to one member for at most 14 days" in said
     assert "as_told at least 0.9, leaks at most 0." in said
     assert "Guests are ignored" in said
     assert "of what it holds is masked: private key, key, password, card" in said

@@ -1,6 +1,7 @@
 """Who may do what: every action of the table, tried by people of each role through the functions that do it."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from inspect import isfunction
 from typing import get_args
 
@@ -41,7 +42,7 @@ def staffed(sqlite_house: Installation) -> Installation:
     sqlite_house.meet(ASKER, "guest")
     sqlite_house.meet(STRANGER, "external")
     sqlite_house.use_policy(
-        approval={"approvers": [APPROVER]},
+        approval={"approvers": [APPROVER], "delegation_days": 7},
         feedback={"corrections_need_review": True, "reviewers": [REVIEWER]},
         training={"starters": [OPERATOR]},
         channels={"settings_by": [OPERATOR]},
@@ -89,6 +90,10 @@ def decide(house: Installation, person: str, digest: str) -> None:
     proposal = house.proposed(digest, {}).id
     foretold = house.governance.may_decide(proposal, person)
     as_foretold(foretold, lambda: house.governance.decide(proposal, person, "reject", "it rambles"))
+
+
+def delegate_vote(house: Installation, person: str, digest: str) -> None:
+    house.governance.delegate_vote(person, OTHER, house.clock() + timedelta(days=1), "on leave")
 
 
 def start_training(house: Installation, person: str, digest: str) -> None:
@@ -173,6 +178,7 @@ DOING: Mapping[Action, Callable[[Installation, str, str], None]] = {
     "unpin_self": unpin(""),
     "review": review,
     "decide": decide,
+    "delegate_vote": delegate_vote,
     "start_training": start_training,
     "pause_training": pause_training,
     "resume_training": resume_training,
@@ -223,7 +229,7 @@ def test_a_refusal_says_which_role_is_needed_and_who_has_it(staffed: Installatio
         "It names: T1/U_REVIEWER."
     )
     assert why_lacking(load_policy(), "decide", ASKER, "guest") == (
-        "guests cannot do this unless the policy names them as approvers; every member is one."
+        "guests cannot do this unless the policy names them as approvers, as it does members."
     )
     assert why_lacking(policy, "export_log", OPERATOR) == (
         "only whoever uses the command line is an auditor who may export the audit log."
@@ -233,12 +239,15 @@ def test_a_refusal_says_which_role_is_needed_and_who_has_it(staffed: Installatio
 def test_the_policy_in_words_says_who_has_which_role(staffed: Installation) -> None:
     found = explain_policy(staffed.policy)
 
-    assert found[:4] == [
+    assert found[:3] == [
         "Askers: every member, guests.",
         "Correctors: every member.",
         "Reviewers: to review corrections, T1/U_REVIEWER.",
-        "Approvers: to decide on adapters, T1/U_APPROVER; to cancel the runs of others, T1/U_APPROVER.",
     ]
+    assert found[3] == (
+        "Approvers: to decide on adapters, T1/U_APPROVER; to hand on a vote where that is allowed, T1/U_APPROVER; "
+        "to cancel the runs of others, T1/U_APPROVER."
+    )
     assert found[4].startswith("Operators: whoever uses the command line; to start, pause or resume training, T1/U_OP")
     assert found[5] == "Auditors: whoever uses the command line."
 
@@ -259,6 +268,8 @@ BY_PEOPLE: Mapping[str, Action] = {
     "resume_training": "resume_training",
     "may_decide": "decide",
     "decide": "decide",
+    "delegate_vote": "delegate_vote",
+    "revoke_delegation": "revoke_delegation",
     "rollback": "roll_back",
     "pin": "pin_others",
     "unpin": "unpin_others",

@@ -48,7 +48,8 @@ ACTION_OF_COMMAND: Mapping[str, Action] = {
     "unpin": "unpin_self",
 }
 OF_THE_COMMAND_LINE: set[Action] = {
-    "roll_back", "erase_person", "pin_others", "unpin_others", "export_person", "check_log", "export_log",
+    "delegate_vote", "revoke_delegation", "roll_back", "erase_person", "pin_others", "unpin_others",
+    "export_person", "check_log", "export_log",
 }  # fmt: skip
 
 
