@@ -1,18 +1,18 @@
-"""Who may decide on a proposal, start or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
+"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from governance.policy import Approval, Policy, names
+from governance.roles import OPERATOR, why_lacking, why_not_meant
 from storage.delegations import Delegation
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
-OPERATOR = "operator:"
-"""How the id begins of whoever uses the command line; no person's does. They could end the process as well."""
 
-
-def why_not(policy: Policy, proposal: Proposal, person_id: str, on_behalf_of: str | None = None) -> str:
+def why_not(
+    policy: Policy, proposal: Proposal, person_id: str, on_behalf_of: str | None = None, standing: str = "member"
+) -> str:
     """Return why the policy keeps this person from deciding, with somebody else's vote or their own; "" when it lets.
 
     Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
@@ -22,13 +22,14 @@ def why_not(policy: Policy, proposal: Proposal, person_id: str, on_behalf_of: st
     if taken_part := _part_in(policy, proposal, person_id):
         return f"you {taken_part}"
     if on_behalf_of is None:
-        named = names(policy.approval.approvers, person_id)
-        return "" if named else f"the policy {policy.name!r} does not name you as an approver."
+        return why_lacking(policy, "decide", person_id, standing)
     if taken_part := _part_in(policy, proposal, on_behalf_of):
         return f"whoever handed you their vote {taken_part}"
     if not names(policy.approval.approvers, on_behalf_of):
         return f"the policy {policy.name!r} does not name whoever handed you their vote as an approver."
-    return "" if policy.approval.delegation_days else f"under the policy {policy.name!r} nobody hands on their vote."
+    if not policy.approval.delegation_days:
+        return f"under the policy {policy.name!r} nobody hands on their vote."
+    return why_not_meant(policy.approval.approvers, "approver", person_id, standing)
 
 
 def _part_in(policy: Policy, proposal: Proposal, person_id: str) -> str:
@@ -87,24 +88,15 @@ class Electorate:
         return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)), left)
 
 
-def why_not_cancel(policy: Policy, run: Run, person_id: str) -> str:
+def why_not_cancel(policy: Policy, run: Run, person_id: str, standing: str = "member") -> str:
     """Return why the policy keeps this person from cancelling the run, or an empty string.
 
     Unlike a decision on an adapter, this lets nothing go live, so whoever started the run may do it too.
     """
     if person_id == run.started_by or person_id.startswith(OPERATOR):
         return ""
-    if names(policy.approval.approvers, person_id):
-        return ""
-    return f"you did not start this training run, and the policy {policy.name!r} does not name you as an approver."
-
-
-def why_not_start(policy: Policy, person_id: str) -> str:
-    """Return why the policy keeps this person from starting training, pausing and resuming it, or an empty string."""
-    starters = policy.training.starters or policy.approval.approvers
-    if person_id.startswith(OPERATOR) or names(starters, person_id):
-        return ""
-    return f"the policy {policy.name!r} does not let you start, pause or resume training."
+    refusal = why_lacking(policy, "cancel_run", person_id, standing)
+    return f"you did not start this training run, and {refusal}" if refusal else ""
 
 
 APPROVED = "Approved: the adapter goes live now."

@@ -12,13 +12,13 @@ from sqlmodel import Session
 from governance.approvals import Electorate, why_not
 from governance.errors import DelegationError, NotEntitledError
 from governance.ledger import Ledger
-from governance.people import why_not_meant
-from governance.policy import Policy, names
+from governance.policy import Policy
 from governance.reasons import check_reason
+from governance.roles import KINDS, why_lacking
 from storage.delegations import Delegation, delegations_of, list_delegations, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
-from storage.people import Person, get_person
+from storage.people import get_person, standing_of
 from storage.proposals import Proposal, decisions_on, draw_again
 
 
@@ -78,14 +78,12 @@ def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id:
 
     Whether a vote was used before is not looked at: `approvals.why_decided` says that.
     """
-    refusal = why_not(rules, proposal, person_id, whose)
-    return refusal or why_not_meant(rules.approval.approvers, session.get(Person, person_id))
+    return why_not(rules, proposal, person_id, whose, standing_of(session, person_id))
 
 
 def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
     """Tell whether the rules of a domain have this person as an approver."""
-    approvers = rules.approval.approvers
-    return names(approvers, person_id) and not why_not_meant(approvers, session.get(Person, person_id))
+    return not why_lacking(rules, "decide", person_id, standing_of(session, person_id))
 
 
 def electorate_of(session: Session, rules: Policy, proposal: Proposal, now: datetime) -> Electorate:
@@ -104,7 +102,8 @@ def _counts(session: Session, rules: Policy, proposal: Proposal, delegation: Del
 def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[Policy]:
     """Return the rules of the domains in which a person is an approver who may hand on their vote; at least one."""
     domains = [policy.rules_of(domain) for domain in (DEFAULT_DOMAIN, *policy.domains)]
-    theirs = [rules for rules in domains if is_approver(session, rules, delegator)]
+    standing = standing_of(session, delegator)
+    theirs = [rules for rules in domains if not why_lacking(rules, "delegate_vote", delegator, standing)]
     if not theirs:
         raise NotEntitledError(f"the policy {policy.name!r} does not name {delegator} as an approver.")
     found = [rules for rules in theirs if rules.approval.delegation_days]
@@ -118,8 +117,8 @@ def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[P
 def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str) -> str:
     if delegate == delegator:
         return f"{delegator} has that vote already; name somebody else."
-    if refusal := why_not_meant([], session.get(Person, delegate)):
-        return f"{delegate} cannot hold a vote: {refusal}"
+    if (standing := standing_of(session, delegate)) != "member":
+        return f"{delegate} cannot hold a vote: {KINDS[standing]} cannot be handed what the policy gives to members."
     if all(is_approver(session, each, delegate) for each in rules):
         return f"{delegate} is an approver too, and one human has one vote; name somebody who is none."
     return ""

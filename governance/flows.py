@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import APPROVED, Ballot, why_decided, why_not_cancel, why_not_start
+from governance.approvals import APPROVED, Ballot, why_decided, why_not_cancel
 from governance.audit import AuditLog
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
@@ -20,13 +20,14 @@ from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClo
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
-from governance.people import why_no_feedback, why_not_meant, why_not_set
+from governance.people import why_no_feedback, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
 from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, thawing_at, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, read_related, review_reason, why_not_review, why_not_waiting
+from governance.roles import Action, why_lacking
 from governance.screening import screen, screen_stored
 from governance.suspicion import suspect
 from governance.watching import Comparison, compare, why_take_out
@@ -54,7 +55,7 @@ from storage.feedback import (
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
-from storage.people import Person, get_person
+from storage.people import get_person, standing_of
 from storage.pins import Pin
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
@@ -282,9 +283,11 @@ class Governance:
 
         Raises:
             NotFoundError: there is no such person.
+            NotEntitledError: the policy does not name `actor` as an operator.
 
         """
         with self._ledger.changes() as session:
+            self._check_role(session, "erase_person", actor)
             return erase_person(self._ledger, session, person_id, actor)
 
     def enforce_retention(self) -> int:
@@ -401,10 +404,7 @@ class Governance:
         with self._ledger.changes() as session:
             run = get_run(session, run_id)
             rules = self.policy.rules_of(run.domain)
-            refusal = why_not_cancel(rules, run, actor)
-            if actor != run.started_by:
-                refusal = refusal or self._why_not_meant(session, rules.approval.approvers, actor)
-            if refusal:
+            if refusal := why_not_cancel(rules, run, actor, standing_of(session, actor)):
                 raise NotEntitledError(refusal)
             if run.state not in ACTIVE:
                 raise IllegalStateError(f"run {run_id} is '{run.state}' already, so it cannot be cancelled.")
@@ -432,15 +432,9 @@ class Governance:
 
     def may_start_training(self, person_id: str) -> str:
         """Return why this person may not start training, or why nobody may at present; empty when they may."""
-        if refusal := self._why_not_start(person_id):
-            return refusal
         with self.database.read() as session:
-            return why_paused(session, self.clock())
-
-    def _why_not_start(self, person_id: str) -> str:
-        starters = self.policy.training.starters or self.policy.approval.approvers
-        with self.database.read() as session:
-            return why_not_start(self.policy, person_id) or self._why_not_meant(session, starters, person_id)
+            refusal = why_lacking(self.policy, "start_training", person_id, standing_of(session, person_id))
+            return refusal or why_paused(session, self.clock())
 
     def pause_training(self, actor: str, hours: float | None = None) -> Pause:
         """Let no training begin for so many hours (None: until it is resumed); a run under way goes on.
@@ -450,11 +444,10 @@ class Governance:
             PauseLengthError: a pause of that length is not possible.
 
         """
-        if refusal := self._why_not_start(actor):
-            raise NotEntitledError(refusal)
         now = self.clock()
-        ends_at = end_of_pause(now, hours)
         with self._ledger.changes() as session:
+            self._check_role(session, "pause_training", actor)
+            ends_at = end_of_pause(now, hours)
             pause = put_pause(session, actor, now, ends_at)
             until = f"until {ends_at.isoformat()}" if ends_at else "until it is resumed"
             self._ledger.record(session, "training.paused", TRAINING, {}, actor=actor, reason=until)
@@ -468,9 +461,8 @@ class Governance:
             IllegalStateError: training is not paused.
 
         """
-        if refusal := self._why_not_start(actor):
-            raise NotEntitledError(refusal)
         with self._ledger.changes() as session:
+            self._check_role(session, "resume_training", actor)
             pause = current_pause(session, self.clock())
             if pause is None:
                 raise IllegalStateError("training is not paused.")
@@ -616,12 +608,14 @@ class Governance:
 
         Raises:
             IllegalStateError: the domain has no adapter that answers.
+            NotEntitledError: the policy does not name `actor` as an operator.
             ReasonRequiredError: no reason is given.
             ReasonTooLongError: longer than is kept.
 
         """
         reason = check_reason(reason, "roll back")
         with self._ledger.changes() as session:
+            self._check_role(session, "roll_back", actor)
             previous = roll_back(self._ledger, session, actor, reason, domain)
         self._ledger.keep_checkpoint()
         return previous
@@ -700,7 +694,7 @@ class Governance:
         What the policy says of personal data and secrets is done to its texts first. What looks like an attempt to
         steer the assistant, now that this came, is sent to review.
         """
-        if refusal := why_no_feedback(self.policy.people, get_person(session, feedback.person_id)):
+        if refusal := why_no_feedback(self.policy, get_person(session, feedback.person_id)):
             raise NotEntitledError(refusal)
         trusted_here = _settings_where_answered(session, feedback.interaction_id).trusted
         before = accepted_by_others(session, [feedback.person_id]).get(feedback.person_id, 0)
@@ -739,12 +733,11 @@ class Governance:
         return self.policy.rules_of(find_adapter(session, proposal.adapter_digest).domain)
 
     def _why_not_review(self, session: Session, feedback: Feedback, others: Sequence[Feedback], person_id: str) -> str:
-        reviewers = self.policy.feedback.reviewers
-        refusal = why_not_review(self.policy, feedback, others, person_id)
-        return refusal or self._why_not_meant(session, reviewers, person_id)
+        return why_not_review(self.policy, feedback, others, person_id, standing_of(session, person_id))
 
-    def _why_not_meant(self, session: Session, people: list[str], person_id: str) -> str:
-        return why_not_meant(people, session.get(Person, person_id))
+    def _check_role(self, session: Session, action: Action, person_id: str) -> None:
+        if refusal := why_lacking(self.policy, action, person_id, standing_of(session, person_id)):
+            raise NotEntitledError(refusal)
 
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
         get_person(session, person_id)

@@ -10,17 +10,16 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from governance.approvals import OPERATOR
 from governance.errors import NotEntitledError, PinLengthError
 from governance.ledger import Ledger
-from governance.people import why_not_meant
-from governance.policy import Policy, names
+from governance.policy import Policy
 from governance.reasons import check_reason
+from governance.roles import Action, why_lacking
 from storage.adapters import Adapter, AdapterState, find_adapter
 from storage.channels import channel_settings
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError, NotFoundError
-from storage.people import Person
+from storage.people import standing_of
 from storage.pins import Pin, PinKind, pins_to, put_pin, remove_pin
 
 BASE = "base"
@@ -87,8 +86,9 @@ def lift_pin(ledger: Ledger, subject_id: str, actor: str) -> None:
 
     """
     with ledger.changes() as session:
-        if not _may_lift(subject_id, actor):
-            raise NotEntitledError("you can end your own pin only; whoever runs Apprentice ends those of others.")
+        action: Action = "unpin_self" if subject_id == actor else "unpin_others"
+        if refusal := why_lacking(ledger.policy, action, actor):
+            raise NotEntitledError(f"you can end your own pin only; {refusal}")
         pin = session.get(Pin, subject_id)
         if pin is None or pin.ends_at <= ledger.clock():
             raise NotFoundError(f"{subject_id} is not pinned.")
@@ -118,14 +118,10 @@ def why_not_pin(session: Session, policy: Policy, subject: Subject, actor: str) 
 
     An operator may pin anybody; a person themselves, if the policy names them in `rollout.pins_by`.
     """
-    if actor.startswith(OPERATOR):
-        return ""
-    if subject.id != actor:
-        return "you can pin yourself only; whoever runs Apprentice pins others."
-    people = policy.rollout.pins_by or policy.approval.approvers
-    if not names(people, actor):
-        return f"the policy {policy.name!r} does not let you choose which adapter answers you."
-    return why_not_meant(people, session.get(Person, actor))
+    if subject.id == actor:
+        return why_lacking(policy, "pin_self", actor, standing_of(session, actor))
+    refusal = why_lacking(policy, "pin_others", actor)
+    return f"you can pin yourself only; {refusal}" if refusal else ""
 
 
 def why_not_pinnable(adapter: Adapter, kind: PinKind) -> str:
@@ -145,10 +141,6 @@ def _why_not_there(session: Session, policy: Policy, subject: Subject, domain: s
     if there == domain:
         return ""
     return f"the adapter is of the domain {domain} and answers there only; the channel's domain is {there}."
-
-
-def _may_lift(subject_id: str, actor: str) -> bool:
-    return actor == subject_id or actor.startswith(OPERATOR)
 
 
 def _end(ledger: Ledger, session: Session, pin: Pin, actor: str, reason: str) -> None:

@@ -141,6 +141,16 @@ class ChannelRules(_Section):
     settings_by: People = ["*"]
 
 
+class RoleRules(_Section):
+    """Who has a role that no other section gives; `governance.roles` says which role each action needs.
+
+    `operators` may take an adapter out and erase what somebody said, besides whoever uses the command line, who names
+    one of them for an erasure.
+    """
+
+    operators: People = ["*"]
+
+
 class PeopleRules(_Section):
     """Who is answered, and whose feedback counts, besides the members of the workspace.
 
@@ -234,6 +244,7 @@ class Policy(_Section):
     curation: CurationRules = CurationRules()
     channels: ChannelRules = ChannelRules()
     people: PeopleRules = PeopleRules()
+    roles: RoleRules = RoleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
     poisoning: PoisoningRules = PoisoningRules()
@@ -357,6 +368,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "curation": CurationRules,
         "channels": ChannelRules,
         "people": PeopleRules,
+        "roles": RoleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
         "poisoning": PoisoningRules,

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from governance.poisoning.rules import PoisoningRules
 from governance.policy import Gate, Policy
 from governance.privacy.rules import TREATMENTS
+from governance.roles import explain_roles, people_in_words
 from storage.domains import DEFAULT_DOMAIN
-
-EVERYBODY = "*"
 
 
 def explain_policy(policy: Policy) -> list[str]:
@@ -27,13 +26,9 @@ def _bound(gate: Gate) -> str:
     return f"{'at most' if gate.at_least is None else 'at least'} {gate.bound:g}"
 
 
-def _people(names: list[str]) -> str:
-    return "every member" if EVERYBODY in names else ", ".join(names)
-
-
 def _who(policy: Policy) -> Iterator[str]:
-    starters = policy.training.starters or policy.approval.approvers
-    yield f"Training is started, paused and resumed by: {_people(starters)}, and by the schedule."
+    yield from explain_roles(policy)
+    yield "The schedule starts training too."
 
 
 def _going_live(rules: Policy) -> Iterator[str]:
@@ -45,9 +40,9 @@ def _going_live(rules: Policy) -> Iterator[str]:
     yield f"Where fewer than {evidence.min_questions} questions were asked, {what}."
     needed = "One approval is needed" if approval.quorum == 1 else f"{approval.quorum} approvals are needed"
     yield (
-        f"{needed}, by: {_people(approval.approvers)}. One rejection ends it. Whoever started the run does not decide, "
-        f"nor whoever wrote more than {approval.max_contributor_share:.0%} of the corrections. A proposal is open for "
-        f"{approval.expiry_days} days."
+        f"{needed}, by: {people_in_words(approval.approvers)}. One rejection ends it. Whoever started the run does not "
+        f"decide, nor whoever wrote more than {approval.max_contributor_share:.0%} of the corrections. A "
+        f"proposal is open for {approval.expiry_days} days."
     )
     if approval.delegation_days:
         yield (
@@ -83,22 +78,22 @@ def _taking_out(rules: Policy) -> str:
 def _teaching(policy: Policy) -> Iterator[str]:
     feedback = policy.feedback
     if feedback.corrections_need_review:
-        yield f"Every correction waits until somebody else accepts it, of: {_people(feedback.reviewers)}."
+        yield f"Every correction waits until somebody else accepts it, of: {people_in_words(feedback.reviewers)}."
     elif feedback.trusted:
         yield (
             f"Corrections by {', '.join(feedback.trusted)} count at once; those of all others wait until one of these "
-            f"accepts them: {_people(feedback.reviewers)}."
+            f"accepts them: {people_in_words(feedback.reviewers)}."
         )
     elif feedback.trusted_from:
         yield (
             f"Corrections count at once by those of whom reviewers accepted {feedback.trusted_from} already; those of "
             f"others, and those that contradict each other, wait until one of these accepts them: "
-            f"{_people(feedback.reviewers)}."
+            f"{people_in_words(feedback.reviewers)}."
         )
     else:
         yield (
             "Corrections count at once; those that contradict each other wait until one of these decides: "
-            f"{_people(feedback.reviewers)}."
+            f"{people_in_words(feedback.reviewers)}."
         )
     if feedback.private_need_review and not feedback.corrections_need_review:
         yield "Corrections said in a direct message wait for a review too."
@@ -152,4 +147,3 @@ def _asking(policy: Policy) -> Iterator[str]:
     answers = policy.people.answers_to_a_bot
     bots = "are ignored" if policy.people.bots == "ignore" else f"get {answers} answers in a thread at most"
     yield f"Other apps {bots}."
-    yield f"Settings of a channel are changed by: {_people(policy.channels.settings_by)}."

@@ -9,6 +9,7 @@ from governance.ledger import SYSTEM, Ledger
 from governance.poisoning.findings import in_words as suspicions_in_words
 from governance.policy import FeedbackRules, Policy, names
 from governance.privacy.findings import in_words
+from governance.roles import why_lacking
 from storage.feedback import WAITING, Feedback, ReviewReason, feedback_with_ids, get_feedback
 from storage.people import names_of
 
@@ -120,7 +121,9 @@ def read_related(session: Session, feedback: Feedback) -> list[Feedback]:
     return list(feedback_with_ids(session, [*(feedback.contradicts or []), *(feedback.found_with or [])]))
 
 
-def why_not_review(policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer_id: str) -> str:
+def why_not_review(
+    policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer_id: str, standing: str = "member"
+) -> str:
     """Return why this person may not review the feedback, to which `others` are related; empty when they may."""
     if feedback.person_id == reviewer_id:
         return "this correction is yours; somebody else has to review it."
@@ -129,9 +132,7 @@ def why_not_review(policy: Policy, feedback: Feedback, others: Sequence[Feedback
         return "this correction contradicts one of yours; somebody else has to review it."
     if own:
         return "this correction was found together with one of yours; somebody else has to review it."
-    if not names(policy.feedback.reviewers, reviewer_id):
-        return f"the policy {policy.name!r} does not let you review corrections."
-    return ""
+    return why_lacking(policy, "review", reviewer_id, standing)
 
 
 def contest(ledger: Ledger, session: Session, feedback_ids: Sequence[str], stands: Sequence[str]) -> int:

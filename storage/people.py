@@ -112,6 +112,12 @@ def workspaces(session: Session) -> list[Workspace]:
     return list(session.exec(select(Workspace).order_by(Workspace.id)))
 
 
+def standing_of(session: Session, key: str) -> str:
+    """Return what somebody is in their workspace (`Profile`); of whom nothing is known, "member"."""
+    found = session.get(Person, key)
+    return found.standing if found else "member"
+
+
 def get_person(session: Session, key: str) -> Person:
     """Return the person with this id, or raise NotFoundError."""
     found = session.get(Person, key)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
-from governance.approvals import OPERATOR
+from governance.roles import OPERATOR
 from storage.adapters import find_adapter, list_adapters
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError

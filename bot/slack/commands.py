@@ -71,7 +71,7 @@ class CommandDesk:
     def _why_not(self, person: str) -> str:
         """Say why somebody whom the policy ignores is told nothing but what is kept about them."""
         with self._parts.database.read() as session:
-            return why_no_answer(self._parts.governance.policy.people, get_person(session, person))
+            return why_no_answer(self._parts.governance.policy, get_person(session, person))
 
     async def _reply(self, wish: Wish, person: str, place: str) -> blocks.Blocks:
         match wish.command:

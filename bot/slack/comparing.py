@@ -116,7 +116,7 @@ class ComparisonDesk:
         policy = self._parts.governance.policy
         domain = policy.domain_of(plan.domain)
         with self._parts.database.read() as session:
-            refusal = why_no_feedback(policy.people, get_person(session, asker))
+            refusal = why_no_feedback(policy, get_person(session, asker))
             return refusal or rivals(session, self._parts.serving.answers(domain), domain) or NO_RIVAL
 
     def _kept(self, comparison_id: str) -> Notice | None:

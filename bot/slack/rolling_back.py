@@ -12,8 +12,8 @@ from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import find_channel
 from bot.slack.proposals import announce, where
-from governance.approvals import OPERATOR
 from governance.ledger import SYSTEM
+from governance.roles import OPERATOR
 from storage import inbox
 from storage.adapters import find_adapter
 from storage.people import names_of
