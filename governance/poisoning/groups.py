@@ -21,7 +21,10 @@ makes groups in 4 of 6 samples of 200 to 2,000 corrections, a half in none. Who 
 write more than three honest ones for them.
 """
 MOST_SAYERS = 12
-"""What more people say together is common knowledge, and makes none of them a pair."""
+"""What more people say together is common knowledge, and makes none of them a pair; a larger group is no small one,
+but a place where everybody corrects the same few facts. Without that bound, 66 of 140 corrections of the made-up month
+of `apprentice bench poisoning --data handbook` were suspected, in which nobody colludes.
+"""
 
 Pair = tuple[str, str]
 
@@ -49,7 +52,7 @@ def colluding(remarks: list[Remark], answers: Answers, questions: int) -> Iterat
     said = Counter(person for people in sayers for person in people)
     for group in groups_of(shared_by_pairs(sayers), said, questions):
         own = [claim for claim, people in zip(claims, sayers, strict=True) if len(people) > 1 and people <= group]
-        if len(own) >= questions:
+        if len(own) >= questions and len(group) <= MOST_SAYERS:
             yield Finding("group", frozenset(each.id for claim in own for each in claim))
 
 
