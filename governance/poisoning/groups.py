@@ -21,9 +21,11 @@ makes groups in 4 of 6 samples of 200 to 2,000 corrections, a half in none. Who 
 write more than three honest ones for them.
 """
 MOST_SAYERS = 12
-"""What more people say together is common knowledge, and makes none of them a pair; a larger group is no small one,
-but a place where everybody corrects the same few facts. Without that bound, 66 of 140 corrections of the made-up month
-of `apprentice bench poisoning --data handbook` were suspected, in which nobody colludes.
+"""What more people say together is common knowledge, and makes none of them a pair."""
+MOST_GROUPED = 8
+"""People. Where many correct the same few facts, all are linked with all in the end. Without this bound 66 of the 140
+corrections of the made-up month of `apprentice bench poisoning` were suspected, in which nobody colludes; 13 with a
+bound of 12, none with one of 5 to 8.
 """
 
 Pair = tuple[str, str]
@@ -52,7 +54,7 @@ def colluding(remarks: list[Remark], answers: Answers, questions: int) -> Iterat
     said = Counter(person for people in sayers for person in people)
     for group in groups_of(shared_by_pairs(sayers), said, questions):
         own = [claim for claim, people in zip(claims, sayers, strict=True) if len(people) > 1 and people <= group]
-        if len(own) >= questions and len(group) <= MOST_SAYERS:
+        if len(own) >= questions and len(group) <= MOST_GROUPED:
             yield Finding("group", frozenset(each.id for claim in own for each in claim))
 
 
