@@ -76,10 +76,11 @@ class Reconciler:
         await asyncio.to_thread(self._parts.governance.advance_rollout)
 
     async def _watch(self) -> None:
-        """Take the newest adapter out if the policy says so of how people judge it."""
+        """Take out what people judge worse, if the policy says so, and what the approvers did not confirm in time."""
         if self._monotonic() >= self._watch_at:
             self._watch_at = self._monotonic() + WATCH_S
             await asyncio.to_thread(self._parts.governance.take_out_if_worse)
+            await asyncio.to_thread(self._parts.governance.take_out_unconfirmed)
 
     async def _count(self) -> None:
         """Keep what adapters did on the latest days."""
