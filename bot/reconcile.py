@@ -9,6 +9,7 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.approvals import note_promotion
+from bot.slack.breaking_glass import note_broken_glass
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
@@ -54,6 +55,7 @@ class Reconciler:
         await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("watching the newest adapter", self._watch)
+        await self._attempt("looking for broken glass", partial(note_broken_glass, self._parts))
         await self._attempt("counting the days of adapters", self._count)
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)

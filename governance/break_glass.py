@@ -84,7 +84,7 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
         proposal = get_proposal(session, glass.proposal_id)
         rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
         whose = whose_vote(session, rules, person, ledger.clock())
-        decisions = [each for each in decisions_on(session, proposal.id) if glass.person_id not in each.people]
+        decisions = decisions_on(session, proposal.id)
         if glass.person_id in {person, whose}:
             raise NotEntitledError("whoever broke the glass does not confirm it; somebody else has to.")
         if decided := why_decided(decisions, person, whose):
@@ -92,7 +92,7 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
         if refusal := why_not_vote(session, rules, proposal, person, whose):
             raise NotEntitledError(refusal)
         decisions.append(_approve(ledger, session, proposal, person, whose))
-        ballot = Ballot.of(decisions, rules.approval)
+        ballot = Ballot.of([each for each in decisions if glass.person_id not in each.people], rules.approval)
         if not ballot.missing:
             glass.state = "confirmed"
             session.add(glass)

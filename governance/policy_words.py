@@ -62,10 +62,11 @@ def _going_live(rules: Policy) -> Iterator[str]:
 def _emergency(rules: Policy) -> Iterator[str]:
     glass = rules.break_glass
     if glass.who:
+        freeze = "also" if glass.through_freezes else "not"
         yield (
-            f"In an emergency an adapter is taken live without its approvals, {'also' if glass.through_freezes else 'not'} "
-            f"in a freeze, by: {_people(glass.who)}. One of these is told at once: {_people(glass.tell)}. Unless the "
-            f"approvals are given within {glass.confirm_hours:g} hours, it is taken out again."
+            f"In an emergency an adapter is taken live without its approvals, {freeze} in a freeze, by: "
+            f"{_people(glass.who)}. One of these is told at once: {_people(glass.tell)}. Unless the approvals "
+            f" are given within {glass.confirm_hours:g} hours, it is taken out again."
         )
 
 

@@ -22,8 +22,10 @@ UNKNOWN_LICENCE = "other"
 
 @dataclass(frozen=True)
 class AdapterFacts:
-    """An adapter with its run, its data set, its gates, the proposal, who decided and whether the glass
-    was broken for it; `base` is as it is configured."""
+    """An adapter with its run, its data set, its gates, the proposal and who decided; `base` is as it is configured.
+
+    `break_glass`: how it was taken live without its quorum; None when it was not.
+    """
 
     adapter: Adapter
     run: Run | None
