@@ -66,7 +66,7 @@ def _emergency(rules: Policy) -> Iterator[str]:
         yield (
             f"In an emergency an adapter is taken live without its approvals, {freeze} in a freeze, by: "
             f"{_people(glass.who)}. One of these is told at once: {_people(glass.tell)}. Unless the approvals "
-            f" are given within {glass.confirm_hours:g} hours, it is taken out again."
+            f"are given within {glass.confirm_hours:g} hours, it is taken out again."
         )
 
 
