@@ -9,6 +9,7 @@ from sqlmodel import Session
 from bot.assembly import Parts
 from governance.checkpoints import write_durably
 from storage.adapters import list_adapters
+from storage.break_glass import break_glass_by
 from storage.delegations import delegations_of
 from storage.erasing import asked_by, mail_of, said_by
 from storage.errors import ConfigurationError
@@ -48,6 +49,7 @@ def _all_about(session: Session, reference: str) -> dict[str, Any]:
         "feedback": _rows(said),
         "decisions": _rows(decisions_by(session, person.id)),
         "delegations": _rows(delegations_of(session, person.id)),
+        "break_glass": _rows(break_glass_by(session, person.id)),
         "reviews": [{"feedback": row.id, "at": row.reviewed_at, "reason": row.reviewer_reason}
                     for row in reviewed_by(session, person.id)],
         "runs": [run.id for run in list_runs(session) if run.started_by == person.id],

@@ -9,6 +9,7 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.approvals import note_promotion
+from bot.slack.breaking_glass import note_broken_glass
 from bot.slack.parts import SlackParts
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
@@ -54,6 +55,7 @@ class Reconciler:
         await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("watching the newest adapter", self._watch)
+        await self._attempt("looking for broken glass", partial(note_broken_glass, self._parts))
         await self._attempt("counting the days of adapters", self._count)
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
@@ -76,10 +78,11 @@ class Reconciler:
         await asyncio.to_thread(self._parts.governance.advance_rollout)
 
     async def _watch(self) -> None:
-        """Take the newest adapter out if the policy says so of how people judge it."""
+        """Take out what people judge worse, if the policy says so, and what the approvers did not confirm in time."""
         if self._monotonic() >= self._watch_at:
             self._watch_at = self._monotonic() + WATCH_S
             await asyncio.to_thread(self._parts.governance.take_out_if_worse)
+            await asyncio.to_thread(self._parts.governance.take_out_unconfirmed)
 
     async def _count(self) -> None:
         """Keep what adapters did on the latest days."""

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from governance.approvals import APPROVED, Ballot, why_decided, why_not_cancel
 from governance.audit import AuditLog
+from governance.break_glass import Confirmation, break_glass, confirm, note_seen, take_out_unconfirmed, undo
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
 from governance.delegation import delegate_vote, revoke_delegation, whose_vote, why_not_vote
@@ -34,6 +35,7 @@ from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
 from storage.adapters import Adapter, find_adapter, list_adapters
+from storage.break_glass import BreakGlass
 from storage.channels import ChannelSettings, channel_settings, set_channel
 from storage.comparisons import BlindComparison, Preferred
 from storage.database import Database
@@ -598,7 +600,7 @@ class Governance:
 
     def _due(self, session: Session) -> list[Adapter]:
         new = list_adapters(session, "approved", "canary")
-        return [adapter for adapter in new if is_due(self._ledger, adapter)]
+        return [adapter for adapter in new if is_due(self._ledger, session, adapter)]
 
     def rollback(self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
         """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
@@ -665,6 +667,28 @@ class Governance:
             proposals = [(each, self._rules(session, each).approval) for each in list_proposals(session, "open")]
         found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
         return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
+
+    # Break-glass
+
+    def break_glass(self, proposal_id: str, person_id: str, reason: str) -> tuple[BreakGlass, str]:
+        """Promote without a quorum, as `break_glass.break_glass` says."""
+        return break_glass(self._ledger, proposal_id, person_id, reason)
+
+    def confirm_break_glass(self, glass_id: str, person_id: str) -> Confirmation:
+        """Count an approval given afterwards, as `break_glass.confirm` says."""
+        return confirm(self._ledger, glass_id, person_id)
+
+    def note_break_glass_seen(self, glass_id: str, person_id: str) -> BreakGlass:
+        """Note that somebody has seen it, as `break_glass.note_seen` says."""
+        return note_seen(self._ledger, glass_id, person_id)
+
+    def undo_break_glass(self, glass_id: str, person_id: str) -> BreakGlass:
+        """Take its adapter out again, as `break_glass.undo` says."""
+        return undo(self._ledger, glass_id, person_id)
+
+    def take_out_unconfirmed(self) -> list[str]:
+        """Take out what was not confirmed in time, as `break_glass.take_out_unconfirmed` says."""
+        return take_out_unconfirmed(self._ledger)
 
     # Delegation
 
@@ -770,7 +794,7 @@ class Governance:
 
     def _when_live(self, session: Session, proposal: Proposal) -> str:
         """Say when an adapter that was approved, and does not serve yet, goes on."""
-        until = thawing_at(self._ledger, find_adapter(session, proposal.adapter_digest))
+        until = thawing_at(self._ledger, session, find_adapter(session, proposal.adapter_digest))
         if until is not None:
             return f"Approved: the adapter goes live when the freeze is over, at {until:%Y-%m-%d %H:%M} UTC."
         return "Approved: the adapter begins with the first stage of its rollout now."

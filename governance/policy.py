@@ -219,6 +219,27 @@ class RollbackRules(_Section):
     compare_days: int = Field(default=30, ge=1, le=365)
 
 
+class BreakGlassRules(_Section):
+    """Who may take an adapter live in an emergency without its quorum, and what follows (`governance.break_glass`).
+
+    `who` may, which by default is nobody. The first of `tell` who is somebody else is told at once. Unless the
+    approvers confirm it within `confirm_hours`, it is taken out again. A freeze holds it too, unless `through_freezes`.
+    """
+
+    who: list[str] = []
+    tell: list[str] = []
+    confirm_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 30, allow_inf_nan=False)
+    through_freezes: bool = False
+
+    @model_validator(mode="after")
+    def _somebody_else_is_told(self) -> Self:
+        if "*" in self.tell:
+            raise ValueError("tell names people, one of whom is told; '*' is nobody in particular")
+        if self.who and not set(self.tell) - (set(self.who) if len(set(self.who)) == 1 else set()):
+            raise ValueError("tell names nobody but whoever breaks the glass; somebody else has to be told")
+        return self
+
+
 class DomainRules(_Section):
     """What holds for the adapter of a domain, such as `[domains.hr.approval]`.
 
@@ -247,6 +268,7 @@ class Policy(_Section):
     roles: RoleRules = RoleRules()
     rollout: RolloutRules = RolloutRules()
     rollback: RollbackRules = RollbackRules()
+    break_glass: BreakGlassRules = BreakGlassRules()
     poisoning: PoisoningRules = PoisoningRules()
     canaries: tuple[Canary, ...] = ()
     """Asked of every candidate; `gates.canaries_lost` bounds how many it may have lost."""
@@ -371,6 +393,7 @@ def _section_at(path: list[str]) -> type[BaseModel]:
         "roles": RoleRules,
         "rollout": RolloutRules,
         "rollback": RollbackRules,
+        "break_glass": BreakGlassRules,
         "poisoning": PoisoningRules,
         "canaries": Canary,
         "privacy": PrivacyRules,

@@ -49,8 +49,20 @@ def _going_live(rules: Policy) -> Iterator[str]:
             f"An approver can hand their vote to one member for at most {approval.delegation_days} days; one human has "
             "one vote all the same."
         )
+    yield from _emergency(rules)
     yield _stages(rules)
     yield _taking_out(rules)
+
+
+def _emergency(rules: Policy) -> Iterator[str]:
+    glass = rules.break_glass
+    if glass.who:
+        freeze = "also" if glass.through_freezes else "not"
+        yield (
+            f"In an emergency an adapter is taken live without its approvals, {freeze} in a freeze, by: "
+            f"{_people(glass.who)}. One of these is told at once: {_people(glass.tell)}. Unless the approvals "
+            f"are given within {glass.confirm_hours:g} hours, it is taken out again."
+        )
 
 
 def _stages(rules: Policy) -> str:

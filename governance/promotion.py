@@ -19,6 +19,7 @@ from storage.adapters import (
     serving_adapter,
     shadow_adapter,
 )
+from storage.break_glass import break_glass_of
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError
 from storage.proposals import Proposal
@@ -42,11 +43,16 @@ def promote(ledger: Ledger, session: Session, proposal: Proposal, actor: str) ->
         if earlier is not None:
             _take_out(ledger, session, earlier, answering_adapter(session, adapter.domain), actor, SUPERSEDED)
     close(ledger, session, proposal, "approved", actor)
-    return not thawing_at(ledger, adapter) and go_on(ledger, session, adapter, actor)
+    return not thawing_at(ledger, session, adapter) and go_on(ledger, session, adapter, actor)
 
 
-def thawing_at(ledger: Ledger, adapter: Adapter) -> datetime | None:
-    """Return until when the policy lets nothing go live in the adapter's domain; None when it does now."""
+def thawing_at(ledger: Ledger, session: Session, adapter: Adapter) -> datetime | None:
+    """Return until when the policy does not let the adapter go live, or on; None when it does now.
+
+    A freeze does not hold one for which the glass was broken, where the policy wants that.
+    """
+    if ledger.policy.break_glass.through_freezes and break_glass_of(session, adapter.digest) is not None:
+        return None
     return frozen_until(ledger.policy.rules_of(adapter.domain).rollout.freeze, ledger.clock())
 
 
@@ -72,9 +78,9 @@ def go_on(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> boo
     return True
 
 
-def is_due(ledger: Ledger, adapter: Adapter) -> bool:
+def is_due(ledger: Ledger, session: Session, adapter: Adapter) -> bool:
     """Whether an adapter has been in shadow, or a canary, for as long as the policy wants, and no freeze holds."""
-    if thawing_at(ledger, adapter):
+    if thawing_at(ledger, session, adapter):
         return False
     rules = ledger.policy.rules_of(adapter.domain).rollout
     in_shadow = adapter.state == "approved"
@@ -147,6 +153,10 @@ def _take_out(
 ) -> None:
     ledger.move(session, adapter, "rolled_back", actor=actor, reason=reason)
     drop_pins(ledger, session, adapter, actor)
+    glass = break_glass_of(session, adapter.digest)
+    if glass is not None:
+        glass.state = "rolled_back"
+        session.add(glass)
     session.add(
         Rollback(
             id=new_id("rb"),

@@ -15,6 +15,7 @@ from learning.taught import trained_on
 from storage.adapters import Adapter, adapters_of_snapshots, list_adapters
 from storage.artifacts import ArtifactStore
 from storage.audit import records_about
+from storage.break_glass import BreakGlass, break_glass_of
 from storage.datasets import DatasetSnapshot, list_snapshots
 from storage.errors import ApprenticeError, NotFoundError
 from storage.feedback import Feedback, feedback_of, feedback_on, feedback_with_ids
@@ -24,7 +25,9 @@ from storage.people import Person, names_of
 from storage.proposals import Decision, decisions_by, decisions_on, proposal_for
 from storage.runs import Run, runs_started_by
 
-Kind = Literal["answer", "adapter", "run", "data set", "feedback", "person", "proposal", "decision", "audit record"]
+Kind = Literal[
+    "answer", "adapter", "run", "data set", "feedback", "person", "proposal", "decision", "break-glass", "audit record"
+]  # fmt: skip
 MORE = "and {count:,} more"
 
 
@@ -170,10 +173,16 @@ class Lineage:
             Node("decision", each.id, f"{each.verdict} by {self._names(each.people)}, {_when(each)}")
             for each in decisions_on(self._session, proposal.id)
         ]
+        glass = break_glass_of(self._session, adapter.digest)
+        broken = [self._break_glass(glass)] if glass else []
         said = (
             f"{proposal.state}, bound to report {proposal.report_digest[:12]} and policy {proposal.policy_digest[:12]}"
         )
-        yield Node("proposal", proposal.id, said, (*decided, *self._audit(proposal.id)))
+        yield Node("proposal", proposal.id, said, (*broken, *decided, *self._audit(proposal.id)))
+
+    def _break_glass(self, row: BreakGlass) -> Node:
+        said = f"taken live without its quorum by {self._name(row.person_id)}, {_when(row)}, {row.state}: {row.reason}"
+        return Node("break-glass", row.id, said, tuple(self._audit(row.id)))
 
     def _audit(self, object_id: str) -> Iterable[Node]:
         records = records_about(self._session, object_id)

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from storage.adapter_days import AdapterDay
 from storage.adapters import Adapter
 from storage.audit import AuditRecord
+from storage.break_glass import BreakGlass
 from storage.channels import ChannelChange
 from storage.comparisons import BlindComparison
 from storage.datasets import DatasetSnapshot
@@ -32,6 +33,7 @@ __all__ = [
     "AnswerFailure",
     "AuditRecord",
     "BlindComparison",
+    "BreakGlass",
     "ChannelChange",
     "DatasetSnapshot",
     "Decision",

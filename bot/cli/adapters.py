@@ -10,6 +10,7 @@ from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
 from governance.roles import OPERATOR
 from storage.adapters import find_adapter, list_adapters
+from storage.break_glass import list_break_glass
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.people import find_person
@@ -48,12 +49,13 @@ def train(domain: DomainOption = DEFAULT_DOMAIN, config: ConfigOption = None, as
 
 
 def adapters(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List adapters, newest first, with their state and what their gates said.
+    """List adapters, newest first, with their state, what their gates said, and for which the glass was broken.
 
     Example: `apprentice adapters --json`
     """
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
+        glasses = {each.adapter_digest: each.state for each in list_break_glass(session)}
         rows = [
             {
                 "digest": adapter.digest,
@@ -62,6 +64,7 @@ def adapters(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "created": adapter.created_at,
                 "serving_since": adapter.serving_since,
                 "gates": ", ".join(f"{gate['name']} {gate['verdict']}" for gate in adapter.gates),
+                "break_glass": glasses.get(adapter.digest, ""),
             }
             for adapter in list_adapters(session)
         ]
@@ -112,7 +115,7 @@ def rollback(
 
 
 def _decide(parts: Parts, adapter: str, person: str, verdict: Verdict, reason: str, *, as_json: bool) -> None:
-    proposal = _proposal_of(parts, adapter)
+    proposal = proposal_of(parts, adapter)
     with parts.database.read() as session:
         decider = find_person(session, person)
     outcome = parts.governance.decide(proposal.id, decider.id, verdict, reason)
@@ -122,7 +125,8 @@ def _decide(parts: Parts, adapter: str, person: str, verdict: Verdict, reason: s
         Console().print(outcome.message)
 
 
-def _proposal_of(parts: Parts, adapter: str) -> Proposal:
+def proposal_of(parts: Parts, adapter: str) -> Proposal:
+    """Return the proposal of an adapter, named by its digest or the start of it, or raise NotFoundError."""
     with parts.database.read() as session:
         digest = find_adapter(session, adapter).digest
         proposal = proposal_for(session, digest)

@@ -13,6 +13,7 @@ from bot.cli import (
     assess,
     audit,
     bench,
+    break_glass,
     data,
     dataset,
     documents,
@@ -38,6 +39,7 @@ app = typer.Typer(
 operate.register(app)
 adapters.register(app)
 approvers.register(app)
+break_glass.register(app)
 figures.register(app)
 pins.register(app)
 policy.register(app)

@@ -19,6 +19,7 @@ from bot.slack import blocks, changed_answers, jobs, names, requests, review_for
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
+from bot.slack.glass_jobs import glass_answer_of
 from bot.slack.installations import HomeAuthorize
 from bot.slack.intake import store_job
 from bot.slack.modals import View, open_modal
@@ -59,6 +60,8 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     app.action(names.APPROVE_ACTION)(listeners.on_approval)
     app.action(names.REJECT_ACTION)(listeners.open_rejection)
     app.view(names.REJECTION_VIEW)(listeners.on_rejection)
+    app.action(names.GLASS_SEEN_ACTION)(listeners.on_glass_answer)
+    app.action(names.GLASS_UNDO_ACTION)(listeners.on_glass_answer)
     app.action(names.CANCEL_ACTION)(listeners.on_cancellation)
     app.action(names.SETTINGS_ACTION)(listeners.open_settings)
     app.view(names.SETTINGS_VIEW)(listeners.on_settings)
@@ -134,6 +137,10 @@ class _Listeners:
             await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
             return
         await store_job(self._parts, job)
+        await ack()
+
+    async def on_glass_answer(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, glass_answer_of(body))
         await ack()
 
     async def on_cancellation(self, ack: AsyncAck, body: Body) -> None:

@@ -5,6 +5,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.admission import Admission
 from bot.slack.answering import Answering
 from bot.slack.approvals import Approvals
+from bot.slack.breaking_glass import GlassDesk
 from bot.slack.cancelling import CancelDesk
 from bot.slack.channel_settings import SettingsDesk
 from bot.slack.commands import CommandDesk
@@ -12,6 +13,7 @@ from bot.slack.comparing import ComparisonDesk
 from bot.slack.directory import Directory
 from bot.slack.feedback import FeedbackDesk
 from bot.slack.feedback_jobs import Preference, Reaction, Reason, Reply, Withdrawal
+from bot.slack.glass_jobs import GlassAnswer, GlassBroken
 from bot.slack.home import Home
 from bot.slack.jobs import (
     Cancellation,
@@ -65,6 +67,7 @@ class Desks:
         self._approvals = Approvals(parts, client, outbox, directory)
         self._stages = StageDesk(parts, outbox)
         self._rolling_back = RollbackDesk(parts, client, outbox)
+        self._breaking_glass = GlassDesk(parts, client, outbox, directory)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
         self._home = Home(parts, client, directory)
@@ -101,6 +104,10 @@ class Desks:
                 await self._stages.tell(job)
             case TakenOut():
                 await self._rolling_back.tell(job)
+            case GlassBroken():
+                await self._breaking_glass.tell(job)
+            case GlassAnswer():
+                await self._breaking_glass.answer(job)
             case News():
                 await self._news.tell(job)
             case Uninstalled():
@@ -146,10 +153,10 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
         case Decision() | Review() | Cancellation() | SettingsChange():
             return outbox.whispering(key, job.channel, job.user, sentence)
-        case Command() | DataRequest() | NewsChoice():
+        case Command() | DataRequest() | NewsChoice() | GlassAnswer():
             return outbox.posting(key, job.user, sentence)
         case (
             Opened() | Promotion() | StageBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
-            | Refusal()
+            | Refusal() | GlassBroken()
         ):  # fmt: skip
             return None  # nobody asked for anything

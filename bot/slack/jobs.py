@@ -24,6 +24,7 @@ from bot.slack.feedback_jobs import (
     reads_like_a_correction,
     reply_key,
 )
+from bot.slack.glass_jobs import GlassAnswer, GlassBroken
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
@@ -459,6 +460,8 @@ Job = (
     | Promotion
     | StageBegun
     | TakenOut
+    | GlassBroken
+    | GlassAnswer
     | News
     | Command
     | DataRequest
@@ -471,7 +474,7 @@ Job = (
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job in get_args(Job)}
 
-LASTING = frozenset({Promotion.kind, News.kind, StageBegun.kind, TakenOut.kind})
+LASTING = frozenset({Promotion.kind, News.kind, StageBegun.kind, TakenOut.kind, GlassBroken.kind})
 """Kinds that we make ourselves, again at each start, from what the database says; their keys are kept for good."""
 
 

@@ -128,5 +128,8 @@ def decision_list(facts: AdapterFacts) -> str:
         f"- {each.verdict} by {' on behalf of '.join(each.people)}, {each.created_at:%Y-%m-%d %H:%M} UTC"
         for each in facts.decisions
     ]
+    if (glass := facts.break_glass) is not None:
+        by = f"by {glass.person_id}, {glass.created_at:%Y-%m-%d %H:%M} UTC"
+        lines.insert(0, f"- taken live without its quorum (break-glass) {by}; {glass.state.replace('_', ' ')}")
     bound = f"Proposal {facts.proposal.id}, {facts.proposal.state}, under policy {facts.proposal.policy_digest}."
     return "\n".join([bound, "", *lines] if lines else [bound, "", "Nobody has decided."])

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from governance.gates import GateResult
 from learning.model_files import licence_of
 from storage.adapters import Adapter, find_adapter
+from storage.break_glass import BreakGlass, break_glass_of
 from storage.datasets import DatasetSnapshot
 from storage.figures import count_answers
 from storage.proposals import Decision, Proposal, decisions_on, proposal_for
@@ -21,7 +22,10 @@ UNKNOWN_LICENCE = "other"
 
 @dataclass(frozen=True)
 class AdapterFacts:
-    """An adapter with its run, its data set, its gates, the proposal and who decided; `base` is as it is configured."""
+    """An adapter with its run, its data set, its gates, the proposal and who decided; `base` is as it is configured.
+
+    `break_glass`: how it was taken live without its quorum; None when it was not.
+    """
 
     adapter: Adapter
     run: Run | None
@@ -29,6 +33,7 @@ class AdapterFacts:
     gates: Sequence[GateResult]
     proposal: Proposal | None
     decisions: Sequence[Decision]
+    break_glass: BreakGlass | None
     answers: int
     base: str
     base_licence: str
@@ -55,6 +60,7 @@ def gather(session: Session, reference: str, base: str) -> AdapterFacts:
         gates=[GateResult(**gate) for gate in adapter.gates],
         proposal=proposal,
         decisions=decisions_on(session, proposal.id) if proposal else [],
+        break_glass=break_glass_of(session, adapter.digest),
         answers=count_answers(session, adapter.digest),
         base=base,
         base_licence=_licence(base),
