@@ -60,8 +60,8 @@ def _emergency(rules: Policy) -> Iterator[str]:
         freeze = "also" if glass.through_freezes else "not"
         yield (
             f"In an emergency an adapter is taken live without its approvals, {freeze} in a freeze, by: "
-            f"{people_in_words(glass.who)}. One of these is told at once: {people_in_words(glass.tell)}. Unless the approvals "
-            f"are given within {glass.confirm_hours:g} hours, it is taken out again."
+            f"{people_in_words(glass.who)}. One of these is told at once: {people_in_words(glass.tell)}. Unless the "
+            f"approvals are given within {glass.confirm_hours:g} hours, it is taken out again."
         )
 
 
