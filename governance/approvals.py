@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.policy import Approval, Policy, names
+from storage.policies import PolicyDecision
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
@@ -85,7 +86,7 @@ class Ballot:
     message: str
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision], approval: Approval) -> "Ballot":
+    def of(cls, decisions: Sequence[Decision | PolicyDecision], approval: Approval) -> "Ballot":
         """Count decisions, one a person; all of them are of people who were entitled to decide."""
         approvals = sum(decision.verdict == "approve" for decision in decisions)
         missing = max(approval.quorum - approvals, 0)
