@@ -19,9 +19,16 @@ Asked = Mapping[str, Approval]
 
 
 def approvals_asked(old: Policy, new: Policy) -> dict[str, Approval]:
-    """Return what the policy in force asks for in each domain that the change concerns, the default one first."""
-    concerned = [domain for domain in old.domains if domain not in new.domains or _differs(old, new, domain)]
-    return {domain: old.rules_of(domain).approval for domain in (DEFAULT_DOMAIN, *concerned)}
+    """Return what the policy in force asks for in each domain that the change concerns, the default one first.
+
+    A domain that asks for the same as one before it is not named.
+    """
+    asked = {DEFAULT_DOMAIN: old.approval}
+    for domain in old.domains:
+        approval = old.rules_of(domain).approval
+        if approval not in asked.values() and (domain not in new.domains or _differs(old, new, domain)):
+            asked[domain] = approval
+    return asked
 
 
 def _differs(old: Policy, new: Policy, domain: str) -> bool:
@@ -46,17 +53,17 @@ def why_never(asked: Asked, proposed_by: str) -> str:
     return ""
 
 
-def why_not_decide(asked: Asked, policy: Policy, proposed_by: str, person: Person) -> str:
+def why_not_decide(asked: Asked, proposed_by: str, person: Person) -> str:
     """Return why a person may not decide on a policy that somebody proposed, or an empty string."""
     if person.id == proposed_by:
         return "you proposed this policy, so somebody else has to decide on it."
-    refusals = [_why_not(approval, policy, person) for approval in asked.values()]
+    refusals = [_why_not(approval, person) for approval in asked.values()]
     return "" if "" in refusals else refusals[0]
 
 
-def _why_not(approval: Approval, policy: Policy, person: Person) -> str:
+def _why_not(approval: Approval, person: Person) -> str:
     if not names(approval.approvers, person.id):
-        return f"the policy in force, {policy.name!r}, does not name you as an approver."
+        return "the policy in force does not name you as an approver of what this one changes."
     return why_not_meant(approval.approvers, person)
 
 
@@ -68,14 +75,10 @@ class PolicyBallot:
     missing: Mapping[str, int]
 
     @classmethod
-    def of(
-        cls, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked, policy: Policy
-    ) -> "PolicyBallot":
+    def of(cls, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked) -> "PolicyBallot":
         """Count in each domain the decisions of those who may decide there; `people` has them by id."""
         ballots = {
-            domain: Ballot.of(
-                [each for each in decisions if not _why_not(approval, policy, people[each.person_id])], approval
-            )
+            domain: Ballot.of([each for each in decisions if not _why_not(approval, people[each.person_id])], approval)
             for domain, approval in asked.items()
         }
         missing = {domain: ballot.missing for domain, ballot in ballots.items() if ballot.missing}

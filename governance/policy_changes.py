@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
-from governance.ledger import SYSTEM, Ledger
+from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import Policy
 from governance.policy_approval import (
     Asked,
@@ -67,7 +67,7 @@ class PolicyCase:
     @property
     def ballot(self) -> PolicyBallot:
         """What the decisions amount to."""
-        return PolicyBallot.of(self.decisions, self.people, self.asked, self.old or self.policy)
+        return PolicyBallot.of(self.decisions, self.people, self.asked)
 
 
 def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
@@ -142,7 +142,7 @@ class PolicyChanges:
             case = read_policy_case(session, version)
             if person_id in case.people:
                 return "you have decided on this policy already."
-            return self._why_not(case, get_person(session, person_id))
+            return why_not_decide(case.asked, version.proposed_by, get_person(session, person_id))
 
     def decide(self, version_id: str, person_id: str, verdict: Verdict, reason: str = "") -> PolicyOutcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -190,10 +190,10 @@ class PolicyChanges:
     def _count(
         self, session: Session, version: PolicyVersion, person_id: str, verdict: Verdict, reason: str
     ) -> PolicyOutcome:
-        person = get_person(session, person_id)
-        if person_id in read_policy_case(session, version).people:
+        case, person = read_policy_case(session, version), get_person(session, person_id)
+        if person_id in case.people:
             raise AlreadyDecidedError("you have decided on this policy already; a decision stands.")
-        if refusal := self._why_not(read_policy_case(session, version), person):
+        if refusal := why_not_decide(case.asked, version.proposed_by, person):
             raise NotEntitledError(refusal)
         decision = PolicyDecision(
             id=new_id("dec"),
@@ -204,9 +204,9 @@ class PolicyChanges:
             created_at=self._ledger.clock(),
         )
         session.add(decision)
-        session.flush()
         self._record(session, version, f"policy_decision.{verdict}", person_id, reason)
-        ballot = read_policy_case(session, version).ballot
+        people = {**case.people, person_id: person}
+        ballot = PolicyBallot.of([*case.decisions, decision], people, case.asked)
         if ballot.rejected:
             self._close(session, version, "rejected", person_id)
         elif not ballot.missing:
@@ -236,15 +236,11 @@ class PolicyChanges:
         if version.expires_at <= self._ledger.clock():
             return "this proposal has expired without enough decisions. `apprentice policy propose` makes a new one."
         if version.under_digest != in_force:
-            return "this proposal is void: another policy came in force since. `apprentice policy propose` makes a new one."
+            return "this proposal is void: another policy came in force since. Propose it again if it is still wanted."
         return ""
 
-    def _why_not(self, case: PolicyCase, person: Person) -> str:
-        return why_not_decide(case.asked, self._ledger.policy, case.version.proposed_by, person)
-
     def _record(self, session: Session, version: PolicyVersion, action: str, actor: str, reason: str) -> None:
-        digests = {"version": version.digest}
-        self._ledger.record(session, action, version.id, digests, actor=actor, reason=reason)
+        self._ledger.record(session, action, version.id, digests_of(version), actor=actor, reason=reason)
 
 
 def _check_proposable(session: Session, policy: Policy, current: Policy) -> None:

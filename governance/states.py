@@ -1,4 +1,4 @@
-"""Which changes of state are legal, for adapters, runs, feedback and policies. Every change in the product asks here first."""
+"""Which changes of state are legal, for adapters, runs, feedback and policies. Every change asks here first."""
 
 from collections.abc import Mapping
 from typing import Literal

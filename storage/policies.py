@@ -25,9 +25,7 @@ class PolicyVersion(SQLModel, table=True):
     """
 
     __tablename__ = "policy_version"
-    __table_args__ = (
-        Index("one_policy_in_force", "state", unique=True, sqlite_where=_ONE, postgresql_where=_ONE),
-    )
+    __table_args__ = (Index("one_policy_in_force", "state", unique=True, sqlite_where=_ONE, postgresql_where=_ONE),)
 
     id: str = Field(primary_key=True)
     digest: str = Field(index=True)
