@@ -4,7 +4,7 @@ What the default domain asks for is always asked for. A domain with rules of its
 would make any difference to it, so that nobody loosens the rules of a domain without those who decide there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.approvals import Ballot
@@ -100,12 +100,12 @@ def missing_text(missing: Mapping[str, int]) -> str:
     return f"Approvals missing: {', '.join(parts)}."
 
 
-def asked_text(asked: Asked) -> str:
-    """Say how many approvals are needed, and whose."""
-    return " ".join(f"{_of(domain, approval)}." for domain, approval in asked.items())
+def asked_text(asked: Asked, call: Callable[[str], str] = str) -> str:
+    """Say how many approvals are needed, and whose; `call` gives the name under which somebody is called."""
+    return " ".join(f"{_of(domain, approval, call)}." for domain, approval in asked.items())
 
 
-def _of(domain: str, approval: Approval) -> str:
-    who = "any member" if "*" in approval.approvers else ", ".join(approval.approvers)
+def _of(domain: str, approval: Approval, call: Callable[[str], str] = str) -> str:
+    who = "any member" if "*" in approval.approvers else ", ".join(map(call, approval.approvers))
     place = "" if domain == DEFAULT_DOMAIN else f" in {domain}"
     return f"Approvals needed{place}: {approval.quorum}, of {who}"

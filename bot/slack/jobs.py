@@ -24,6 +24,7 @@ from bot.slack.feedback_jobs import (
     reads_like_a_correction,
     reply_key,
 )
+from bot.slack.policy_jobs import PolicyVote
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
@@ -452,6 +453,7 @@ Job = (
     Question
     | Saying
     | Decision
+    | PolicyVote
     | Review
     | ReviewNews
     | Cancellation
