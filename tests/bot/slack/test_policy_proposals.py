@@ -54,7 +54,7 @@ def state(bot: Bot, version: PolicyVersion) -> str:
 
 
 async def shown(town: Town) -> Message:
-    (message,) = await town.history(MARCUS, APPROVALS)
+    (message,) = [each for each in await town.history(MARCUS, APPROVALS) if each.get("blocks")]
     return message
 
 
