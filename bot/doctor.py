@@ -171,7 +171,7 @@ def _policy(settings: Settings) -> Check:
     try:
         difference = _policy_difference(settings, policy)
     except ApprenticeError as error:
-        return Check("policy", "failed", str(error), "Nothing starts before that is done.")
+        return Check("policy", "failed", str(error), "Do that first: nothing starts before.")
     if difference:
         return Check("policy", "warning", difference, "Have the change approved, or put the file back.")
     return Check("policy", "ok", f"{settings.governance.policy}, digest {policy.digest[:12]}")

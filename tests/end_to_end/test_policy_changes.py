@@ -1,18 +1,17 @@
 """An operator edits the policy file; nothing is another until somebody whom the old one lets decide has approved it."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.local import APPROVALS_CHANNEL, QUESTIONS_CHANNEL, new_local_workspace
 from bot.slack import names
 from bot.workspace.model import Message
+from tests.bot.commands import CommandLine
 from tests.bot.workspace.conftest import Town, open_town
-from tests.end_to_end.test_accidents import PATIENCE, apprentice, environment, eventually, in_thread, running, slack_at
+from tests.end_to_end.test_accidents import environment, eventually, in_thread, running, slack_at
 from tests.learning.tiny import make_tiny_base
 
 OLD = 'name = "ours"\n[gates.as_told]\nat_least = 0.9\n[training]\nstarters = ["UPRIYA"]\n'
@@ -24,17 +23,6 @@ ADA, MARCUS = "UADA", "UMARCUS"
 async def town() -> AsyncIterator[Town]:
     async with open_town(new_local_workspace("adapter-approvals")) as town:
         yield town
-
-
-async def told(variables: dict[str, str], *arguments: str) -> str:
-    output, _ = await asyncio.to_thread(apprentice(*arguments, env=variables).communicate, None, PATIENCE)
-    return output
-
-
-async def looked_up(variables: dict[str, str], *arguments: str) -> Any:
-    """Return what a command prints as JSON, behind what it may say on standard error."""
-    output = await told(variables, *arguments, "--json")
-    return json.loads(output[output.index("{") :])
 
 
 async def pausing(town: Town) -> str:
@@ -54,8 +42,14 @@ def asked(town: Town) -> list[Message]:
     ]
 
 
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line of the operator, beside the running bot and on its database."""
+    return CommandLine.start(tmp_path, monkeypatch, capsys)
+
+
 async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_before(
-    tmp_path: Path, town: Town
+    tmp_path: Path, town: Town, commands: CommandLine
 ) -> None:
     base = make_tiny_base(tmp_path / "base").path
     policy = tmp_path / "policy.toml"
@@ -71,7 +65,8 @@ async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_
         assert "apprentice policy propose" in said
         assert "does not let you" in await pausing(town)
 
-        assert "key: training.starters" in await told(variables, "policy", "propose", str(policy), "--as", ADA)
+        commands.set(GOVERNANCE__POLICY=str(policy))
+        assert "key: training.starters" in commands("policy", "propose", str(policy), "--as", ADA).out
         (message,) = await eventually(lambda: asked(town), "nobody was asked to approve")
         assert "resumed by: every member" in json.dumps(message.blocks)
         await town.people.click(ADA, APPROVALS_CHANNEL, message.ts, names.APPROVE_POLICY_ACTION)  # it is her own
@@ -81,7 +76,7 @@ async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_
         await eventually(lambda: not asked(town), "the message still asks")
         assert "Training is paused" in await pausing(town)
 
-    status = await looked_up(variables, "policy", "status")
+    status = commands("policy", "status", "--json").json
     assert [each["state"] for each in status["versions"]] == ["in_force", "superseded"]
     assert not status["file_differs"]
-    assert (await looked_up(variables, "audit", "verify"))["verified"] is True
+    assert commands("audit", "verify", "--json").json["verified"] is True
