@@ -12,7 +12,7 @@ from bot.cli.output import ConfigOption, JsonOption, PolicyArgument, print_json,
 from governance.policy import load_policy
 from governance.policy_approval import asked_text, missing_text
 from governance.policy_changes import PolicyCase, read_policy_case
-from governance.policy_difference import Difference, compare_policies
+from governance.policy_difference import compare_policies
 from governance.policy_versions import why_not_in_force
 from governance.policy_words import explain_policy
 from storage.people import find_person, names_of
@@ -193,17 +193,10 @@ def _print_words(title: str, sentences: list[str]) -> None:
 def _print_difference(console: Console, case: PolicyCase) -> None:
     if case.old is None:
         return
-    for line in difference_lines(compare_policies(case.old, case.policy)):
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def difference_lines(difference: Difference) -> list[str]:
-    """Return what changes as lines of text."""
-    return [
-        *(f"no longer: {each}" for each in difference.no_longer),
-        *(f"from now on: {each}" for each in difference.from_now_on),
-        *(f"key: {each}" for each in difference.keys),
-    ]
+    found = compare_policies(case.old, case.policy)
+    for what, lines in (("no longer", found.no_longer), ("from now on", found.from_now_on), ("key", found.keys)):
+        for line in lines:
+            console.print(f"{what}: {line}", markup=False, soft_wrap=True)
 
 
 def _still_asked(case: PolicyCase) -> str:

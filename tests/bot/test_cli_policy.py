@@ -77,6 +77,7 @@ def test_a_change_is_proposed_shown_and_approved(ruled: CommandLine) -> None:
     states = ruled("policy", "status", "--json").json["versions"]
     assert [(each["name"], each["state"]) for each in states] == [("ours", "in_force"), ("small-team", "superseded")]
     assert ruled("audit", "verify").status == 0
+    assert ruled("person", "export", "U_APPROVER", "approver.json", "--json").json["decisions"] == 1
 
 
 def test_a_rejection_needs_a_reason_and_is_shown(ruled: CommandLine) -> None:
