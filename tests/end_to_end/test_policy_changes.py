@@ -45,7 +45,10 @@ def asked(town: Town) -> list[Message]:
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """The command line of the operator, beside the running bot and on its database."""
-    return CommandLine.start(tmp_path, monkeypatch, capsys)
+    here = Path.cwd()
+    commands = CommandLine.start(tmp_path, monkeypatch, capsys)
+    monkeypatch.chdir(here)  # from where the bot's process finds its code
+    return commands
 
 
 async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_before(
