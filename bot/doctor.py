@@ -16,7 +16,8 @@ from bot.slack.manifest import EVENTS_PATH, INSTALL_PATH
 from bot.slack.refusals import error_code
 from bot.slack.token_cipher import check_keys
 from bot.slack.tokens import needed_tokens, token_problems, token_remedy
-from governance.policy import load_policy
+from governance.policy import Policy, load_policy
+from governance.policy_versions import policy_in_force, why_not_in_force
 from learning.scheduler import parse_schedule
 from storage.database import Database
 from storage.errors import ApprenticeError
@@ -133,13 +134,21 @@ def _database(settings: Settings) -> Check:
     return Check("database", "warning", detail, "Run `apprentice db upgrade`.")
 
 
-def _outbox(settings: Settings) -> Iterator[Check]:
-    """Say how many messages wait for Slack; a database that cannot be read has a finding of its own."""
+def _readable(settings: Settings) -> Database | None:
+    """Open the database; None where it cannot be read, which has a finding of its own."""
     try:
         database = Database(settings.database_url)
         database.check_connection()
         database.check_schema()
     except ApprenticeError:
+        return None
+    return database
+
+
+def _outbox(settings: Settings) -> Iterator[Check]:
+    """Say how many messages wait for Slack."""
+    database = _readable(settings)
+    if database is None:
         return
     with database.read() as session:
         count, oldest = count_unsent(session)
@@ -159,7 +168,22 @@ def _policy(settings: Settings) -> Check:
         policy = load_policy(settings.governance.policy)
     except ApprenticeError as error:
         return Check("policy", "failed", str(error), "Mend the policy file.")
+    try:
+        difference = _policy_difference(settings, policy)
+    except ApprenticeError as error:
+        return Check("policy", "failed", str(error), "Do that first: nothing starts before.")
+    if difference:
+        return Check("policy", "warning", difference, "Have the change approved, or put the file back.")
     return Check("policy", "ok", f"{settings.governance.policy}, digest {policy.digest[:12]}")
+
+
+def _policy_difference(settings: Settings, configured: Policy) -> str:
+    database = _readable(settings)
+    if database is None:
+        return ""
+    with database.read() as session:
+        in_force = policy_in_force(session, configured)
+    return why_not_in_force(configured, settings.governance.policy, in_force)
 
 
 def _schedule(settings: Settings) -> Check:

@@ -11,12 +11,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.approvals import note_promotion
 from bot.slack.breaking_glass import note_broken_glass
 from bot.slack.parts import SlackParts
+from bot.slack.policy_proposals import show_policy
 from bot.slack.proposals import show_proposal
 from bot.slack.reminding import remind
 from bot.slack.reviews import due_reviews, show_review, tell_authors
 from bot.slack.rolling_back import note_rollbacks
 from bot.slack.stages import note_stages
 from storage.adapter_days import keep_days
+from storage.policies import undrawn_versions
 from storage.proposals import proposal_for, undrawn_proposals
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Reconciler:
 
     async def look(self) -> None:
         """Do once whatever has to be done."""
+        await self._attempt("following the policy", self._follow_policy)
         await self._attempt("advancing a rollout", self._advance)
         await self._attempt("following the serving adapter", self._follow)
         await self._attempt("watching the newest adapter", self._watch)
@@ -60,9 +63,14 @@ class Reconciler:
         await self._attempt("looking for rollbacks", partial(note_rollbacks, self._parts))
         await self._attempt("closing what has expired", self._close_expired)
         await self._attempt("reading the proposals", self._draw)
+        await self._attempt("reading the proposed policies", self._draw_policies)
         await self._attempt("looking for reminders", self._remind)
         await self._attempt("reading the reviews", self._draw_reviews)
         await self._attempt("telling whose corrections were reviewed", partial(tell_authors, self._parts))
+
+    async def _follow_policy(self) -> None:
+        """Act by the policy in force, whoever approved it."""
+        await asyncio.to_thread(self._parts.governance.policies.follow)
 
     async def _follow(self) -> None:
         """Serve what is to be served, and have a promotion announced that was decided on outside Slack."""
@@ -96,11 +104,17 @@ class Reconciler:
 
     async def _close_expired(self) -> None:
         await asyncio.to_thread(self._parts.governance.expire_proposals)
+        await asyncio.to_thread(self._parts.governance.policies.close_stale)
 
     async def _draw(self) -> None:
         for proposal_id in await asyncio.to_thread(self._undrawn):
             show = partial(show_proposal, self._client, self._parts, proposal_id)
             await self._attempt(f"showing proposal {proposal_id}", show)
+
+    async def _draw_policies(self) -> None:
+        for version_id in await asyncio.to_thread(self._undrawn_policies):
+            show = partial(show_policy, self._client, self._parts, version_id)
+            await self._attempt(f"showing the policy {version_id}", show)
 
     async def _remind(self) -> None:
         for reminder in await asyncio.to_thread(self._parts.governance.due_reminders):
@@ -128,6 +142,10 @@ class Reconciler:
         with self._parts.database.read() as session:
             found = [proposal_for(session, digest) for digest in sorted(digests)]
         return [proposal.id for proposal in found if proposal is not None]
+
+    def _undrawn_policies(self) -> list[str]:
+        with self._parts.database.read() as session:
+            return [version.id for version in undrawn_versions(session)]
 
     def _undrawn(self) -> list[str]:
         with self._parts.database.read() as session:

@@ -210,13 +210,14 @@ async def running(
 def recover(parts: Parts) -> bool:
     """After a kill: put begun events back, sweep away drafts, sign the log; return whether a run resumes.
 
-    One that was to be cancelled does not.
+    One that was to be cancelled does not. The first start of all puts its policy in force.
 
     Only the holder of the lease may call this.
     """
     with parts.database.transaction() as session:
         again = inbox.requeue_unfinished(session)
     parts.store.remove_drafts()
+    parts.governance.policies.put_first_in_force()
     parts.audit.sign(parts.database, utc_now())
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from governance.policy import Approval, Policy, names
 from governance.roles import OPERATOR, why_lacking, why_not_meant
 from storage.delegations import Delegation
+from storage.policies import PolicyDecision
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
@@ -111,7 +112,7 @@ class Ballot:
     message: str
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision], approval: Approval) -> "Ballot":
+    def of(cls, decisions: Sequence[Decision | PolicyDecision], approval: Approval) -> "Ballot":
         """Count decisions of people who were entitled to decide; nobody's name, in either place, counts twice."""
         approvals, used = 0, set[str]()
         for decision in decisions:

@@ -13,10 +13,10 @@ from governance.approvals import Ballot, why_decided
 from governance.delegation import is_approver, whose_vote, why_not_vote
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, ReasonRequiredError
 from governance.ledger import SYSTEM, Ledger, digests_of
-from governance.people import why_not_meant
 from governance.policy import BreakGlassRules, Policy, names
 from governance.promotion import close_if_stale, promote, take_out, thawing_at
 from governance.reasons import check_reason
+from governance.roles import why_lacking
 from storage.adapters import Adapter, find_adapter
 from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
@@ -199,13 +199,9 @@ def _approve(ledger: Ledger, session: Session, proposal: Proposal, person: str, 
 
 
 def _why_not_break(session: Session, policy: Policy, person: str) -> str:
-    get_person(session, person)
-    rules = policy.break_glass
-    if not names(rules.who, person):
-        return f"the policy {policy.name!r} does not let you break the glass; break_glass.who names who may."
-    if refusal := why_not_meant(rules.who, session.get(Person, person)):
+    if refusal := why_lacking(policy, "break_glass", person, get_person(session, person).standing):
         return refusal
-    if not _whom_to_tell(session, rules, person):
+    if not _whom_to_tell(session, policy.break_glass, person):
         return (
             "nobody else of break_glass.tell has used the bot yet, and somebody else has to be told. Name one who has."
         )

@@ -24,6 +24,7 @@ from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
+from governance.policy_changes import PolicyChanges
 from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, thawing_at, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
@@ -82,10 +83,15 @@ class Governance:
 
     def __init__(self, database: Database, policy: Policy, audit: AuditLog, clock: Clock = utc_now) -> None:
         self.database = database
-        self.policy = policy
         self.audit = audit
         self.clock = clock
         self._ledger = Ledger(database, policy, audit, clock)
+        self.policies = PolicyChanges(self._ledger)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force; the one that was given until there is one."""
+        return self._ledger.policy
 
     # Workspaces
 

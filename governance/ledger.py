@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
 
 from sqlmodel import Session
 
 from governance.audit import AuditLog, text_digest
 from governance.policy import Policy
+from governance.policy_versions import policy_in_force
 from governance.states import Kind, check_move
 from storage.adapters import Adapter
 from storage.audit import lock_audit_log
@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.feedback import Feedback
 from storage.group_commit import GroupCommit
+from storage.policies import PolicyVersion
 from storage.proposals import Proposal
 from storage.records import Clock
 from storage.runs import Run
@@ -26,10 +27,15 @@ SYSTEM = "system"
 """The actor of what follows from rules alone, such as an expiry."""
 
 Digests = Mapping[str, str | None]
+Stated = Adapter | Run | Feedback | PolicyVersion
+"""What has a state."""
 
 
 class Ledger:
-    """Changes states and records them, under one policy. Writers take turns, so each sees and leaves one true state."""
+    """Changes states and records them, under the policy in force. Writers take turns, so each sees one true state.
+
+    `policy` is the one in force when this process last looked, and the one that was given until there is one.
+    """
 
     def __init__(self, database: Database, policy: Policy, audit: AuditLog, clock: Clock) -> None:
         self.database = database
@@ -40,16 +46,23 @@ class Ledger:
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
-        """Give a transaction in which this is the log's only writer, and sign the log once it is committed."""
+        """Give a transaction in which this is the log's only writer, and sign the log once it is committed.
+
+        In it `policy` is the one in force, whichever process put that there.
+        """
         with self._commits.transaction() as session:
             lock_audit_log(session)
+            self.policy = policy_in_force(session, self.policy)
             yield session
         with _keeping_what_is_committed():
             self.audit.sign(self.database, self.clock())
 
-    def move(
-        self, session: Session, row: Adapter | Run | Feedback, state: str, *, actor: str, reason: str = ""
-    ) -> None:
+    def follow_policy(self) -> None:
+        """Take over the policy in force, if another process has changed it."""
+        with self.database.read() as session:
+            self.policy = policy_in_force(session, self.policy)
+
+    def move(self, session: Session, row: Stated, state: str, *, actor: str, reason: str = "") -> None:
         """Put a row into a state.
 
         Raises:
@@ -85,7 +98,7 @@ class Ledger:
             self.audit.checkpoint(self.database, self.clock())
 
 
-def digests_of(row: Adapter | Run | Feedback | Proposal) -> Digests:
+def digests_of(row: Stated | Proposal) -> Digests:
     """Return what identifies the content of a row, or what it is bound to."""
     if isinstance(row, Feedback):
         said = [row.id, row.kind, row.question, row.answer, row.text, *([row.reason] if row.reason else [])]
@@ -97,12 +110,14 @@ def digests_of(row: Adapter | Run | Feedback | Proposal) -> Digests:
             "report": row.report_digest,
             "policy": row.policy_digest,
         }
+    if isinstance(row, PolicyVersion):
+        return {"version": row.digest}
     digests = {"base": row.base_digest, "parent": row.parent_digest, "dataset": row.snapshot_digest}
     return digests | {"report": row.report_digest} if isinstance(row, Adapter) else digests
 
 
-def _kind_of(row: Adapter | Run | Feedback) -> Kind:
-    kinds: dict[type, Literal["adapter", "run", "feedback"]] = {Adapter: "adapter", Run: "run", Feedback: "feedback"}
+def _kind_of(row: Stated) -> Kind:
+    kinds: dict[type, Kind] = {Adapter: "adapter", Run: "run", Feedback: "feedback", PolicyVersion: "policy"}
     return kinds[type(row)]
 
 

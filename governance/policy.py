@@ -327,8 +327,13 @@ class Policy(_Section):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, of the policy as canonical JSON (RFC 8785); comments and order do not matter to it."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+        """SHA-256, in hex, of the policy as canonical JSON; comments and order do not matter to it."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def canonical(self) -> str:
+        """The policy as canonical JSON (RFC 8785), each key with its value, also those that were left out."""
+        return rfc8785.dumps(self.model_dump(mode="json")).decode()
 
 
 def names(people: Sequence[str], person_id: str) -> bool:

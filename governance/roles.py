@@ -23,7 +23,7 @@ Action = Literal[
     "review", "decide", "delegate_vote",
     "start_training", "pause_training", "resume_training", "cancel_run", "set_channel", "pin_self",
     "roll_back", "erase_person", "pin_others", "unpin_others", "export_person",
-    "check_log", "export_log",
+    "check_log", "export_log", "break_glass", "answer_break_glass", "decide_on_policy",
 ]  # fmt: skip
 """All that a person can do. `check_log` is to verify, prove and watch it; the slash command's texts go with `ask`."""
 
@@ -66,6 +66,14 @@ def _pinners(policy: Policy) -> Sequence[str]:
     return policy.rollout.pins_by or policy.approval.approvers
 
 
+def _emergency(policy: Policy) -> Sequence[str]:
+    return policy.break_glass.who
+
+
+def _told(policy: Policy) -> Sequence[str]:
+    return [*policy.break_glass.tell, *policy.approval.approvers]
+
+
 def _operators(policy: Policy) -> Sequence[str]:
     return policy.roles.operators
 
@@ -83,6 +91,8 @@ NEEDED: Mapping[Action, Need] = {
     "revoke_delegation": Need(None, "take their vote back"),
     "review": Need("reviewer", "review corrections", _reviewers),
     "decide": Need("approver", "decide on adapters", _approvers),
+    "decide_on_policy": Need("approver", "decide on a change of policy", _approvers),
+    "answer_break_glass": Need("approver", "answer an emergency", _told),
     "delegate_vote": Need("approver", "hand on a vote where that is allowed", _approvers),
     "start_training": Need("operator", "start, pause or resume training", _starters),
     "pause_training": Need("operator", "start, pause or resume training", _starters),
@@ -90,6 +100,7 @@ NEEDED: Mapping[Action, Need] = {
     "cancel_run": Need("approver", "cancel the runs of others", _approvers),
     "set_channel": Need("operator", "change the settings of channels", _setters),
     "pin_self": Need("operator", "choose which adapter answers you", _pinners),
+    "break_glass": Need("operator", "break the glass", _emergency),
     "roll_back": Need("operator", "take an adapter out", _operators),
     "erase_person": Need("operator", "erase what somebody said", _operators),
     "pin_others": Need("operator", "pin others"),

@@ -1,11 +1,11 @@
-"""Which changes of state are legal, for adapters, runs and feedback. Every change in the product asks here first."""
+"""Which changes of state are legal, for adapters, runs, feedback and policies. Every change asks here first."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from storage.errors import IllegalStateError
 
-Kind = Literal["adapter", "run", "feedback"]
+Kind = Literal["adapter", "run", "feedback", "policy"]
 
 ADAPTER_MOVES: Mapping[str, frozenset[str]] = {
     "candidate": frozenset({"evaluated"}),
@@ -41,10 +41,20 @@ FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
     "erased": frozenset(),
 }
 
+POLICY_MOVES: Mapping[str, frozenset[str]] = {
+    "proposed": frozenset({"in_force", "rejected", "expired", "void"}),
+    "in_force": frozenset({"superseded"}),  # by the one that comes in force
+    "rejected": frozenset(),
+    "expired": frozenset(),
+    "void": frozenset(),
+    "superseded": frozenset(),
+}
+
 MOVES: Mapping[Kind, Mapping[str, frozenset[str]]] = {
     "adapter": ADAPTER_MOVES,
     "run": RUN_MOVES,
     "feedback": FEEDBACK_MOVES,
+    "policy": POLICY_MOVES,
 }
 
 

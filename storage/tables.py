@@ -19,6 +19,7 @@ from storage.outbox import OutboxCall
 from storage.pauses import Pause
 from storage.people import Person, Workspace
 from storage.pins import Pin
+from storage.policies import PolicyDecision, PolicyVersion
 from storage.proposals import Decision, Proposal
 from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
@@ -47,6 +48,8 @@ __all__ = [
     "Pause",
     "Person",
     "Pin",
+    "PolicyDecision",
+    "PolicyVersion",
     "Proposal",
     "ReviewMessage",
     "Rollback",

@@ -1,4 +1,4 @@
-"""What all commands share: the --config and --json options, tables, and times as people read them."""
+"""What commands share: their common arguments and options, tables, and times as people read them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from governance.policy import BUILTIN, PRESETS
+
 SHORT_DIGEST = 12
 
 ConfigOption = Annotated[
@@ -21,6 +23,12 @@ ConfigOption = Annotated[
 ]
 DomainOption = Annotated[
     str, typer.Option(help="The domain whose adapter is meant; the policy names them.", metavar="DOMAIN")
+]
+PolicyArgument = Annotated[
+    str,
+    typer.Argument(
+        help=f"A policy file, or a packaged one: {', '.join(f'{BUILTIN}{name}' for name in PRESETS)}.", metavar="FILE"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

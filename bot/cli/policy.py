@@ -1,7 +1,7 @@
-"""Commands about policies: what one allows, and how past adapters would have fared under it."""
+"""Commands about policies: what one allows, how past adapters would have fared under it, and changes of it."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -9,9 +9,10 @@ from rich.markup import escape
 from sqlmodel import Session
 
 from bot.assembly import Parts, open_parts
-from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from bot.cli import policy_changes
+from bot.cli.output import ConfigOption, JsonOption, PolicyArgument, print_json, print_rows
 from governance.gates import Metric
-from governance.policy import PRESETS, Policy, load_policy
+from governance.policy import Policy, load_policy
 from governance.policy_check import check_policy
 from governance.policy_simulation import simulate as simulate_one
 from governance.policy_words import explain_policy
@@ -21,22 +22,19 @@ from storage.errors import ApprenticeError
 from storage.proposals import decisions_on, proposal_for
 from storage.settings import load_settings
 
-commands = typer.Typer(help="What a policy allows, and what it would have changed.", no_args_is_help=True)
-FileArgument = Annotated[
-    str,
-    typer.Argument(
-        help=f"A policy file, or a packaged one: {', '.join(f'builtin:{name}' for name in PRESETS)}.", metavar="FILE"
-    ),
-]
+commands = typer.Typer(
+    help="What a policy allows, what it would have changed, and changes of it.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group to `app`."""
     app.add_typer(commands, name="policy")
+    policy_changes.register(commands)
 
 
 @commands.command()
-def check(file: FileArgument, as_json: JsonOption = False) -> None:
+def check(file: PolicyArgument, as_json: JsonOption = False) -> None:
     """Say in plain words what a policy allows; refuse one that contradicts itself (exit status 1).
 
     Example: `apprentice policy check policy.toml`
@@ -62,7 +60,7 @@ def _show(policy: Policy, said: list[str], contradictions: tuple[str, ...], warn
 
 
 @commands.command()
-def simulate(file: FileArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def simulate(file: PolicyArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show how past adapters would have fared under a policy: proposed or not, approved or not, and why.
 
     The decisions are those that people took then; who may not decide under this policy is left out. Nothing is changed.

@@ -68,7 +68,7 @@ class SettingsDesk:
             await asyncio.to_thread(governance.change_channel, job.team, job.channel, job.settings, person)
         except ApprenticeError as error:
             return blocks.escape(str(error))
-        await self._parts.ears.renew(self._parts.database, governance.policy)
+        await self._parts.ears.renew(self._parts.database)
         return saved(job.settings)
 
 

@@ -42,6 +42,8 @@ from bot.slack.news import NewsDesk
 from bot.slack.outbox import Outbox
 from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
+from bot.slack.policy_jobs import PolicyVote
+from bot.slack.policy_proposals import PolicyDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
@@ -65,6 +67,7 @@ class Desks:
         self._withdrawing = WithdrawalDesk(parts, client, outbox, directory)
         self._replies = ReplyDesk(parts, outbox)
         self._approvals = Approvals(parts, client, outbox, directory)
+        self._policies = PolicyDesk(parts, client, outbox, directory)
         self._stages = StageDesk(parts, outbox)
         self._rolling_back = RollbackDesk(parts, client, outbox)
         self._breaking_glass = GlassDesk(parts, client, outbox, directory)
@@ -90,6 +93,8 @@ class Desks:
                 await self._hear(job, event)
             case Decision():
                 await self._approvals.decide(job)
+            case PolicyVote():
+                await self._policies.decide(job)
             case Review():
                 await self._reviewing.decide(job)
             case ReviewNews():
@@ -151,7 +156,7 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.posting(key, job.channel, sentence, job.thread_ts)
         case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply() | Stop():
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
-        case Decision() | Review() | Cancellation() | SettingsChange():
+        case Decision() | PolicyVote() | Review() | Cancellation() | SettingsChange():
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice() | GlassAnswer():
             return outbox.posting(key, job.user, sentence)

@@ -9,29 +9,25 @@ from storage.database import Database
 
 
 class Ears:
-    """Reads what is heard when that is first asked for, and again when somebody changed it."""
+    """Reads which channels those are when that is first asked for, and again when somebody changed it."""
 
     def __init__(self) -> None:
-        self._hearing: Hearing | None = None
+        self._channels: frozenset[tuple[str, str]] | None = None
         self._reading = asyncio.Lock()
 
     async def hearing(self, database: Database, policy: Policy) -> Hearing:
         """Return what is heard besides mentions and direct messages."""
         async with self._reading:  # in the order in which events came
-            if self._hearing is None:
-                self._hearing = await self._read(database, policy)
-            return self._hearing
+            if self._channels is None:
+                self._channels = await asyncio.to_thread(_read, database)
+            return Hearing(self._channels, bots=policy.people.bots == "answer")
 
-    async def renew(self, database: Database, policy: Policy) -> None:
-        """Read again what is heard; call after each change of a channel's settings."""
+    async def renew(self, database: Database) -> None:
+        """Read again which channels those are; call after each change of a channel's settings."""
         async with self._reading:  # who reads later keeps what is later
-            self._hearing = await self._read(database, policy)
-
-    async def _read(self, database: Database, policy: Policy) -> Hearing:
-        channels = await asyncio.to_thread(_read, database)
-        return Hearing(frozenset(channels), bots=policy.people.bots == "answer")
+            self._channels = await asyncio.to_thread(_read, database)
 
 
-def _read(database: Database) -> set[tuple[str, str]]:
+def _read(database: Database) -> frozenset[tuple[str, str]]:
     with database.read() as session:
-        return channels_that_answer_all(session)
+        return frozenset(channels_that_answer_all(session))

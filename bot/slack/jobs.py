@@ -25,6 +25,7 @@ from bot.slack.feedback_jobs import (
     reply_key,
 )
 from bot.slack.glass_jobs import GlassAnswer, GlassBroken
+from bot.slack.policy_jobs import PolicyVote
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
@@ -453,6 +454,7 @@ Job = (
     Question
     | Saying
     | Decision
+    | PolicyVote
     | Review
     | ReviewNews
     | Cancellation

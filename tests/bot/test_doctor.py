@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from storage import outbox
 from storage.database import Database
 from storage.outbox import OutboxCall
+from storage.policies import list_versions
 from storage.records import utc_now
 from tests.bot.commands import CommandLine, Result
 from tests.bot.workspace.conftest import APP, BOT, Town, town
+from tests.governance.installation import Installation
 from tests.learning.server_double import BASE, Double
 from tests.learning.tiny import make_tiny_base
 
@@ -180,3 +183,22 @@ def test_whatever_is_wrong_is_found_with_a_remedy(
     told = apprentice("doctor")
     assert told.status == 1
     assert check["remedy"] in told.out
+
+
+def test_a_policy_file_that_is_not_in_force_is_found(
+    apprentice: CommandLine, sqlite_database: Database, tmp_path: Path
+) -> None:
+    Installation(sqlite_database, tmp_path).governance.policies.put_first_in_force()
+    (check,) = of(apprentice("doctor", "--json"), "policy")
+    assert check["state"] == "ok"
+    apprentice.set(GOVERNANCE__POLICY="builtin:finance")
+    (check,) = of(apprentice("doctor", "--json"), "policy")
+    assert check["state"] == "warning"
+    assert "`apprentice policy propose builtin:finance`" in check["detail"]
+
+    with sqlite_database.transaction() as session:
+        (version,) = list_versions(session)
+        version.content = version.content.replace('"quorum":1', '"quorum":0')
+        session.add(version)
+    (check,) = of(apprentice("doctor", "--json"), "policy")
+    assert (check["state"], "is not what was approved" in check["detail"]) == ("failed", True)

@@ -16,6 +16,8 @@ ACTION_OF: Mapping[str, Action | None] = {
     "preference": "compare",
     "withdrawal": "withdraw_feedback",
     "decision": "decide",
+    "glass_answer": "answer_break_glass",
+    "policy_vote": "decide_on_policy",
     "review": "review",
     "cancellation": "cancel_run",
     "opened": "open_home",
@@ -25,6 +27,7 @@ ACTION_OF: Mapping[str, Action | None] = {
     "settings_change": "set_channel",
     "stop": "stop_answer",
     # what we tell by ourselves, and what Slack tells of the app
+    "glass_broken": None,
     "review_news": None,
     "promotion": None,
     "stage_begun": None,
@@ -48,7 +51,7 @@ ACTION_OF_COMMAND: Mapping[str, Action] = {
     "unpin": "unpin_self",
 }
 OF_THE_COMMAND_LINE: set[Action] = {
-    "delegate_vote", "revoke_delegation", "roll_back", "erase_person", "pin_others", "unpin_others",
+    "break_glass", "delegate_vote", "revoke_delegation", "roll_back", "erase_person", "pin_others", "unpin_others",
     "export_person", "check_log", "export_log",
 }  # fmt: skip
 

@@ -1,0 +1,94 @@
+"""What Slack shows of a proposed policy: what it would change, in words and key by key, and who decided what. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.slack import blocks, names
+from governance.policy_approval import asked_text, missing_text
+from governance.policy_changes import PolicyCase
+from governance.policy_difference import compare_policies
+from governance.roles import OPERATOR
+
+VERBS = {"approve": "Approved", "reject": "Rejected"}
+ENDS = {"in_force": "It is in force.", "superseded": "It was in force until another one was approved."}
+
+
+def policy_message(case: PolicyCase, people: Mapping[str, str]) -> tuple[str, blocks.Blocks]:
+    """Return the message's fallback text and its blocks; `people` has the names of those who proposed and decided."""
+    version = case.version
+    waits = version.state == "proposed"
+    title = "A change of policy asks for approval" if waits else "A proposed change of policy"
+    head = [
+        blocks.header(title),
+        blocks.section(f"*{blocks.escape(version.name)}* (`{version.digest[:12]}`), {_proposed(case, people)}"),
+        blocks.section(_status(case, people)),
+        *([blocks.context(_asked(case))] if waits else []),
+    ]
+    tail = [_buttons(version.id)] if waits else []
+    changes = _changes(case)
+    content, shown = blocks.filled(head, changes, tail)
+    if shown < len(changes):
+        more = f"and {len(changes) - shown} more: `apprentice policy show {version.digest[:12]}` has all."
+        content, shown = blocks.filled(head, changes[: max(shown - 1, 0)], [blocks.context(more), *tail])
+    return f"The policy {version.name}: {version.state.replace('_', ' ')}.", content
+
+
+def policy_rejection_modal(version_id: str, channel: str, message_ts: str) -> dict[str, Any]:
+    """Give the modal that asks why a policy is rejected."""
+    return blocks.reason_modal(
+        names.POLICY_REJECTION_VIEW,
+        "Reject this policy",
+        "Reject",
+        "The reason is kept with the decision, its digest in the audit log, and shown in the channel.",
+        {"version_id": version_id, "channel": channel, "message_ts": message_ts},
+    )
+
+
+def _proposed(case: PolicyCase, people: Mapping[str, str]) -> str:
+    version = case.version
+    who = people.get(version.proposed_by, version.proposed_by.removeprefix(OPERATOR))
+    why = f": {blocks.escape(version.reason)}" if version.reason else "."
+    return f"proposed by {blocks.escape(who)}{why}"
+
+
+def _status(case: PolicyCase, people: Mapping[str, str]) -> str:
+    version = case.version
+    said = [
+        f"{VERBS[each.verdict]} by {people.get(each.person_id, each.person_id)}"
+        + (f": {each.reason}." if each.reason else ".")
+        for each in case.decisions
+    ]
+    lines = [blocks.escape(each) for each in said]
+    if version.state == "proposed":
+        return " ".join([*(lines or ["Nobody has decided yet."]), f"Open until {blocks.moment(version.expires_at)}."])
+    return " ".join([*lines, ENDS.get(version.state, f"It is {version.state}.")])
+
+
+def _asked(case: PolicyCase) -> str:
+    asked = asked_text(case.asked, lambda each: f"<@{blocks.escape(each.rpartition('/')[2])}>")
+    return f"{asked} {missing_text(case.ballot.missing)} Whoever proposed it does not decide."
+
+
+def _changes(case: PolicyCase) -> blocks.Blocks:
+    if case.old is None:
+        return []
+    found = compare_policies(case.old, case.policy)
+    sentences = [
+        *(("No longer", each) for each in found.no_longer),
+        *(("From now on", each) for each in found.from_now_on),
+    ]
+    keys = "\n".join(found.keys)
+    return [
+        *(blocks.section(f"*{when}*: {blocks.escape(blocks.clip(each, 1_000))}") for when, each in sentences),
+        *blocks.in_full("*Keys that change*", keys),
+    ]
+
+
+def _buttons(version_id: str) -> dict[str, Any]:
+    return {
+        "type": "actions",
+        "elements": [
+            blocks.button(names.APPROVE_POLICY_ACTION, "Approve", version_id, style="primary"),
+            blocks.button(names.REJECT_POLICY_ACTION, "Reject", version_id, style="danger"),
+        ],
+    }

@@ -1,0 +1,57 @@
+"""The buttons of a proposed policy and the form that asks why it is rejected."""
+
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.slack import blocks, names
+from bot.slack.clients import Clients
+from bot.slack.intake import store_job
+from bot.slack.modals import View, open_modal
+from bot.slack.parts import SlackParts
+from bot.slack.policy_blocks import policy_rejection_modal
+from bot.slack.policy_jobs import policy_approval_of, policy_rejection_of
+from governance.reasons import check_reason
+from storage.errors import ApprenticeError
+from storage.people import person_id
+
+Body = dict[str, Any]
+
+
+def register(app: AsyncApp, parts: SlackParts, clients: Clients) -> None:
+    """Add the listeners to the app."""
+    listeners = _Listeners(parts, clients)
+    app.action(names.APPROVE_POLICY_ACTION)(listeners.on_approval)
+    app.action(names.REJECT_POLICY_ACTION)(listeners.ask_why)
+    app.view(names.POLICY_REJECTION_VIEW)(listeners.on_rejection)
+
+
+class _Listeners:
+    def __init__(self, parts: SlackParts, clients: Clients) -> None:
+        self._parts = parts
+        self._clients = clients
+
+    async def on_approval(self, ack: AsyncAck, body: Body) -> None:
+        await store_job(self._parts, policy_approval_of(body))
+        await ack()
+
+    async def ask_why(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
+        await open_modal(self._clients, body, lambda: self._view(body))
+
+    async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
+        job = policy_rejection_of(body)
+        try:
+            check_reason(job.reason, "reject a policy")
+        except ApprenticeError as error:
+            await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
+            return
+        await store_job(self._parts, job)
+        await ack()
+
+    def _view(self, body: Body) -> View:
+        """Make the form; whoever may not decide is told so instead."""
+        version_id, person = body["actions"][0]["value"], person_id(body["team"]["id"], body["user"]["id"])
+        if objection := self._parts.governance.policies.may_decide(version_id, person):
+            return blocks.notice_modal("You cannot decide this", blocks.escape(objection))
+        return policy_rejection_modal(version_id, body["channel"]["id"], body["message"]["ts"])

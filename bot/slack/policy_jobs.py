@@ -1,0 +1,68 @@
+"""What people decide on a proposed policy in Slack, as jobs. Pure, as `bot.slack.jobs`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from bot.slack import names
+
+
+@dataclass(frozen=True)
+class PolicyVote:
+    """A click on Approve, or a submitted reason for a rejection. `delivery` is the action's ts, or the view's id.
+
+    `message_ts` is the message whose button was pressed.
+    """
+
+    kind: ClassVar[str] = "policy_vote"
+    team: str
+    channel: str
+    user: str
+    version_id: str
+    verdict: Literal["approve", "reject"]
+    reason: str
+    delivery: str
+    message_ts: str
+
+    @property
+    def key(self) -> str:
+        """One click or submission."""
+        return f"policy_vote/{self.team}/{self.user}/{self.version_id}/{self.delivery}"
+
+    @property
+    def lane(self) -> str:
+        """Decisions on a policy are taken one after the other."""
+        return self.version_id
+
+
+def policy_approval_of(body: Mapping[str, Any]) -> PolicyVote:
+    """Read a click on Approve."""
+    action = body["actions"][0]
+    return PolicyVote(
+        team=body["team"]["id"],
+        channel=body["channel"]["id"],
+        user=body["user"]["id"],
+        version_id=action["value"],
+        verdict="approve",
+        reason="",
+        delivery=action["action_ts"],
+        message_ts=body["message"]["ts"],
+    )
+
+
+def policy_rejection_of(body: Mapping[str, Any]) -> PolicyVote:
+    """Read a submitted reason for a rejection; that it is not empty is checked elsewhere."""
+    view = body["view"]
+    about = json.loads(view["private_metadata"])
+    typed = view["state"]["values"][names.REASON_BLOCK][names.INPUT_ACTION].get("value") or ""
+    return PolicyVote(
+        team=body["team"]["id"],
+        channel=about["channel"],
+        user=body["user"]["id"],
+        version_id=about["version_id"],
+        verdict="reject",
+        reason=str(typed).strip(),
+        delivery=view["id"],
+        message_ts=about["message_ts"],
+    )

@@ -1,0 +1,100 @@
+"""Proposed policies in Slack: one message each in the approvers' channel, and the decisions that people take on it."""
+
+import asyncio
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import blocks
+from bot.slack.directory import Directory
+from bot.slack.outbox import Outbox
+from bot.slack.parts import SlackParts
+from bot.slack.policy_blocks import policy_message
+from bot.slack.policy_jobs import PolicyVote
+from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
+from governance.policy_changes import PolicyCase, read_policy_case
+from storage.errors import ApprenticeError
+from storage.people import names_of
+from storage.policies import get_version, note_version_shown
+
+Said = tuple[str | None, int | None]
+"""The state and the number of decisions that a message tells of."""
+METADATA = "apprentice_policy"
+"""The type of the metadata by which a message that was posted, but not noted, is found again."""
+UNKNOWN = (None, None)
+"""What a message says of which only the place is known; it is drawn again."""
+
+
+async def show_policy(client: AsyncWebClient, parts: SlackParts, version_id: str) -> None:
+    """Make Slack show a proposed policy as it is: post it in the approvers' channel, or bring its message up to date.
+
+    Does nothing when the message says already what is so, or when it was decided before it was ever posted.
+
+    Raises:
+        ConfigurationError: the bot sees no channel of that name.
+
+    """
+    async with parts.drawing:  # two at once could leave the older drawing on top
+        case, people = await asyncio.to_thread(_read, parts, version_id)
+        version = case.version
+        text, content = policy_message(case, people)
+        if not version.message_ts and version.state == "proposed":
+            setting = parts.settings.slack.approvers_channel
+            channel = await find_channel(client, parts, "slack.approvers_channel", setting)
+            subject = Subject(METADATA, version.id, version.created_at)
+            posted = await post_once(client, channel, subject, text, content)
+            await asyncio.to_thread(_note, parts, case, channel, posted.ts, UNKNOWN if posted.found else _said(case))
+        elif version.message_ts and (version.shown_state, version.shown_decisions) != _said(case):
+            await bring_up_to_date(client, version.channel, version.message_ts, text, content)
+            await asyncio.to_thread(_note, parts, case, version.channel, version.message_ts, _said(case))
+
+
+class PolicyDesk:
+    """Takes the decisions on proposed policies."""
+
+    def __init__(self, parts: SlackParts, client: AsyncWebClient, outbox: Outbox, directory: Directory) -> None:
+        self._parts = parts
+        self._client = client
+        self._outbox = outbox
+        self._directory = directory
+
+    async def decide(self, job: PolicyVote) -> None:
+        """Decide through governance; who may not, or comes too late, is told so, and nobody else."""
+        person = await self._directory.person(job.team, job.user)
+        reply = await asyncio.to_thread(self._decide, job, person)
+        await self._keep_one_message(job)
+        await show_policy(self._client, self._parts, job.version_id)
+        if reply:
+            await self._outbox.whisper(f"{job.key}/reply", job.channel, job.user, blocks.escape(reply))
+
+    def _decide(self, job: PolicyVote, person: str) -> str:
+        """Return what only this person is told; empty when the channel sees it all."""
+        policies = self._parts.governance.policies
+        try:
+            outcome = policies.decide(job.version_id, person, job.verdict, job.reason)
+        except ApprenticeError as error:
+            return str(error)
+        return outcome.message if outcome.version.state == "proposed" else ""
+
+    async def _keep_one_message(self, job: PolicyVote) -> None:
+        """Take note of the message whose button was pressed, or remove it when another one is noted."""
+        async with self._parts.drawing:
+            case, _ = await asyncio.to_thread(_read, self._parts, job.version_id)
+            if not case.version.message_ts:
+                await asyncio.to_thread(_note, self._parts, case, job.channel, job.message_ts, UNKNOWN)
+            elif job.message_ts != case.version.message_ts:
+                await remove_second(self._client, job.channel, job.message_ts)
+
+
+def _said(case: PolicyCase) -> Said:
+    return case.version.state, len(case.decisions)
+
+
+def _read(parts: SlackParts, version_id: str) -> tuple[PolicyCase, dict[str, str]]:
+    with parts.database.read() as session:
+        case = read_policy_case(session, get_version(session, version_id))
+        return case, names_of(session, [case.version.proposed_by, *case.people])
+
+
+def _note(parts: SlackParts, case: PolicyCase, channel: str, ts: str, said: Said) -> None:
+    with parts.database.transaction() as session:
+        note_version_shown(session, case.version.id, channel, ts, *said)

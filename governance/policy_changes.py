@@ -1,0 +1,265 @@
+"""A change of policy: proposed, decided on as the policy in force asks for, and in force in the same transaction.
+
+Whoever may propose one can change nothing by that, so anybody may who can reach this. One rejection ends a proposal. It
+is bound to the policy in force when it was made: once another one is, it is void, because that may ask for other
+approvals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
+from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.policy import Policy
+from governance.policy_approval import (
+    Asked,
+    PolicyBallot,
+    approvals_asked,
+    expiry_days,
+    why_never,
+    why_not_decide,
+)
+from governance.policy_check import check_policy
+from governance.policy_versions import policy_of
+from governance.reasons import check_reason
+from storage.errors import ConfigurationError, IllegalStateError
+from storage.people import Person, get_person
+from storage.policies import (
+    PolicyDecision,
+    PolicyState,
+    PolicyVersion,
+    decisions_on_version,
+    digest_in_force,
+    get_version,
+    list_versions,
+    version_in_force,
+)
+from storage.proposals import Verdict
+from storage.records import new_id
+
+
+@dataclass(frozen=True)
+class PolicyOutcome:
+    """What a decision led to; `message` tells it to whoever decided."""
+
+    version: PolicyVersion
+    message: str
+
+
+@dataclass(frozen=True)
+class PolicyCase:
+    """A version of the policy, and what is asked for and was decided.
+
+    `policy` is what it says, `old` the one that it was to replace (None: it was the first), `people` are those who
+    decided, by id.
+    """
+
+    version: PolicyVersion
+    policy: Policy
+    old: Policy | None
+    asked: Asked
+    decisions: Sequence[PolicyDecision]
+    people: Mapping[str, Person]
+
+    @property
+    def ballot(self) -> PolicyBallot:
+        """What the decisions amount to."""
+        return PolicyBallot.of(self.decisions, self.people, self.asked)
+
+
+def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
+    """Read all about a version of the policy."""
+    policy = policy_of(version)
+    replaced = [each for each in list_versions(session) if each.digest == version.under_digest]
+    old = policy_of(replaced[0]) if replaced else None
+    decisions = decisions_on_version(session, version.id)
+    people = {each.person_id: get_person(session, each.person_id) for each in decisions}
+    asked = approvals_asked(old, policy) if old is not None else {}
+    return PolicyCase(version, policy, old, asked, decisions, people)
+
+
+class PolicyChanges:
+    """Proposes policies and decides on them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def follow(self) -> None:
+        """Take over the policy in force, if another process has changed it."""
+        self._ledger.follow_policy()
+
+    def put_first_in_force(self) -> bool:
+        """Put the policy that this process was given in force where none ever was; return whether that was done.
+
+        There is nobody yet whom a policy would ask.
+        """
+        with self._ledger.database.read() as session:
+            if digest_in_force(session) is not None:
+                return False
+        with self._ledger.changes() as session:
+            if digest_in_force(session) is not None:
+                return False
+            version = self._new(self._ledger.policy, SYSTEM, "", self._ledger.clock())
+            session.add(version)
+            self._ledger.move(session, version, "in_force", actor=SYSTEM, reason="the first policy")
+        return True
+
+    def propose(self, policy: Policy, proposed_by: str, reason: str = "") -> PolicyVersion:
+        """Ask for the approval of a policy; `proposed_by` is a person's id, or an operator's.
+
+        Raises:
+            ConfigurationError: it contradicts itself.
+            IllegalStateError: no policy is in force yet, this one is, or it is proposed already.
+            NotEntitledError: who proposes it is needed to decide on it.
+            ReasonTooLongError: longer than is kept.
+
+        """
+        reason = check_reason(reason, "propose a policy", required=False)
+        if found := check_policy(policy).contradictions:
+            raise ConfigurationError(" ".join(["the policy contradicts itself.", *found]))
+        with self._ledger.changes() as session:
+            current = self._ledger.policy
+            _check_proposable(session, policy, current)
+            asked = approvals_asked(current, policy)
+            if refusal := why_never(asked, proposed_by):
+                raise NotEntitledError(refusal)
+            now = self._ledger.clock()
+            version = self._new(policy, proposed_by, reason, now + timedelta(days=expiry_days(asked)))
+            version.under_digest = current.digest
+            session.add(version)
+            self._record(session, version, "policy.proposed", proposed_by, reason)
+        return version
+
+    def may_decide(self, version_id: str, person_id: str) -> str:
+        """Return why this person may not decide on a proposed policy; empty when they may."""
+        with self._ledger.database.read() as session:
+            version = get_version(session, version_id)
+            if closed := self._why_closed(version, digest_in_force(session)):
+                return closed
+            case = read_policy_case(session, version)
+            if person_id in case.people:
+                return "you have decided on this policy already."
+            return why_not_decide(case.asked, version.proposed_by, get_person(session, person_id))
+
+    def decide(self, version_id: str, person_id: str, verdict: Verdict, reason: str = "") -> PolicyOutcome:
+        """Count one person's decision, and do what follows from it in the same transaction.
+
+        Raises:
+            ReasonRequiredError: rejected without a reason.
+            ReasonTooLongError: longer than is kept.
+            NotEntitledError: the policy in force does not let this person decide, or they proposed it.
+            AlreadyDecidedError: this person has decided before.
+            ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
+
+        """
+        reason = check_reason(reason, f"{verdict} a policy", required=verdict == "reject")
+        with self._ledger.changes() as session:
+            version = get_version(session, version_id)
+            closed = self._close_if_stale(session, version)
+            outcome = None if closed else self._count(session, version, person_id, verdict, reason)
+        if outcome is None:
+            raise ProposalClosedError(closed)
+        self._ledger.follow_policy()
+        self._ledger.keep_checkpoint()
+        return outcome
+
+    def close_stale(self) -> list[PolicyVersion]:
+        """Close the proposed policies that are past their time, or void; return those that were closed."""
+        with self._ledger.database.read() as session:
+            if not list_versions(session, "proposed"):
+                return []
+        with self._ledger.changes() as session:
+            return [each for each in list_versions(session, "proposed") if self._close_if_stale(session, each)]
+
+    def _new(self, policy: Policy, proposed_by: str, reason: str, expires_at: datetime) -> PolicyVersion:
+        return PolicyVersion(
+            id=new_id("pol"),
+            digest=policy.digest,
+            name=policy.name,
+            content=policy.canonical,
+            state="proposed",
+            proposed_by=proposed_by,
+            reason=reason,
+            created_at=self._ledger.clock(),
+            expires_at=expires_at,
+        )
+
+    def _count(
+        self, session: Session, version: PolicyVersion, person_id: str, verdict: Verdict, reason: str
+    ) -> PolicyOutcome:
+        case, person = read_policy_case(session, version), get_person(session, person_id)
+        if person_id in case.people:
+            raise AlreadyDecidedError("you have decided on this policy already; a decision stands.")
+        if refusal := why_not_decide(case.asked, version.proposed_by, person):
+            raise NotEntitledError(refusal)
+        decision = PolicyDecision(
+            id=new_id("dec"),
+            version_id=version.id,
+            person_id=person_id,
+            verdict=verdict,
+            reason=reason,
+            created_at=self._ledger.clock(),
+        )
+        session.add(decision)
+        self._record(session, version, f"policy_decision.{verdict}", person_id, reason)
+        people = {**case.people, person_id: person}
+        ballot = PolicyBallot.of([*case.decisions, decision], people, case.asked)
+        if ballot.rejected:
+            self._close(session, version, "rejected", person_id)
+        elif not ballot.missing:
+            self._put_in_force(session, version, person_id)
+        return PolicyOutcome(version, ballot.message)
+
+    def _put_in_force(self, session: Session, version: PolicyVersion, actor: str) -> None:
+        current = version_in_force(session)
+        if current is not None:
+            self._ledger.move(session, current, "superseded", actor=actor)
+        self._close(session, version, "in_force", actor)
+
+    def _close(self, session: Session, version: PolicyVersion, state: PolicyState, actor: str) -> None:
+        version.decided_at = self._ledger.clock()
+        self._ledger.move(session, version, state, actor=actor)
+
+    def _close_if_stale(self, session: Session, version: PolicyVersion) -> str:
+        why = self._why_closed(version, digest_in_force(session))
+        if why and version.state == "proposed":
+            late = version.expires_at <= self._ledger.clock()
+            self._close(session, version, "expired" if late else "void", SYSTEM)
+        return why
+
+    def _why_closed(self, version: PolicyVersion, in_force: str | None) -> str:
+        if version.state != "proposed":
+            return f"nothing is to be decided on this policy any more: it is {version.state.replace('_', ' ')}."
+        if version.expires_at <= self._ledger.clock():
+            return "this proposal has expired without enough decisions. `apprentice policy propose` makes a new one."
+        if version.under_digest != in_force:
+            return "this proposal is void: another policy came in force since. Propose it again if it is still wanted."
+        return ""
+
+    def _record(self, session: Session, version: PolicyVersion, action: str, actor: str, reason: str) -> None:
+        self._ledger.record(session, action, version.id, digests_of(version), actor=actor, reason=reason)
+
+
+def _check_proposable(session: Session, policy: Policy, current: Policy) -> None:
+    """Refuse what cannot be proposed.
+
+    Raises:
+        IllegalStateError: the message says what to do instead.
+
+    """
+    if digest_in_force(session) is None:
+        raise IllegalStateError(
+            "no policy is in force yet, so there is nothing to change. The first start of `apprentice up` puts the one "
+            "in force that governance.policy names."
+        )
+    if policy.canonical == current.canonical:
+        raise IllegalStateError(f"this policy is in force already ({current.digest[:12]}).")
+    for version in list_versions(session, "proposed"):
+        if (version.digest, version.under_digest) == (policy.digest, current.digest):
+            raise IllegalStateError(
+                f"this policy is proposed already ({version.digest[:12]}), until {version.expires_at:%Y-%m-%d %H:%M} "
+                "UTC. `apprentice policy approve` and `reject` decide on it."
+            )
