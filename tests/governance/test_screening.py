@@ -52,7 +52,7 @@ def test_what_is_masked_is_kept_nowhere_and_never_trained_on(house: Installation
     assert (said.state, said.masked) == ("accepted", ["card", "email"])
     assert (said.question, said.answer, said.text) == ("Is [card] ours?", "Ask [email].", "Charge [card].")
     assert rows(house) == [("Is [card] ours?", "Charge [card].")]
-    assert "1111" not in everything(house.database)
+    assert "1111 1111" not in everything(house.database)
 
 
 def test_what_is_set_aside_is_trained_on_once_a_reviewer_accepted_it(house: Installation) -> None:
@@ -85,7 +85,7 @@ def test_what_was_kept_before_is_looked_at_when_a_snapshot_is_built(house: Insta
     assert rows(house) == [("Where is the kiln?", "Charge [card].")]
 
     assert stored(house, doubtful).state == "quarantined"
-    assert "1111" not in everything(house.database)
+    assert "1111 1111" not in everything(house.database)
     actions = [json.loads(body)["action"] for body in house.log()]
     assert actions.count("feedback.masked") == actions.count("feedback.quarantined") == 1
     assert house.audit.verify(house.database).verified
