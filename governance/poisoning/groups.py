@@ -25,7 +25,7 @@ MOST_SAYERS = 12
 MOST_GROUPED = 8
 """People. Where many correct the same few facts, all are linked with all in the end. Without this bound 66 of the 140
 corrections of the made-up month of `apprentice bench poisoning` were suspected, in which nobody colludes; 13 with a
-bound of 12, none with one of 5 to 8.
+bound of 12, 9 with one of 8.
 """
 
 Pair = tuple[str, str]
