@@ -168,7 +168,8 @@ def _holders(policy: Policy, role: Role) -> Iterator[str]:
     for what, same in groupby(needs, key=lambda need: need.what):
         named = next(same).named
         assert named is not None
-        yield f"to {what}, {people_in_words(named(policy))}"
+        if people := named(policy):
+            yield f"to {what}, {people_in_words(people)}"
 
 
 def _why_unwelcome(rules: PeopleRules, role: ByStanding, standing: str) -> str:

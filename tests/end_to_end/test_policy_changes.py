@@ -71,7 +71,7 @@ async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_
         commands.set(GOVERNANCE__POLICY=str(policy))
         assert "key: training.starters" in commands("policy", "propose", str(policy), "--as", ADA).out
         (message,) = await eventually(lambda: asked(town), "nobody was asked to approve")
-        assert "resumed by: every member" in json.dumps(message.blocks)
+        assert "to start, pause or resume training, every member" in json.dumps(message.blocks)
         await town.people.click(ADA, APPROVALS_CHANNEL, message.ts, names.APPROVE_POLICY_ACTION)  # it is her own
         assert "does not let you" in await pausing(town)
 
