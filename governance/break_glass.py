@@ -9,19 +9,20 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from governance.approvals import Ballot, why_decided
-from governance.delegation import is_approver, whose_vote, why_not_vote
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, ReasonRequiredError
-from governance.ledger import SYSTEM, Ledger, digests_of
-from governance.policy import BreakGlassRules, Policy, names
-from governance.promotion import close_if_stale, promote, take_out, thawing_at
+from governance.approvals import Ballot
+from governance.delegation import whose_vote
+from governance.errors import NotEntitledError, ProposalClosedError, ReasonRequiredError
+from governance.ledger import SYSTEM, Ledger
+from governance.policy import BreakGlassRules, Policy
+from governance.promotion import close_if_stale, promote, take_out, when_live
 from governance.reasons import check_reason
 from governance.roles import why_lacking
-from storage.adapters import Adapter, find_adapter
+from governance.voting import cast_vote
+from storage.adapters import find_adapter
 from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
-from storage.people import Person, get_person, person_id
-from storage.proposals import Decision, Proposal, decisions_on, get_proposal
+from storage.people import Person, get_person, person_id, standing_of
+from storage.proposals import Proposal, get_proposal
 from storage.records import new_id
 
 LEAST_REASON = 20
@@ -80,18 +81,12 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
     """
     with ledger.changes() as session:
         glass = _open(session, glass_id)
-        get_person(session, person)
         proposal = get_proposal(session, glass.proposal_id)
         rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
         whose = whose_vote(session, rules, person, ledger.clock())
-        decisions = decisions_on(session, proposal.id)
         if glass.person_id in {person, whose}:
             raise NotEntitledError("whoever broke the glass does not confirm it; somebody else has to.")
-        if decided := why_decided(decisions, person, whose):
-            raise AlreadyDecidedError(decided)
-        if refusal := why_not_vote(session, rules, proposal, person, whose):
-            raise NotEntitledError(refusal)
-        decisions.append(_approve(ledger, session, proposal, person, whose))
+        decisions = cast_vote(ledger, session, rules, proposal, person, "approve")
         ballot = Ballot.of([each for each in decisions if glass.person_id not in each.people], rules.approval)
         if not ballot.missing:
             glass.state = "confirmed"
@@ -173,29 +168,7 @@ def _break(ledger: Ledger, session: Session, proposal: Proposal, person: str, re
     _record(ledger, session, "break_glass.used", glass, person, reason)
     promoted = promote(ledger, session, proposal, person)
     adapter = find_adapter(session, glass.adapter_digest)
-    return glass, "The adapter goes live now." if promoted else _when_live(ledger, session, adapter)
-
-
-def _when_live(ledger: Ledger, session: Session, adapter: Adapter) -> str:
-    until = thawing_at(ledger, session, adapter)
-    if until is not None:
-        return f"The adapter goes live when the freeze is over, at {until:%Y-%m-%d %H:%M} UTC."
-    return "The adapter begins with the first stage of its rollout now."
-
-
-def _approve(ledger: Ledger, session: Session, proposal: Proposal, person: str, whose: str | None) -> Decision:
-    decision = Decision(
-        id=new_id("dec"),
-        proposal_id=proposal.id,
-        person_id=person,
-        on_behalf_of=whose,
-        verdict="approve",
-        created_at=ledger.clock(),
-    )
-    session.add(decision)
-    bound_to = {**digests_of(proposal), "proposal": proposal.id, "on_behalf_of": whose}
-    ledger.record(session, "decision.approve", decision.id, bound_to, actor=person)
-    return decision
+    return glass, f"The adapter {'goes live now.' if promoted else when_live(ledger, session, adapter)}"
 
 
 def _why_not_break(session: Session, policy: Policy, person: str) -> str:
@@ -223,7 +196,7 @@ def _for_judge(ledger: Ledger, session: Session, glass_id: str, person: str) -> 
     rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
     if person == glass.person_id:
         raise NotEntitledError("you broke the glass yourself; somebody else looks at it.")
-    if not names(rules.break_glass.tell, person) and not is_approver(session, rules, person):
+    if why_lacking(rules, "answer_break_glass", person, standing_of(session, person)):
         raise NotEntitledError("only those whom break_glass.tell names, and the approvers, decide on this.")
     return glass
 

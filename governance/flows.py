@@ -17,7 +17,7 @@ from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
 from governance.delegation import delegate_vote, revoke_delegation, whose_vote, why_not_vote
 from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, TrainingPausedError
+from governance.errors import NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.pausing import end_of_pause, why_paused
@@ -25,13 +25,14 @@ from governance.people import why_no_feedback, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
 from governance.policy_changes import PolicyChanges
-from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, thawing_at, why_closed
+from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, when_live, why_closed
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, read_related, review_reason, why_not_review, why_not_waiting
 from governance.roles import Action, why_lacking
 from governance.screening import screen, screen_stored
 from governance.suspicion import suspect
+from governance.voting import cast_vote
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
@@ -770,40 +771,18 @@ class Governance:
             raise NotEntitledError(refusal)
 
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
-        get_person(session, person_id)
-        decisions = decisions_on(session, proposal.id)
         rules = self._rules(session, proposal)
-        whose = whose_vote(session, rules, person_id, self.clock())
-        if decided := why_decided(decisions, person_id, whose):
-            raise AlreadyDecidedError(decided)
-        if refusal := why_not_vote(session, rules, proposal, person_id, whose):
-            raise NotEntitledError(refusal)
-        decision = Decision(
-            id=new_id("dec"),
-            proposal_id=proposal.id,
-            person_id=person_id,
-            on_behalf_of=whose,
-            verdict=verdict,
-            reason=reason,
-            created_at=self.clock(),
-        )
-        session.add(decision)
-        bound_to = {**digests_of(proposal), "proposal": proposal.id, "on_behalf_of": whose}
-        self._ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person_id, reason=reason)
-        ballot, promoted = Ballot.of([*decisions, decision], rules.approval), False
+        decisions = cast_vote(self._ledger, session, rules, proposal, person_id, verdict, reason)
+        ballot, promoted = Ballot.of(decisions, rules.approval), False
         if ballot.rejected:
             close(self._ledger, session, proposal, "rejected", person_id)
         elif ballot.missing == 0:
             promoted = promote(self._ledger, session, proposal, person_id)
-        message = ballot.message if ballot.message != APPROVED or promoted else self._when_live(session, proposal)
-        return Outcome(proposal, [*decisions, decision], promoted, message, ballot.missing)
-
-    def _when_live(self, session: Session, proposal: Proposal) -> str:
-        """Say when an adapter that was approved, and does not serve yet, goes on."""
-        until = thawing_at(self._ledger, session, find_adapter(session, proposal.adapter_digest))
-        if until is not None:
-            return f"Approved: the adapter goes live when the freeze is over, at {until:%Y-%m-%d %H:%M} UTC."
-        return "Approved: the adapter begins with the first stage of its rollout now."
+        message = ballot.message
+        if message == APPROVED and not promoted:
+            adapter = find_adapter(session, proposal.adapter_digest)
+            message = f"Approved: the adapter {when_live(self._ledger, session, adapter)}"
+        return Outcome(proposal, decisions, promoted, message, ballot.missing)
 
 
 def _settings_where_answered(session: Session, interaction_id: str | None) -> ChannelSettings:

@@ -33,6 +33,7 @@ from storage.policies import (
     PolicyVersion,
     decisions_on_version,
     digest_in_force,
+    find_version,
     get_version,
     list_versions,
     version_in_force,
@@ -73,8 +74,7 @@ class PolicyCase:
 def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
     """Read all about a version of the policy."""
     policy = policy_of(version)
-    replaced = [each for each in list_versions(session) if each.digest == version.under_digest]
-    old = policy_of(replaced[0]) if replaced else None
+    old = policy_of(find_version(session, version.under_digest)) if version.under_digest else None
     decisions = decisions_on_version(session, version.id)
     people = {each.person_id: get_person(session, each.person_id) for each in decisions}
     asked = approvals_asked(old, policy) if old is not None else {}

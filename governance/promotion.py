@@ -56,6 +56,14 @@ def thawing_at(ledger: Ledger, session: Session, adapter: Adapter) -> datetime |
     return frozen_until(ledger.policy.rules_of(adapter.domain).rollout.freeze, ledger.clock())
 
 
+def when_live(ledger: Ledger, session: Session, adapter: Adapter) -> str:
+    """Say of an adapter that was approved, and does not serve yet, when it goes on; to be put behind what it is."""
+    until = thawing_at(ledger, session, adapter)
+    if until is not None:
+        return f"goes live when the freeze is over, at {until:%Y-%m-%d %H:%M} UTC."
+    return "begins with the first stage of its rollout now."
+
+
 def go_on(ledger: Ledger, session: Session, adapter: Adapter, actor: str) -> bool:
     """Take an approved adapter, or a canary, to its next stage; return whether it serves then.
 
