@@ -21,13 +21,12 @@ from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
 from bot.slack.glass_jobs import glass_answer_of
 from bot.slack.installations import HomeAuthorize
-from bot.slack.intake import store_job
+from bot.slack.intake import store_explained, store_job
 from bot.slack.modals import View, open_modal
 from bot.slack.ours import has_to_be_placed, placed
 from bot.slack.parts import SlackParts
 from governance.channels import check_settings
-from governance.reasons import check_reason
-from storage.errors import ApprenticeError, InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
+from storage.errors import InvalidChannelSettingsError, InvalidFeedbackError, NotFoundError
 from storage.feedback import check_correction
 from storage.interactions import Interaction, find_by_answer, get_interaction
 from storage.people import person_id
@@ -131,14 +130,7 @@ class _Listeners:
         await open_modal(self._clients, body, lambda: self._rejection_view(body))
 
     async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
-        job = jobs.rejection_of(body)
-        try:
-            check_reason(job.reason, "reject an adapter")
-        except ApprenticeError as error:
-            await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
-            return
-        await store_job(self._parts, job)
-        await ack()
+        await store_explained(self._parts, ack, jobs.rejection_of(body), "reject an adapter")
 
     async def on_glass_answer(self, ack: AsyncAck, body: Body) -> None:
         await store_job(self._parts, glass_answer_of(body))

@@ -89,6 +89,11 @@ def moment(when: datetime) -> str:
     return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
+def mention(person: str) -> str:
+    """Name a person, by their id, so that Slack tells them."""
+    return f"<@{escape(person.rpartition('/')[2])}>"
+
+
 def pieces(text: str, limit: int = SECTION_LIMIT) -> list[str]:
     """Escape a text that may be longer than one section, and cut it into as many pieces as it takes."""
     found = [""]
@@ -227,7 +232,7 @@ def proposal_message(
         *(context(line) for line in details),
         section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in worst_first(gates)) if gates else "*Gates*\nnone"),
     ]
-    tail = [_decision_buttons(proposal_id)] if decidable else []
+    tail = [approve_or_reject(names.APPROVE_ACTION, names.REJECT_ACTION, proposal_id)] if decidable else []
     if not changes:
         return [*head, *tail]
     show_all = button(names.CHANGES_ACTION, "Show all answers that change", proposal_id)
@@ -275,12 +280,13 @@ def _change(change: Change) -> str:
     )
 
 
-def _decision_buttons(proposal_id: str) -> dict[str, Any]:
+def approve_or_reject(approve_action: str, reject_action: str, value: str) -> dict[str, Any]:
+    """Give the two buttons by which a proposal is decided."""
     return {
         "type": "actions",
         "elements": [
-            button(names.APPROVE_ACTION, "Approve", proposal_id, style="primary"),
-            button(names.REJECT_ACTION, "Reject", proposal_id, style="danger"),
+            button(approve_action, "Approve", value, style="primary"),
+            button(reject_action, "Reject", value, style="danger"),
         ],
     }
 

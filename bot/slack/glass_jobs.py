@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bot.slack import names
+from bot.slack.bodies import clicked
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,5 @@ class GlassAnswer:
 def glass_answer_of(body: Mapping[str, Any]) -> GlassAnswer:
     """Read a click on one of the buttons."""
     action = body["actions"][0]
-    return GlassAnswer(
-        team=body["team"]["id"],
-        channel=body["channel"]["id"],
-        user=body["user"]["id"],
-        glass_id=action["value"],
-        wish="undo" if action["action_id"] == names.GLASS_UNDO_ACTION else "seen",
-        message_ts=body["message"]["ts"],
-        action_ts=action["action_ts"],
-    )
+    wish: Literal["seen", "undo"] = "undo" if action["action_id"] == names.GLASS_UNDO_ACTION else "seen"
+    return GlassAnswer(glass_id=action["value"], wish=wish, action_ts=action["action_ts"], **clicked(body))

@@ -7,14 +7,19 @@ faster than a disk turns. Nobody is told that a job is stored before its commit.
 import asyncio
 from collections.abc import Sequence
 
+from slack_bolt.async_app import AsyncAck
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel import Session
 
-from bot.slack.jobs import Job, Question, as_payload
+from bot.slack import names
+from bot.slack.jobs import Decision, Job, Question, Review, as_payload
 from bot.slack.overload import admit, asks, place_of
 from bot.slack.parts import Arriving, SlackParts
+from bot.slack.policy_jobs import PolicyVote
 from bot.slack.requests import Command
+from governance.reasons import check_reason
 from storage import inbox
+from storage.errors import ApprenticeError
 from storage.inbox import Arrival
 from storage.people import person_id
 from storage.settings import SlackSettings
@@ -32,6 +37,20 @@ async def store_job(parts: SlackParts, job: Job) -> None:
             await _store_all(parts)
     if mine.error is not None:
         raise mine.error
+
+
+async def store_explained(parts: SlackParts, ack: AsyncAck, job: Decision | PolicyVote | Review, what: str) -> None:
+    """Store what a form asked a reason for; where the reason is none, the form says so and stays open.
+
+    `what` is what needs the reason, such as "reject an adapter".
+    """
+    try:
+        check_reason(job.reason, what)
+    except ApprenticeError as error:
+        await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
+        return
+    await store_job(parts, job)
+    await ack()
 
 
 async def _store_all(parts: SlackParts) -> None:

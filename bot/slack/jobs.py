@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
+from bot.slack.bodies import clicked, typed
 from bot.slack.feedback_jobs import (
     Preference,
     Reaction,
@@ -596,7 +597,7 @@ def correction_of(body: Mapping[str, Any]) -> Correction:
         channel=about["channel"],
         user=body["user"]["id"],
         interaction_id=about["interaction_id"],
-        text=_typed(view, names.CORRECTION_BLOCK),
+        text=typed(view, names.CORRECTION_BLOCK),
         thread_ts=about["thread_ts"],
         view_id=view["id"],
         response_url=about.get("response_url", ""),
@@ -607,28 +608,14 @@ def approval_of(body: Mapping[str, Any]) -> Decision:
     """Read a click on Approve."""
     action = body["actions"][0]
     return Decision(
-        team=body["team"]["id"],
-        channel=body["channel"]["id"],
-        user=body["user"]["id"],
-        proposal_id=action["value"],
-        verdict="approve",
-        reason="",
-        delivery=action["action_ts"],
-        message_ts=body["message"]["ts"],
+        proposal_id=action["value"], verdict="approve", reason="", delivery=action["action_ts"], **clicked(body)
     )
 
 
 def cancellation_of(body: Mapping[str, Any]) -> Cancellation:
     """Read a confirmed click on the button of a training run."""
     action = body["actions"][0]
-    return Cancellation(
-        team=body["team"]["id"],
-        channel=body["channel"]["id"],
-        user=body["user"]["id"],
-        run_id=action["value"],
-        message_ts=body["message"]["ts"],
-        action_ts=action["action_ts"],
-    )
+    return Cancellation(run_id=action["value"], action_ts=action["action_ts"], **clicked(body))
 
 
 def rejection_of(body: Mapping[str, Any]) -> Decision:
@@ -641,7 +628,7 @@ def rejection_of(body: Mapping[str, Any]) -> Decision:
         user=body["user"]["id"],
         proposal_id=about["proposal_id"],
         verdict="reject",
-        reason=_typed(view, names.REASON_BLOCK).strip(),
+        reason=typed(view, names.REASON_BLOCK).strip(),
         delivery=view["id"],
         message_ts=about.get("message_ts", ""),
     )
@@ -657,7 +644,7 @@ def settings_of(body: Mapping[str, Any]) -> SettingsChange:
         user=body["user"]["id"],
         answers=_chosen(given, names.ANSWERS_BLOCK),
         language=_chosen(given, names.LANGUAGE_BLOCK),
-        domain=_typed(view, names.DOMAIN_BLOCK).strip().lower(),
+        domain=typed(view, names.DOMAIN_BLOCK).strip().lower(),
         trusted=sorted(given[names.TRUSTED_BLOCK][names.INPUT_ACTION].get("selected_users") or []),
         view_id=view["id"],
     )
@@ -701,14 +688,10 @@ def declination_of(body: Mapping[str, Any]) -> Review:
         user=body["user"]["id"],
         feedback_id=json.loads(view["private_metadata"])["feedback_id"],
         verdict="decline",
-        reason=_typed(view, names.REASON_BLOCK).strip(),
+        reason=typed(view, names.REASON_BLOCK).strip(),
         delivery=view["id"],
         message_ts=message_ts,
     )
-
-
-def _typed(view: Mapping[str, Any], block_id: str) -> str:
-    return str(view["state"]["values"][block_id][names.INPUT_ACTION].get("value") or "")
 
 
 def _thread_of(body: Mapping[str, Any]) -> str:

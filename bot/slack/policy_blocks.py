@@ -24,7 +24,8 @@ def policy_message(case: PolicyCase, people: Mapping[str, str]) -> tuple[str, bl
         blocks.section(_status(case, people)),
         *([blocks.context(_asked(case))] if waits else []),
     ]
-    tail = [_buttons(version.id)] if waits else []
+    buttons = blocks.approve_or_reject(names.APPROVE_POLICY_ACTION, names.REJECT_POLICY_ACTION, version.id)
+    tail = [buttons] if waits else []
     changes = _changes(case)
     content, shown = blocks.filled(head, changes, tail)
     if shown < len(changes):
@@ -65,7 +66,7 @@ def _status(case: PolicyCase, people: Mapping[str, str]) -> str:
 
 
 def _asked(case: PolicyCase) -> str:
-    asked = asked_text(case.asked, lambda each: f"<@{blocks.escape(each.rpartition('/')[2])}>")
+    asked = asked_text(case.asked, blocks.mention)
     return f"{asked} {missing_text(case.ballot.missing)} Whoever proposed it does not decide."
 
 
@@ -82,13 +83,3 @@ def _changes(case: PolicyCase) -> blocks.Blocks:
         *(blocks.section(f"*{when}*: {blocks.escape(blocks.clip(each, 1_000))}") for when, each in sentences),
         *blocks.in_full("*Keys that change*", keys),
     ]
-
-
-def _buttons(version_id: str) -> dict[str, Any]:
-    return {
-        "type": "actions",
-        "elements": [
-            blocks.button(names.APPROVE_POLICY_ACTION, "Approve", version_id, style="primary"),
-            blocks.button(names.REJECT_POLICY_ACTION, "Reject", version_id, style="danger"),
-        ],
-    }

@@ -6,13 +6,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import blocks, names
 from bot.slack.clients import Clients
-from bot.slack.intake import store_job
+from bot.slack.intake import store_explained, store_job
 from bot.slack.modals import View, open_modal
 from bot.slack.parts import SlackParts
 from bot.slack.policy_blocks import policy_rejection_modal
 from bot.slack.policy_jobs import policy_approval_of, policy_rejection_of
-from governance.reasons import check_reason
-from storage.errors import ApprenticeError
 from storage.people import person_id
 
 Body = dict[str, Any]
@@ -40,14 +38,7 @@ class _Listeners:
         await open_modal(self._clients, body, lambda: self._view(body))
 
     async def on_rejection(self, ack: AsyncAck, body: Body) -> None:
-        job = policy_rejection_of(body)
-        try:
-            check_reason(job.reason, "reject a policy")
-        except ApprenticeError as error:
-            await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
-            return
-        await store_job(self._parts, job)
-        await ack()
+        await store_explained(self._parts, ack, policy_rejection_of(body), "reject a policy")
 
     def _view(self, body: Body) -> View:
         """Make the form; whoever may not decide is told so instead."""

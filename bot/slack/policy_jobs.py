@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bot.slack import names
+from bot.slack.bodies import clicked, typed
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,7 @@ def policy_approval_of(body: Mapping[str, Any]) -> PolicyVote:
     """Read a click on Approve."""
     action = body["actions"][0]
     return PolicyVote(
-        team=body["team"]["id"],
-        channel=body["channel"]["id"],
-        user=body["user"]["id"],
-        version_id=action["value"],
-        verdict="approve",
-        reason="",
-        delivery=action["action_ts"],
-        message_ts=body["message"]["ts"],
+        version_id=action["value"], verdict="approve", reason="", delivery=action["action_ts"], **clicked(body)
     )
 
 
@@ -55,14 +49,13 @@ def policy_rejection_of(body: Mapping[str, Any]) -> PolicyVote:
     """Read a submitted reason for a rejection; that it is not empty is checked elsewhere."""
     view = body["view"]
     about = json.loads(view["private_metadata"])
-    typed = view["state"]["values"][names.REASON_BLOCK][names.INPUT_ACTION].get("value") or ""
     return PolicyVote(
         team=body["team"]["id"],
         channel=about["channel"],
         user=body["user"]["id"],
         version_id=about["version_id"],
         verdict="reject",
-        reason=str(typed).strip(),
+        reason=typed(view, names.REASON_BLOCK).strip(),
         delivery=view["id"],
         message_ts=about["message_ts"],
     )

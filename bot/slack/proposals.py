@@ -171,9 +171,10 @@ def where(adapter: Adapter) -> str:
 
 def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:
     """Say who can still decide, as mrkdwn: those whom the policy names are mentioned, so that Slack tells them."""
-    who = [_mention(each) for each in electorate.named]
+    who = [blocks.mention(each) for each in electorate.named]
     who += [
-        f"{_mention(each.delegate)} on behalf of {_mention(each.delegator)} until {blocks.moment(each.ends_at)}"
+        f"{blocks.mention(each.delegate)} on behalf of {blocks.mention(each.delegator)} "
+        f"until {blocks.moment(each.ends_at)}"
         for each in electorate.delegations
     ]
     if electorate.anybody:
@@ -182,10 +183,6 @@ def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:
     if not who:
         return "Nobody is left whom the policy lets decide."
     return f"Who can decide: {', '.join(who)}."
-
-
-def _mention(person: str) -> str:
-    return f"<@{blocks.escape(person.rpartition('/')[2])}>"
 
 
 def _changes(parts: SlackParts, report_digest: str) -> Sequence[Change]:

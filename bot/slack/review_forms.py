@@ -7,13 +7,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import blocks, jobs, names
 from bot.slack.clients import Clients
-from bot.slack.intake import store_job
+from bot.slack.intake import store_explained, store_job
 from bot.slack.modals import View, fill_modal, open_modal
 from bot.slack.parts import SlackParts
 from bot.slack.review_blocks import decline_modal, review_modal
-from governance.reasons import check_reason
 from governance.review import read_case
-from storage.errors import ApprenticeError
 from storage.people import person_id
 
 Body = dict[str, Any]
@@ -53,14 +51,7 @@ class _Listeners:
             await open_modal(self._clients, body, lambda: self._unless_refused(body, decline_modal))
 
     async def on_declination(self, ack: AsyncAck, body: Body) -> None:
-        job = jobs.declination_of(body)
-        try:
-            check_reason(job.reason, "decline a correction")
-        except ApprenticeError as error:
-            await ack(response_action="errors", errors={names.REASON_BLOCK: str(error)})
-            return
-        await store_job(self._parts, job)
-        await ack()
+        await store_explained(self._parts, ack, jobs.declination_of(body), "decline a correction")
 
     def _unless_refused(self, body: Body, make: Callable[[str, str, str], View]) -> View:
         """Make the view for feedback, channel and message; whoever may not review it is told so instead."""
