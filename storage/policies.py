@@ -4,24 +4,24 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from storage.errors import NotFoundError
 from storage.records import time_field
+from storage.shown import ShownInSlack, is_undrawn
 
 PolicyState = Literal["proposed", "in_force", "rejected", "expired", "void", "superseded"]
 MIN_PREFIX = 6
 _ONE = text("state = 'in_force'")
 
 
-class PolicyVersion(SQLModel, table=True):
+class PolicyVersion(ShownInSlack, table=True):
     """One policy that was proposed; of all of them one is in force, which an index holds, whatever the code does.
 
     `content` is the policy as canonical JSON (RFC 8785), whose SHA-256 in hex is `digest`. A policy that is proposed
     again is a new version, with the same digest. `under_digest` is the policy in force when it was proposed, by whose
     rules it is decided on; empty for the first of all. `proposed_by` is a person's id, an operator's or the system's.
-    `decided_at` is when it came in force or came to nothing. `channel` and `message_ts` say where Slack shows it, once
-    it does; `shown_state` and `shown_decisions` (a count) what that message says.
+    `decided_at` is when it came in force or came to nothing.
     """
 
     __tablename__ = "policy_version"
@@ -38,10 +38,6 @@ class PolicyVersion(SQLModel, table=True):
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
     decided_at: datetime | None = time_field(optional=True)
-    channel: str = ""
-    message_ts: str = ""
-    shown_state: str | None = None
-    shown_decisions: int | None = None
 
 
 class PolicyDecision(SQLModel, table=True):
@@ -129,15 +125,8 @@ def policy_decisions_by(session: Session, person_id: str) -> list[PolicyDecision
 def undrawn_versions(session: Session) -> list[PolicyVersion]:
     """Return proposed policies that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(PolicyDecision.version_id == PolicyVersion.id).scalar_subquery()
-    missing = and_(col(PolicyVersion.message_ts) == "", col(PolicyVersion.state) == "proposed")
-    outdated = and_(
-        col(PolicyVersion.message_ts) != "",
-        or_(
-            col(PolicyVersion.shown_state).is_distinct_from(col(PolicyVersion.state)),
-            col(PolicyVersion.shown_decisions).is_distinct_from(decided),
-        ),
-    )
-    query = select(PolicyVersion).where(or_(missing, outdated))
+    undrawn = is_undrawn(PolicyVersion, col(PolicyVersion.state), "proposed", decided)
+    query = select(PolicyVersion).where(undrawn)
     return list(session.exec(query.order_by(col(PolicyVersion.created_at), col(PolicyVersion.id))))
 
 
@@ -146,6 +135,5 @@ def note_version_shown(
 ) -> None:
     """Note which message shows a version, and which state and how many decisions it tells of (None: unknown)."""
     version = get_version(session, version_id)
-    version.channel, version.message_ts = channel, ts
-    version.shown_state, version.shown_decisions = state, decisions
+    version.note_shown(channel, ts, state, decisions)
     session.add(version)

@@ -4,21 +4,21 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, Session, SQLModel, and_, col, func, or_, select, update
+from sqlmodel import Field, Session, SQLModel, col, func, or_, select, update
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
+from storage.shown import ShownInSlack, is_undrawn
 
 ProposalState = Literal["open", "approved", "rejected", "expired", "void"]
 Verdict = Literal["approve", "reject"]
 
 
-class Proposal(SQLModel, table=True):
+class Proposal(ShownInSlack, table=True):
     """A request to promote one adapter, bound to the digests of adapter, data set, report and policy.
 
     `shares` maps a person's id to the share (0 to 1) of the training corrections that the person wrote.
-    `channel` and `message_ts` say where Slack shows it, once it does; `shown_state` and `shown_decisions` (a count)
-    what that message says. `reminded_hours` is the last reminder that was given, as hours before the expiry.
+    `reminded_hours` is the last reminder that was given, as hours before the expiry.
     """
 
     id: str = Field(primary_key=True)
@@ -29,10 +29,6 @@ class Proposal(SQLModel, table=True):
     started_by: str
     shares: dict[str, Any] = json_field()
     state: str = Field(index=True)
-    channel: str = ""
-    message_ts: str = ""
-    shown_state: str | None = None
-    shown_decisions: int | None = None
     reminded_hours: float | None = None
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
@@ -91,15 +87,8 @@ def approved_since(session: Session, since: datetime) -> list[Proposal]:
 def undrawn_proposals(session: Session) -> list[Proposal]:
     """Return open proposals that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(Decision.proposal_id == Proposal.id).scalar_subquery()
-    missing = and_(col(Proposal.message_ts) == "", col(Proposal.state) == "open")
-    outdated = and_(
-        col(Proposal.message_ts) != "",
-        or_(
-            col(Proposal.shown_state).is_distinct_from(col(Proposal.state)),
-            col(Proposal.shown_decisions).is_distinct_from(decided),
-        ),
-    )
-    return list(session.exec(select(Proposal).where(or_(missing, outdated)).order_by(col(Proposal.created_at))))
+    undrawn = is_undrawn(Proposal, col(Proposal.state), "open", decided)
+    return list(session.exec(select(Proposal).where(undrawn).order_by(col(Proposal.created_at))))
 
 
 def note_shown(
@@ -107,8 +96,7 @@ def note_shown(
 ) -> None:
     """Note which Slack message shows a proposal, and which state and how many decisions it tells of (None: unknown)."""
     proposal = get_proposal(session, proposal_id)
-    proposal.channel, proposal.message_ts = channel, ts
-    proposal.shown_state, proposal.shown_decisions = state, decisions
+    proposal.note_shown(channel, ts, state, decisions)
     session.add(proposal)
 
 

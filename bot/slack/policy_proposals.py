@@ -1,6 +1,7 @@
 """Proposed policies in Slack: one message each in the approvers' channel, and the decisions that people take on it."""
 
 import asyncio
+from functools import partial
 
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -10,18 +11,14 @@ from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.policy_blocks import policy_message
 from bot.slack.policy_jobs import PolicyVote
-from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
+from bot.slack.posting import Said, Subject, keep_one, show_decidable
 from governance.policy_changes import PolicyCase, read_policy_case
 from storage.errors import ApprenticeError
 from storage.people import names_of
 from storage.policies import get_version, note_version_shown
 
-Said = tuple[str | None, int | None]
-"""The state and the number of decisions that a message tells of."""
 METADATA = "apprentice_policy"
 """The type of the metadata by which a message that was posted, but not noted, is found again."""
-UNKNOWN = (None, None)
-"""What a message says of which only the place is known; it is drawn again."""
 
 
 async def show_policy(client: AsyncWebClient, parts: SlackParts, version_id: str) -> None:
@@ -36,16 +33,16 @@ async def show_policy(client: AsyncWebClient, parts: SlackParts, version_id: str
     async with parts.drawing:  # two at once could leave the older drawing on top
         case, people = await asyncio.to_thread(_read, parts, version_id)
         version = case.version
-        text, content = policy_message(case, people)
-        if not version.message_ts and version.state == "proposed":
-            setting = parts.settings.slack.approvers_channel
-            channel = await find_channel(client, parts, "slack.approvers_channel", setting)
-            subject = Subject(METADATA, version.id, version.created_at)
-            posted = await post_once(client, channel, subject, text, content)
-            await asyncio.to_thread(_note, parts, case, channel, posted.ts, UNKNOWN if posted.found else _said(case))
-        elif version.message_ts and (version.shown_state, version.shown_decisions) != _said(case):
-            await bring_up_to_date(client, version.channel, version.message_ts, text, content)
-            await asyncio.to_thread(_note, parts, case, version.channel, version.message_ts, _said(case))
+        await show_decidable(
+            client,
+            parts,
+            version,
+            Subject(METADATA, version.id, version.created_at),
+            (version.state, len(case.decisions)),
+            partial(policy_message, case, people),
+            partial(_note, parts, version_id),
+            waits=version.state == "proposed",
+        )
 
 
 class PolicyDesk:
@@ -79,14 +76,8 @@ class PolicyDesk:
         """Take note of the message whose button was pressed, or remove it when another one is noted."""
         async with self._parts.drawing:
             case, _ = await asyncio.to_thread(_read, self._parts, job.version_id)
-            if not case.version.message_ts:
-                await asyncio.to_thread(_note, self._parts, case, job.channel, job.message_ts, UNKNOWN)
-            elif job.message_ts != case.version.message_ts:
-                await remove_second(self._client, job.channel, job.message_ts)
-
-
-def _said(case: PolicyCase) -> Said:
-    return case.version.state, len(case.decisions)
+            note = partial(_note, self._parts, job.version_id)
+            await keep_one(self._client, case.version.message_ts, job.channel, job.message_ts, note)
 
 
 def _read(parts: SlackParts, version_id: str) -> tuple[PolicyCase, dict[str, str]]:
@@ -95,6 +86,6 @@ def _read(parts: SlackParts, version_id: str) -> tuple[PolicyCase, dict[str, str
         return case, names_of(session, [case.version.proposed_by, *case.people])
 
 
-def _note(parts: SlackParts, case: PolicyCase, channel: str, ts: str, said: Said) -> None:
+def _note(parts: SlackParts, version_id: str, channel: str, ts: str, said: Said) -> None:
     with parts.database.transaction() as session:
-        note_version_shown(session, case.version.id, channel, ts, *said)
+        note_version_shown(session, version_id, channel, ts, *said)

@@ -4,7 +4,9 @@ Slack gives no way to post only what is not there yet. So each message carries w
 looked for before it is posted, where the app may read the channel.
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +19,16 @@ from bot.slack.directory import Directory
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import NOT_CHANGEABLE, error_code
 from storage.errors import ConfigurationError
+from storage.shown import ShownInSlack
 
 log = logging.getLogger(__name__)
 
+Said = tuple[str | None, int | None]
+"""The state and the number of decisions that a message tells of."""
+UNKNOWN: Said = (None, None)
+"""What a message says of which only the place is known; it is drawn again."""
+Note = Callable[[str, str, Said], None]
+"""Keeps in which channel a message is, its ts, and what it tells of."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far Slack's clock, which dates messages, may be behind ours."""
 
@@ -98,6 +107,48 @@ async def remove_second(client: AsyncWebClient, channel: str, ts: str) -> None:
         await client.chat_delete(channel=channel, ts=ts)
     except SlackApiError as error:
         log.warning("a second message %s in %s stays: %s", ts, channel, error_code(error))
+
+
+async def show_decidable(
+    client: AsyncWebClient,
+    parts: SlackParts,
+    shown: ShownInSlack,
+    subject: Subject,
+    said: Said,
+    draw: Callable[[], tuple[str, blocks.Blocks]],
+    note: Note,
+    *,
+    waits: bool,
+) -> None:
+    """Make Slack show what approvers decide on as it is: post it in their channel, or bring its message up to date.
+
+    `said` is what a message that is drawn now tells of. Does nothing when the message says that already, or when
+    nobody waits (`waits`) for a decision on what was never posted. Call it under `parts.drawing`.
+
+    Raises:
+        ConfigurationError: the bot sees no channel of that name.
+
+    """
+    if not shown.message_ts and waits:
+        channel = await find_channel(client, parts, "slack.approvers_channel", parts.settings.slack.approvers_channel)
+        text, content = await asyncio.to_thread(draw)
+        posted = await post_once(client, channel, subject, text, content)
+        await asyncio.to_thread(note, channel, posted.ts, UNKNOWN if posted.found else said)
+    elif shown.message_ts and (shown.shown_state, shown.shown_decisions) != said:
+        text, content = await asyncio.to_thread(draw)
+        await bring_up_to_date(client, shown.channel, shown.message_ts, text, content)
+        await asyncio.to_thread(note, shown.channel, shown.message_ts, said)
+
+
+async def keep_one(client: AsyncWebClient, noted: str, channel: str, ts: str, note: Note) -> None:
+    """Take note of a message whose button was pressed, or remove it when another one is noted.
+
+    A process that dies between posting a message and noting it leaves one that nobody knows of, with working buttons.
+    """
+    if not noted and ts:
+        await asyncio.to_thread(note, channel, ts, UNKNOWN)
+    elif ts not in {"", noted}:
+        await remove_second(client, channel, ts)
 
 
 async def find_posted(client: AsyncWebClient, channel: str, subject: Subject, thread_ts: str | None) -> str | None:

@@ -8,13 +8,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
-from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
+from bot.slack.posting import Said, Subject, keep_one, show_decidable
 from governance.approvals import Ballot, Electorate
 from governance.delegation import electorate_of
 from governance.gates import GateResult
@@ -28,12 +29,8 @@ from storage.proposals import Decision, Proposal, decisions_on, get_proposal, no
 
 log = logging.getLogger(__name__)
 
-Said = tuple[str | None, int | None]
-"""The state and the number of decisions that a message tells of."""
 METADATA = "apprentice_proposal"
 """The type of the metadata by which a message that was posted, but not noted, is found again."""
-UNKNOWN = (None, None)
-"""What a message says of which only the place is known; it is drawn again."""
 _VERBS = {"approve": "Approved", "reject": "Rejected"}
 
 
@@ -60,43 +57,23 @@ async def show_proposal(client: AsyncWebClient, parts: SlackParts, proposal_id: 
     async with parts.drawing:  # two at once could leave the older drawing on top
         shown = await asyncio.to_thread(_read, parts, proposal_id)
         proposal = shown.proposal
-        if not proposal.message_ts and proposal.state == "open":
-            await _post(client, parts, shown)
-        elif proposal.message_ts and (proposal.shown_state, proposal.shown_decisions) != _said(shown):
-            await _update(client, parts, shown)
+        await show_decidable(
+            client,
+            parts,
+            proposal,
+            Subject(METADATA, proposal.id, proposal.created_at),
+            (proposal.state, len(shown.decisions)),
+            partial(_draw, parts, shown),
+            partial(_note, parts, proposal_id),
+            waits=proposal.state == "open",
+        )
 
 
 async def keep_one_message(client: AsyncWebClient, parts: SlackParts, proposal_id: str, channel: str, ts: str) -> None:
-    """Take note of a message whose button was pressed, or remove it when another one is noted.
-
-    A process that dies between posting a message and noting it leaves one that nobody knows of, with working buttons.
-    """
+    """Take note of a message whose button was pressed, or remove it when another one is noted."""
     async with parts.drawing:
         noted = (await asyncio.to_thread(_read, parts, proposal_id)).proposal.message_ts
-        if not noted and ts:
-            await asyncio.to_thread(_note, parts, proposal_id, channel, ts, UNKNOWN)
-        elif ts not in {"", noted}:
-            await remove_second(client, channel, ts)
-
-
-async def _post(client: AsyncWebClient, parts: SlackParts, shown: Shown) -> None:
-    proposal = shown.proposal
-    channel = await find_channel(client, parts, "slack.approvers_channel", parts.settings.slack.approvers_channel)
-    text, content = await asyncio.to_thread(_draw, parts, shown)
-    posted = await post_once(client, channel, Subject(METADATA, proposal.id, proposal.created_at), text, content)
-    said = UNKNOWN if posted.found else _said(shown)
-    await asyncio.to_thread(_note, parts, proposal.id, channel, posted.ts, said)
-
-
-async def _update(client: AsyncWebClient, parts: SlackParts, shown: Shown) -> None:
-    proposal = shown.proposal
-    text, content = await asyncio.to_thread(_draw, parts, shown)
-    await bring_up_to_date(client, proposal.channel, proposal.message_ts, text, content)
-    await asyncio.to_thread(_note, parts, proposal.id, proposal.channel, proposal.message_ts, _said(shown))
-
-
-def _said(shown: Shown) -> Said:
-    return shown.proposal.state, len(shown.decisions)
+        await keep_one(client, noted, channel, ts, partial(_note, parts, proposal_id))
 
 
 def _note(parts: SlackParts, proposal_id: str, channel: str, ts: str, said: Said) -> None:
