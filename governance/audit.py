@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import rfc8785
 from sqlmodel import Session
@@ -23,7 +23,7 @@ from governance.errors import AuditLogError
 from governance.merkle import Frontier, leaf_hash, root_of
 from storage.audit import (
     LogRecord,
-    add_audit_record,
+    add_audit_records,
     find_audit_record,
     lock_audit_log,
     next_sequence,
@@ -34,6 +34,32 @@ from storage.errors import UnreadableRecordError
 
 SIGNING_PATIENCE_S = 2.0
 """How long verification waits for a writer to sign what it has just committed."""
+
+
+class LogEntry(NamedTuple):
+    """What a record says, before it has a place in the log."""
+
+    actor: str
+    action: str
+    object_id: str
+    time: datetime
+    digests: Mapping[str, str] = {}
+    reason: str = ""
+
+    def record(self, sequence: int) -> LogRecord:
+        """Return the record at this place. Of `reason`, which a person wrote, it holds the SHA-256 only."""
+        body = rfc8785.dumps(
+            {
+                "action": self.action,
+                "actor": self.actor,
+                "digests": dict(self.digests),
+                "object": self.object_id,
+                "reason_sha256": text_digest(self.reason) if self.reason else "",
+                "sequence": sequence,
+                "time": format_time(self.time),
+            }
+        )
+        return LogRecord(sequence, body.decode(), leaf_hash(body).hex(), self.time)
 
 
 @dataclass(frozen=True)
@@ -57,36 +83,11 @@ class AuditLog:
         self._newest: Checkpoint | None = None
         self.checkpoints = CheckpointFolder(checkpoint_folder, self.key)
 
-    def append(
-        self,
-        session: Session,
-        *,
-        actor: str,
-        action: str,
-        object_id: str,
-        digests: Mapping[str, str] | None = None,
-        reason: str = "",
-        now: datetime,
-    ) -> LogRecord:
-        """Add a record in the caller's transaction, so that it stands exactly if the change that it tells of does.
-
-        Of `reason`, which a person wrote, only the SHA-256 is kept.
-        """
+    def append(self, session: Session, *entries: LogEntry) -> None:
+        """Add records in the caller's transaction, so that they stand exactly if the changes that they tell of do."""
         lock_audit_log(session)
-        sequence = next_sequence(session)
-        content: dict[str, Any] = {
-            "action": action,
-            "actor": actor,
-            "digests": dict(digests or {}),
-            "object": object_id,
-            "reason_sha256": text_digest(reason) if reason else "",
-            "sequence": sequence,
-            "time": format_time(now),
-        }
-        body = rfc8785.dumps(content)
-        record = LogRecord(sequence, body.decode(), leaf_hash(body).hex(), now)
-        add_audit_record(session, record)
-        return record
+        first = next_sequence(session)
+        add_audit_records(session, (entry.record(place) for place, entry in enumerate(entries, first)))
 
     def sign(self, database: Database, now: datetime) -> Checkpoint:
         """Sign everything that is committed, as the newest checkpoint; call after each transaction that appended.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlmodel import Session
 
-from governance.audit import AuditLog, text_digest
+from governance.audit import AuditLog, LogEntry, text_digest
 from governance.policy import Policy
 from governance.policy_versions import policy_in_force
 from governance.states import Kind, check_move
@@ -15,7 +15,7 @@ from storage.audit import lock_audit_log
 from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.feedback import Feedback
-from storage.group_commit import GroupCommit
+from storage.group_commit import Frame, GroupCommit, defer
 from storage.policies import PolicyVersion
 from storage.proposals import Proposal
 from storage.records import Clock
@@ -31,7 +31,7 @@ Stated = Adapter | Run | Feedback | PolicyVersion
 """What has a state."""
 
 
-class Ledger:
+class Ledger(Frame[LogEntry]):
     """Changes states and records them, under the policy in force. Writers take turns, so each sees one true state.
 
     `policy` is the one in force when this process last looked, and the one that was given until there is one.
@@ -42,7 +42,7 @@ class Ledger:
         self.policy = policy
         self.audit = audit
         self.clock = clock
-        self._commits = GroupCommit(database)
+        self._commits = GroupCommit(database, self)
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
@@ -51,9 +51,19 @@ class Ledger:
         In it `policy` is the one in force, whichever process put that there.
         """
         with self._commits.transaction() as session:
-            lock_audit_log(session)
             self.policy = policy_in_force(session, self.policy)
             yield session
+
+    def begin(self, session: Session) -> None:
+        """Let no other process write to the log, or change what it tells of, until all is committed."""
+        lock_audit_log(session)
+
+    def end(self, session: Session, deferred: list[LogEntry]) -> None:
+        """Write the records of all changes."""
+        self.audit.append(session, *deferred)
+
+    def committed(self) -> None:
+        """Sign the log."""
         with _keeping_what_is_committed():
             self.audit.sign(self.database, self.clock())
 
@@ -80,17 +90,10 @@ class Ledger:
     def record(
         self, session: Session, action: str, object_id: str, digests: Digests, *, actor: str, reason: str = ""
     ) -> None:
-        """Add an audit record; it names the policy in force."""
+        """Add an audit record to a change; it names the policy in force."""
         known = {name: digest for name, digest in digests.items() if digest}
-        self.audit.append(
-            session,
-            actor=actor,
-            action=action,
-            object_id=object_id,
-            digests={"policy": self.policy.digest} | known,
-            reason=reason,
-            now=self.clock(),
-        )
+        bound_to = {"policy": self.policy.digest} | known
+        defer(session, LogEntry(actor, action, object_id, self.clock(), bound_to, reason))
 
     def keep_checkpoint(self) -> None:
         """Keep a signed checkpoint of this moment for good."""

@@ -1,14 +1,14 @@
 """The audit log's one table. The database itself refuses UPDATE and DELETE on it (triggers, see the migration)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Field, Session, SQLModel, col, func
+from sqlmodel import Field, Session, SQLModel, col
 
 from storage.errors import UnreadableRecordError
 from storage.records import time_field
@@ -41,6 +41,8 @@ _COLUMNS = select(
     col(AuditRecord.sequence), col(AuditRecord.body), col(AuditRecord.leaf_hash), col(AuditRecord.created_at)
 )
 
+_INSERT = insert(AuditRecord)
+
 
 def lock_audit_log(session: Session) -> None:
     """Make writers of the log take turns until this transaction ends; SQLite's write lock does that by itself."""
@@ -50,13 +52,14 @@ def lock_audit_log(session: Session) -> None:
 
 def next_sequence(session: Session) -> int:
     """Return the place of the next record, which is how many there are; to add one, call `lock_audit_log` first."""
-    last = session.connection().execute(select(func.max(AuditRecord.sequence))).scalar()
+    last = session.connection().exec_driver_sql("SELECT max(sequence) FROM audit_record").scalar()
     return 0 if last is None else int(last) + 1
 
 
-def add_audit_record(session: Session, record: LogRecord) -> None:
-    """Write a record at once, in the caller's transaction."""
-    session.connection().execute(insert(AuditRecord), record._asdict())
+def add_audit_records(session: Session, records: Iterable[LogRecord]) -> None:
+    """Write records at once, in the caller's transaction."""
+    if rows := [record._asdict() for record in records]:
+        session.connection().execute(_INSERT, rows)
 
 
 def find_audit_record(session: Session, sequence: int) -> LogRecord | None:

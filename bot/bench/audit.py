@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, insert
 
 from bot.bench.child import BenchError
-from governance.audit import AuditLog, Verification
+from governance.audit import AuditLog, LogEntry, Verification
 from governance.ledger import Ledger
 from governance.policy import load_policy
 from storage.audit import next_sequence, read_audit_records
@@ -140,8 +140,7 @@ def _fill(database: Database, audit: AuditLog, wanted: int, show: SHOW) -> float
 
 def _append_many(database: Database, audit: AuditLog, count: int, now: datetime) -> None:
     with database.transaction() as session:
-        for number in range(count):
-            audit.append(session, actor="T1/U1", action="bench.wrote", object_id=f"thing-{number}", now=now)
+        audit.append(session, *(LogEntry("T1/U1", "bench.wrote", f"thing-{number}", now) for number in range(count)))
 
 
 def _read_all(database: Database) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
-from governance.audit import AuditLog
+from governance.audit import AuditLog, LogEntry
 from governance.merkle import leaf_hash
 from storage.database import Database
 from storage.records import utc_now
@@ -17,10 +17,14 @@ Row = tuple[int, str, str, object]
 Tampering = Callable[[list[Row], int], list[Row]]
 
 
+def entry(number: int) -> LogEntry:
+    return LogEntry("T1/U1", "test.wrote", f"thing-{number}", utc_now())
+
+
 def write(log: AuditLog, database: Database, count: int = SIZE) -> None:
     for number in range(count):
         with database.transaction() as session:
-            log.append(session, actor="T1/U1", action="test.wrote", object_id=f"thing-{number}", now=utc_now())
+            log.append(session, entry(number))
         log.sign(database, utc_now())
 
 

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from governance.audit import AuditLog, text_digest
+from governance.audit import AuditLog, LogEntry, text_digest
 from governance.errors import AuditLogError
+from storage.audit import find_audit_record
 from storage.database import Database
 from storage.records import utc_now
 from tests.governance.tampering import (
     SIZE,
     TAMPERINGS,
     Tampering,
+    entry,
     changed_at_random,
     consistent,
     edit_and_rehash,
@@ -171,8 +173,7 @@ def test_random_edits_of_a_large_log_are_all_found_and_placed(sqlite_database: D
     """Each edit changes one character of one column of one record; some mend the hash as well."""
     size, choose = 2_000, random.Random(0)
     with sqlite_database.transaction() as session:
-        for number in range(size):
-            log.append(session, actor="T1/U1", action="test.wrote", object_id=f"thing-{number}", now=utc_now())
+        log.append(session, *map(entry, range(size)))
     log.checkpoint(sqlite_database, utc_now())
     original = read_rows(sqlite_database)
     replace_rows(sqlite_database, original)
@@ -192,8 +193,7 @@ def test_every_kind_of_tampering_with_a_large_log_is_found_and_placed(
 ) -> None:
     size, choose = 1_000, random.Random(tampering.__name__)
     with sqlite_database.transaction() as session:
-        for number in range(size):
-            log.append(session, actor="T1/U1", action="test.wrote", object_id=f"thing-{number}", now=utc_now())
+        log.append(session, *map(entry, range(size)))
     log.checkpoint(sqlite_database, utc_now())
     original = read_rows(sqlite_database)
     for place in (0, *choose.sample(range(1, size - 2), 3)):
@@ -252,7 +252,7 @@ def test_what_a_killed_process_left_unsigned_is_signed_with_the_next_record(
     with (log.checkpoints.folder / "leaves.sha256").open("ab") as file:
         file.write(os.urandom(45))  # half of what it wanted to write
     with sqlite_database.transaction() as session:
-        log.append(session, actor="T1/U1", action="test.wrote", object_id="thing", now=utc_now())
+        log.append(session, entry(0))
     log.sign(sqlite_database, utc_now())
     assert log.verify(sqlite_database).verified
 
@@ -263,7 +263,7 @@ def test_verifying_waits_for_a_writer_that_has_not_signed_yet(
     monkeypatch.setattr("governance.audit.SIGNING_PATIENCE_S", 20.0)
     write(log, sqlite_database, 2)
     with sqlite_database.transaction() as session:
-        log.append(session, actor="T1/U1", action="test.wrote", object_id="late", now=utc_now())
+        log.append(session, entry(0))
     with ThreadPoolExecutor(1) as pool:
         verifying = pool.submit(log.verify, sqlite_database)
         log.sign(sqlite_database, utc_now())
@@ -275,7 +275,7 @@ def test_a_change_that_is_rolled_back_leaves_no_record_and_no_gap(database: Data
 
     def change_and_lose_the_connection() -> None:
         with database.transaction() as session:
-            log.append(session, actor="T1/U1", action="test.wrote", object_id="never", now=utc_now())
+            log.append(session, entry(0))
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -313,15 +313,10 @@ def test_a_record_is_canonical_json_and_keeps_only_the_digest_of_a_reason(
 ) -> None:
     now = utc_now() - timedelta(days=1)
     with sqlite_database.transaction() as session:
-        record = log.append(
-            session,
-            actor="T1/U1",
-            action="decision.reject",
-            object_id="prop_1",
-            digests={"report": "r", "adapter": "a"},
-            reason="Ünlucky",
-            now=now,
-        )
+        said = LogEntry("T1/U1", "decision.reject", "prop_1", now, {"report": "r", "adapter": "a"}, "Ünlucky")
+        log.append(session, said)
+        record = find_audit_record(session, 0)
+    assert record is not None
     assert record.body == json.dumps(json.loads(record.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert json.loads(record.body) == {
         "action": "decision.reject",

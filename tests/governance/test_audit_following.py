@@ -14,6 +14,7 @@ from tests.governance.tampering import (
     SIZE,
     TAMPERINGS,
     Tampering,
+    entry,
     edit_and_rehash,
     first_bad,
     read_rows,
@@ -129,7 +130,7 @@ def test_removed_checkpoints_are_an_alarm(sqlite_database: Database, log: AuditL
 def test_a_record_that_is_not_signed_yet_is_given_once_it_is(sqlite_database: Database, log: AuditLog) -> None:
     follower = follow(log, sqlite_database)
     with sqlite_database.transaction() as session:
-        log.append(session, actor="T1/U1", action="test.wrote", object_id="late", now=utc_now())
+        log.append(session, entry(0))
     assert sequences(follower) == []
     log.sign(sqlite_database, utc_now())
     assert sequences(follower) == [0]

@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from governance.audit import LogEntry
 from governance.errors import (
     AlreadyDecidedError,
     NotEntitledError,
@@ -413,10 +414,10 @@ def test_a_failure_in_the_middle_of_a_promotion_leaves_the_old_state_and_no_reco
     before = house.log()
     append = house.audit.append
 
-    def full_disk(*args: object, **named: object) -> object:
-        if named["action"] == "adapter.serving":
-            raise OSError(28, "No space left on device")
-        return append(*args, **named)
+    def full_disk(session: Session, *entries: LogEntry) -> None:
+        assert any(each.action == "adapter.serving" for each in entries)
+        append(session, *entries[:1])
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(house.audit, "append", full_disk)
     with pytest.raises(OSError, match="No space"):
