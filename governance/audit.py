@@ -79,7 +79,6 @@ class AuditLog:
     def __init__(self, key_folder: Path, checkpoint_folder: Path) -> None:
         self.key = SigningKey(key_folder)
         self._signing = threading.Lock()
-        self._begun = self._covered = 0
         self._newest: Checkpoint | None = None
         self.checkpoints = CheckpointFolder(checkpoint_folder, self.key)
 
@@ -92,18 +91,12 @@ class AuditLog:
     def sign(self, database: Database, now: datetime) -> Checkpoint:
         """Sign everything that is committed, as the newest checkpoint; call after each transaction that appended.
 
-        Threads that come while a signature is being made share the next one.
-
         Raises:
             AuditLogError: the database or the folder holds less than was signed before, or the folder was changed.
 
         """
-        begun_before = self._begun
         with self._signing:
-            if self._newest is None or self._covered <= begun_before:
-                self._begun += 1
-                self._newest = self._sign_all(database, now)
-                self._covered = self._begun
+            self._newest = self._sign_all(database, now)
             return self._newest
 
     def _sign_all(self, database: Database, now: datetime) -> Checkpoint:

@@ -31,7 +31,26 @@ Stated = Adapter | Run | Feedback | PolicyVersion
 """What has a state."""
 
 
-class Ledger(Frame[LogEntry]):
+class _Logged(Frame[LogEntry]):
+    """Lets one process at a time change what the log tells of, writes the records of all changes, and signs them."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def begin(self, session: Session) -> None:
+        lock_audit_log(session)
+
+    def end(self, session: Session, deferred: list[LogEntry]) -> None:
+        self._audit.append(session, *deferred)
+
+    def committed(self) -> None:
+        with _keeping_what_is_committed():
+            self._audit.sign(self._database, self._clock())
+
+
+class Ledger:
     """Changes states and records them, under the policy in force. Writers take turns, so each sees one true state.
 
     `policy` is the one in force when this process last looked, and the one that was given until there is one.
@@ -42,7 +61,7 @@ class Ledger(Frame[LogEntry]):
         self.policy = policy
         self.audit = audit
         self.clock = clock
-        self._commits = GroupCommit(database, self)
+        self._commits = GroupCommit(database, _Logged(database, audit, clock))
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
@@ -53,19 +72,6 @@ class Ledger(Frame[LogEntry]):
         with self._commits.transaction() as session:
             self.policy = policy_in_force(session, self.policy)
             yield session
-
-    def begin(self, session: Session) -> None:
-        """Let no other process write to the log, or change what it tells of, until all is committed."""
-        lock_audit_log(session)
-
-    def end(self, session: Session, deferred: list[LogEntry]) -> None:
-        """Write the records of all changes."""
-        self.audit.append(session, *deferred)
-
-    def committed(self) -> None:
-        """Sign the log."""
-        with _keeping_what_is_committed():
-            self.audit.sign(self.database, self.clock())
 
     def follow_policy(self) -> None:
         """Take over the policy in force, if another process has changed it."""
