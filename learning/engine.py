@@ -25,6 +25,7 @@ from learning.base_model import BaseModel, load
 from learning.hardware import Hardware, in_thread_of_its_own
 from learning.lora import LoraWeights, Router, read_lora
 from learning.meaning import DEPTHS, question_states
+from learning.pace import Pace
 from learning.packed import can_pack, pack
 from learning.placement import Placement
 from learning.prefixes import Prefixes, common
@@ -41,7 +42,7 @@ Result = TypeVar("Result")
 MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
 AT_ONCE = {"cpu": 20, "cuda": 512}
-"""Tokens of one pass, where answers run that wait for its end: on two cores it takes little longer than for one."""
+"""Tokens of one pass at most, where answers run that wait for its end; fewer where it takes long (learning/pace.py)."""
 LEAST_READ = 8
 """Tokens of prompts that are read in a pass, however many answers run."""
 MANY = 3
@@ -196,6 +197,7 @@ class Engine:
         self._layers = int(model.config.get_text_config().num_hidden_layers)
         self._width = len(DEPTHS) * int(model.config.get_text_config().hidden_size)
         self._router = Router(model)
+        self._pace = Pace(AT_ONCE[hardware.device])
         self._prefixes = Prefixes()
         self._residency = residency
         self._scopes: dict[str, Scope] = {}
@@ -585,7 +587,7 @@ class Engine:
         if self._batch is None or self._reading is None:
             return left
         running, waiting = len(self._batch.requests), len(self._reading.requests)
-        tokens = max(LEAST_READ, AT_ONCE[self.hardware.device] - running)
+        tokens = max(LEAST_READ, self._pace.tokens - running)
         return max(1, tokens * max(1, waiting // running - MANY + 1) // rows)
 
     def _share(self, requests: list[_Request]) -> Generator[_Part, Tensor, None]:
@@ -603,7 +605,7 @@ class Engine:
 
     def _step(self) -> None:
         """Decode one token for each running request and read what is due of prompts, in one pass where that works."""
-        reading, batch = self._reading, self._batch
+        began, reading, batch = time.monotonic(), self._reading, self._batch
         due, running = reading and reading.due, batch and _newest(batch)
         together = self._together(running, due) if running and due and self._mixes else None
         if batch and running:
@@ -611,6 +613,8 @@ class Engine:
             self._batch = self._without_finished(batch)
         if reading and due:
             self._read_on(reading, lambda: reading.parts.send(together[1] if together else self._forward(due)[0]))
+        if running:
+            self._pace.note(time.monotonic() - began, with_prompts=due is not None)
 
     def _together(self, *parts: _Part) -> list[Tensor] | None:
         """Take all parts in with one pass; None when it failed: then one by one shows whose fault it is."""

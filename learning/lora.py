@@ -102,7 +102,7 @@ class Router:
         """Forget an adapter that no running row uses."""
         self._adapters.pop(digest, None)
         if digest in self._stacked:
-            self._stacked, self._stack = (), {}
+            self._stacked = ()
         if digest in self._present:
             self._rows = ()
             self._lay(())
@@ -139,7 +139,8 @@ class Router:
         if len(present) == 1:
             return self._adapters[present[0]].layers
         if present != self._stacked:
-            self._stacked, self._stack = present, _stack([self._adapters[digest] for digest in present])
+            self._stacked = present
+            self._stack = _stack([self._adapters[digest] for digest in present], self._stack)
         return self._stack
 
     def _mask(self) -> Tensor | None:
@@ -155,14 +156,23 @@ class Router:
         return mask[None] if self._in_one else mask[:, None]
 
 
-def _stack(adapters: Sequence[LoraWeights]) -> Matrices:
-    """Lay the matrices of each layer one below the other; one that leaves a layer out gets zeros there."""
+def _stack(adapters: Sequence[LoraWeights], old: Matrices) -> Matrices:
+    """Lay the matrices of each layer one below the other; one that leaves a layer out gets zeros there.
+
+    Where they fit, they go into the memory of an old stack: to get new memory takes as long as to fill it.
+    """
+    ranks = sum(each.rank for each in adapters)
     stack = {}
     for name in {name for each in adapters for name in each.layers}:
         known = [each.layers.get(name) for each in adapters]
         like = next(pair for pair in known if pair is not None)
         pairs = [pair or _blank(like, each.rank) for pair, each in zip(known, adapters, strict=True)]
-        stack[name] = torch.cat([down for down, _ in pairs]), torch.cat([up for _, up in pairs])
+        down, up = old.get(name, (None, None))
+        fits = down is not None and down.shape[0] == ranks
+        stack[name] = (
+            torch.cat([down for down, _ in pairs], out=down if fits else None),
+            torch.cat([up for _, up in pairs], out=up if fits else None),
+        )
     return stack
 
 
