@@ -29,6 +29,7 @@ from bot.workspace.people import People
 from bot.workspace.state import Workspace
 from governance.gates import Metric
 from learning.curation import Snapshot, write_snapshot
+from learning.evaluation import REPORT_FILE, Report
 from learning.serving_timing import RANK, make_adapters
 from learning.training import child_environment
 from storage.interactions import Interaction, list_interactions
@@ -153,6 +154,9 @@ def _adapters(service: Service, folder: Path, count: int) -> list[str]:
     """Make adapters with random weights, and publish and register them as a training run would."""
     parts, base = service.parts, service.base
     empty = parts.store.publish(lambda place: write_snapshot(Snapshot((), (), {}), place))
+    metrics = {"as_told": Metric(1.0, 20, 0.84, 1.0)}
+    said = Report(snapshot_digest=empty, metrics=metrics, before={}, tests=(), changes=(), answers=())
+    report = parts.store.publish(lambda place: (place / REPORT_FILE).write_text(said.model_dump_json()))
     digests = []
     for made in make_adapters(base, folder / "adapters", count):
         digest = parts.store.publish(partial(copytree, made, dirs_exist_ok=True))
@@ -160,7 +164,7 @@ def _adapters(service: Service, folder: Path, count: int) -> list[str]:
         parts.governance.start_run(run.id, empty, 0, {})
         parts.governance.finish_run(run.id, "succeeded")
         parts.governance.register_adapter(run.id, digest, base.digest, None, empty)
-        parts.governance.record_evaluation(digest, "", {"as_told": Metric(1.0, 20, 0.84, 1.0)})
+        parts.governance.record_evaluation(digest, report, metrics)
         digests.append(digest)
     return digests
 
@@ -226,13 +230,12 @@ class Bench:
                 if last:
                     return
 
-        async with asyncio.TaskGroup() as tasks:
-            for place in range(self._at_once):
-                tasks.create_task(ask(place))
-            try:
-                yield warm
-            finally:
-                over.set()
+        people = [asyncio.create_task(ask(place)) for place in range(self._at_once)]
+        try:
+            yield warm
+        finally:
+            over.set()
+            await asyncio.gather(*people)
 
     async def _ask(self, user: str, asked: Asked | None = None) -> Asked:
         """Mention the bot, and note when the first text and the end of what it replies are shown."""
