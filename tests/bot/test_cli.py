@@ -437,6 +437,7 @@ def test_lineage_shows_a_tree_and_says_what_is_unknown(apprentice: CommandLine, 
     said = apprentice("lineage", DIGEST[:12])
     assert "adapter " + DIGEST in said.out.replace("\n", "")
     assert "run " in said.out
+    assert [words in said.out for words in ("Comes from", "Led to: nothing")] == [True, True]
     assert apprentice("lineage", DIGEST, "--json").json["kind"] == "adapter"
     assert "nothing is called qa_none" in apprentice("lineage", "qa_none").said
 
