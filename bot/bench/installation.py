@@ -34,7 +34,7 @@ from storage.settings import GovernanceSettings, Settings
 
 Way = Literal["command", "button"]
 NEW_TOKENS = 32
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long one thing is waited for; a question without an answer by then counts as failed."""
 LOOK_S = 0.02
 REASON = "The benchmark takes it out again, to see how long that takes."
