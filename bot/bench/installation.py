@@ -5,9 +5,10 @@ Model, engine, bot and local workspace run in this process, as in the demo; `app
 
 import asyncio
 import os
+import random
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,12 +64,13 @@ class Asked:
 
 @dataclass
 class Round:
-    """One rollback: the adapter that was taken out, when that began and was done, and what was asked around it."""
+    """One rollback: the adapter that was taken out, when that began, was done and in force, and what was asked then."""
 
     way: Way
     taken_out: str
     began: float = 0.0
     done: float = 0.0
+    in_force: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
 
@@ -103,14 +105,15 @@ def publish_adapters(service: Service, folder: Path, count: int) -> list[str]:
 class Installation:
     """A running one, with those who ask in it."""
 
-    def __init__(self, service: Service, settings: Settings, at_once: int) -> None:
+    def __init__(self, service: Service, settings: Settings, people: int) -> None:
         assert service.workspace is not None
         assert service.people is not None
         self._service = service
         self._workspace: Workspace = service.workspace
         self._people: People = service.people
         self._settings = settings
-        self._at_once = at_once
+        self._askers = people
+        self._random = random.Random(people)  # noqa: S311 - pauses, not secrets
         self._questions = _questions()
 
     async def meet(self) -> None:
@@ -126,10 +129,10 @@ class Installation:
         await asyncio.to_thread(governance.decide, proposal.id, self._person(APPROVER.id), "approve")
         await self._until_serving(digest)
 
-    async def round(self, way: Way, digest: str, wait_s: float) -> Round:
+    async def round(self, way: Way, digest: str) -> Round:
         """Put an adapter live, let people ask, take it out again, and go on until the one before it has answered all.
 
-        The rollback begins `wait_s` after everybody has got an answer of the adapter.
+        The rollback begins when everybody has got an answer of the adapter.
         """
         one = Round(way, digest)
         before = self._service.engine.serving
@@ -138,30 +141,39 @@ class Installation:
             await self.go_live(digest)
         async with self._asking(one) as warm:
             await self._until(warm)
-            await asyncio.sleep(wait_s)
             one.began = time.monotonic()
-            await (self._command() if message is None else self._click(message))
-            one.done = time.monotonic()
-            await self._until_serving(before)
+            one.in_force, one.done = await asyncio.gather(
+                self._until_serving(before), self._timed(self._command() if message is None else self._click(message))
+            )
         return one
+
+    async def _timed(self, work: Awaitable[None]) -> float:
+        await work
+        return time.monotonic()
 
     @asynccontextmanager
     async def _asking(self, one: Round) -> AsyncIterator[asyncio.Event]:
-        """Have questions asked while the block runs, and for one whole answer more; tells when each had an answer."""
+        """Have questions asked while the block runs, and for one whole answer more; tells when each had an answer.
+
+        Before the next question each waits for up to as long as their last answer took, so that not all ask at once.
+        """
         warm, over, answered = asyncio.Event(), asyncio.Event(), set[int]()
 
         async def ask(place: int) -> None:
             while True:
                 last = over.is_set()
                 one.asked.append(asked := Asked(""))
+                began = time.monotonic()
                 await self._ask(MEMBERS[place % len(MEMBERS)].id, asked)
+                took = time.monotonic() - began
                 answered.add(place)
-                if len(answered) == self._at_once:
+                if len(answered) == self._askers:
                     warm.set()
                 if last:
                     return
+                await asyncio.sleep(self._random.uniform(0.0, took))
 
-        people = [asyncio.create_task(ask(place)) for place in range(self._at_once)]
+        people = [asyncio.create_task(ask(place)) for place in range(self._askers)]
         try:
             yield warm
         finally:
@@ -229,12 +241,14 @@ class Installation:
         except TimeoutError as error:
             raise BenchError("not everybody who asks got an answer. Is the machine busy?") from error
 
-    async def _until_serving(self, digest: str | None) -> None:
+    async def _until_serving(self, digest: str | None) -> float:
+        """Wait until this adapter answers every new question; return when that was."""
         deadline = time.monotonic() + PATIENCE_S
         while self._service.engine.serving != digest:
             if time.monotonic() > deadline:
                 raise BenchError(f"{digest} does not answer within {PATIENCE_S:.0f} s. Is the machine busy?")
             await asyncio.sleep(LOOK_S)
+        return time.monotonic()
 
     def _person(self, user: str) -> str:
         return person_id(self._workspace.team_id, user)

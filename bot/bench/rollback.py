@@ -2,7 +2,7 @@
 
 Everything is the product's own: model, engine, bot and local workspace run here, `apprentice rollback` in a process of
 its own, as an operator types it. The button is the one of whoever is told that the glass was broken. People ask all the
-while, each again as soon as the last answer is shown.
+while, each again soon after the last answer is shown.
 """
 
 import asyncio
@@ -23,49 +23,47 @@ from storage.shadows import count_all_failures
 
 WAYS: tuple[Way, ...] = ("command", "button")
 KEPT_S = 10.0
-SPREAD_S = 0.2
-"""Each round begins so much later after the answers before it than the last one, so that the bot's own clock, which
-looks every second whether anything has changed, is met at different moments."""
-FIGURES = ("done_s", "first_text_s", "next_answer_s", "last_of_taken_out_s")
+FIGURES = ("done_s", "in_force_s", "first_text_s", "next_answer_s", "last_of_taken_out_s")
 SHOW = Callable[[str, int, int, str], None]
 
 
-def measure(settings: Settings, folder: Path, rounds: int, at_once: int, show: SHOW) -> dict[str, Any]:
-    """Roll back so many times in each way, while so many questions are answered at once.
+def measure(settings: Settings, folder: Path, rounds: int, people: int, show: SHOW) -> dict[str, Any]:
+    """Roll back so many times in each way, while so many people ask.
 
     Args:
         settings: whose model and hardware are used; nothing else of it is.
         folder: where the installation that is measured lies.
         rounds: rollbacks in each way.
-        at_once: questions that are answered at any time.
+        people: those who ask, each again soon after the last answer.
         show: hears of progress.
 
     Returns:
         Of `command` and `button`, from its start, in seconds, each as `min`, `median` and `max`: `done_s` until the
-        command had ended, or the click was acknowledged; `first_text_s` until the first words were shown that the
-        adapter before it had begun; `next_answer_s` until the first whole answer of it was; `last_of_taken_out_s` until
-        the last answer that the one taken out had begun was (0 where none was under way). `asked` counts the questions,
-        `failed` those that got no answer by either adapter, `failed_attempts` the times that an adapter failed at one.
+        command had ended, or the click was acknowledged; `in_force_s` until every new question was answered by the
+        adapter before it; `first_text_s` until the first words of it were shown; `next_answer_s` until the first whole
+        answer of it was; `last_of_taken_out_s` until the last answer that the one taken out had begun was (0 where none
+        was under way). `asked` counts the questions, `failed` those that got no answer by either adapter,
+        `failed_attempts` the times that an adapter failed at one.
 
     Raises:
         BenchError: the command failed, an adapter did not go live, or the one before it never answered.
 
     """
-    return asyncio.run(_measure(settings_apart(settings, folder), folder, rounds, at_once, show))
+    return asyncio.run(_measure(settings_apart(settings, folder), folder, rounds, people, show))
 
 
-async def _measure(settings: Settings, folder: Path, rounds: int, at_once: int, show: SHOW) -> dict[str, Any]:
+async def _measure(settings: Settings, folder: Path, rounds: int, people: int, show: SHOW) -> dict[str, Any]:
     ways = [way for _ in range(rounds) for way in WAYS]
     async with running(settings) as service:
         show("rollbacks", 0, len(ways), "making adapters")
         digests = await asyncio.to_thread(publish_adapters, service, folder, len(ways) + 1)
-        bench = Installation(service, settings, at_once)
+        bench = Installation(service, settings, people)
         await bench.meet()
         await bench.go_live(digests[0])
         done = []
         for number, (way, digest) in enumerate(zip(ways, digests[1:], strict=True)):
             show("rollbacks", number, len(ways), way)
-            done.append(await bench.round(way, digest, SPREAD_S * number))
+            done.append(await bench.round(way, digest))
         show("rollbacks", len(ways), len(ways), "")
         asked = [each for one in done for each in one.asked]
         answers = await _kept(service, {each.ts for each in asked if each.shown is not None})
@@ -78,7 +76,7 @@ async def _measure(settings: Settings, folder: Path, rounds: int, at_once: int, 
         "model": settings.model.base,
         "rank": RANK,
         "new_tokens": NEW_TOKENS,
-        "at_once": at_once,
+        "people": people,
         "rounds": rounds,
         **timed,
         "asked": len(asked),
@@ -125,6 +123,7 @@ def _figures(one: Round, answers: Mapping[str, Interaction], before: str) -> dic
         raise BenchError("the adapter that had served before gave no answer after the rollback.")
     return {
         "done_s": one.done - one.began,
+        "in_force_s": one.in_force - one.began,
         "first_text_s": min(each.first_text for each in after if each.first_text is not None) - one.began,
         "next_answer_s": min(each.shown for each in after if each.shown is not None) - one.began,
         "last_of_taken_out_s": max([each.shown - one.began for each in by(one.taken_out) if each.shown], default=0.0),

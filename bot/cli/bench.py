@@ -192,7 +192,7 @@ def serving(
 @bench_commands.command()
 def rollback(
     rounds: Annotated[int, typer.Option(min=1, help="Rollbacks in each of the two ways.")] = 5,
-    at_once: Annotated[int, typer.Option(min=1, max=16, help="So many questions are answered at any time.")] = 4,
+    people: Annotated[int, typer.Option(min=1, max=16, help="So many ask, each again soon after an answer.")] = 4,
     json_file: OutOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -209,7 +209,7 @@ def rollback(
     _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
-        result = measure(settings, folder, rounds, at_once, bars.show)
+        result = measure(settings, folder, rounds, people, bars.show)
     _write(json_file, result)
     _show_rollback(result)
     raise typer.Exit(bool(result["failed"] or result["failed_attempts"]))
@@ -404,8 +404,8 @@ def _show_serving(result: dict[str, Any]) -> None:
 
 def _show_rollback(result: dict[str, Any]) -> None:
     columns = {
-        "done_s": "done", "first_text_s": "next answer begins", "next_answer_s": "next answer",
-        "last_of_taken_out_s": "last of the one taken out",
+        "done_s": "done", "in_force_s": "in force", "first_text_s": "next answer begins",
+        "next_answer_s": "next answer", "last_of_taken_out_s": "last of the one taken out",
     }  # fmt: skip
     table = Table("seconds from the start", *columns.values(), box=None, header_style="bold", pad_edge=False)
     for way in ("command", "button"):
@@ -414,7 +414,7 @@ def _show_rollback(result: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"{result['asked']} questions, {result['at_once']} at once, {2 * result['rounds']} rollbacks: "
+        f"{result['asked']} questions by {result['people']} people, {2 * result['rounds']} rollbacks: "
         f"{result['failed']} failed, {result['failed_attempts']} attempts had to be repeated.",
         highlight=False,
     )

@@ -20,7 +20,7 @@ from storage.runs import Run, runs_on, runs_started_by
 ON_THE_WAY = 3
 """Answers that are shown of an adapter that is not what was asked about."""
 BESIDE = "was trained while it served"
-LOST = "{count:,} older ones have no files any more, so nobody can say what was in them"
+LOST = "and {count:,} whose files are not there any more, so nobody can say what was in them"
 
 
 class Forward:
@@ -94,7 +94,7 @@ class Forward:
         lost = sum(rows is None for _, rows in found)
         holding = [(each, rows) for each, rows in found if rows]
         nodes = self._lines.some("data set", holding, len(holding), lambda each: self._holding(*each))
-        return [*nodes, *([Node("data set", "", LOST.format(count=lost), erased=True)] if lost else [])]
+        return [*nodes, *([Node("data set", "", LOST.format(count=lost), erased=True, more=lost)] if lost else [])]
 
     def _rows(self, snapshot: DatasetSnapshot, ids: AbstractSet[str]) -> list[DataRow] | None:
         try:
