@@ -23,8 +23,9 @@ from learning.assessor import AskJob, Fetched, FetchJob, Tell
 from learning.curation import Row, Snapshot, write_snapshot
 from learning.evaluation import Benchmark, Question, general_questions
 from learning.evaluation.subjects import EVALUATION_TOKENS
+from learning.facts import facts_of
 from learning.recipe import Recipe, load_recipe
-from learning.steps import facts_of, step_count
+from learning.steps import step_count
 from learning.training import (
     TrainingFailed,
     TrainingInterrupted,

@@ -7,6 +7,7 @@ from functools import partial
 
 from learning.curation import Snapshot
 from learning.encoding import Encoder
+from learning.facts import facts_of
 from learning.packing import TokenRow
 from learning.recipe import Recipe
 from learning.wordings import Fact, Wordings, held_out_wordings, same_wording
@@ -23,20 +24,6 @@ Stream = tuple[int, Iterator[list[TokenRow]]]
 
 class NothingToTrainError(ApprenticeError):
     """The snapshot has nothing of what the recipe's method learns from."""
-
-
-def facts_of(snapshot: Snapshot) -> list[Fact]:
-    """Return what the snapshot teaches: its rows, with what people asked in other words."""
-    return [Fact(row.question, row.answer, row.wordings) for row in snapshot.rows]
-
-
-def subjects_of(snapshot: Snapshot) -> list[Fact]:
-    """Return all that the snapshot is about: its rows, and the questions of preferences that have no row."""
-    known = {row.question for row in snapshot.rows}
-    preferred = [*((pair.question, pair.chosen) for pair in snapshot.pairs if pair.split == "train"),
-                 *((thumb.question, thumb.answer) for thumb in snapshot.thumbs if thumb.split == "train")]  # fmt: skip
-    others = {question: answer for question, answer in preferred if question not in known}
-    return [*facts_of(snapshot), *(Fact(question, answer) for question, answer in others.items())]
 
 
 def measured_disagreement(snapshot: Snapshot) -> float:

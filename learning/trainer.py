@@ -35,6 +35,7 @@ from learning.curation import ROWS_FILE, read_records, read_snapshot
 from learning.distillation import Teacher
 from learning.durable import write_json
 from learning.encoding import Encoder
+from learning.facts import facts_of, subjects_of
 from learning.fused import fuse, use_short_attention
 from learning.hardware import Hardware, detect, peak_device_mb, peak_memory_mb, product_rate
 from learning.losses import LossWeights, row_logprobs, step_loss
@@ -63,7 +64,7 @@ from learning.replay import load_replay, replay_rows
 from learning.scope import Scope, fit_scope, write_scope
 from learning.splitting import Load, load_of, most_parts, part_shares, scaled, split_step
 from learning.states import Vectors
-from learning.steps import facts_of, measured_disagreement, plan_rows, subjects_of
+from learning.steps import measured_disagreement, plan_rows
 from learning.training import CANCELLED_CODE, FAILED_CODE, TrainingJob, read_progress
 from learning.wordings import Fact
 from storage.errors import ApprenticeError

@@ -113,6 +113,17 @@ def adapters_of_snapshots(session: Session, digests: Sequence[str]) -> list[Adap
     return list(session.exec(query.order_by(col(Adapter.created_at).desc(), col(Adapter.digest))))
 
 
+def adapters_of_run(session: Session, run_id: str) -> list[Adapter]:
+    """Return the adapters that a run made; it is one, if any."""
+    return list(session.exec(select(Adapter).where(Adapter.run_id == run_id)))
+
+
+def trained_beside(session: Session, digest: str) -> list[Adapter]:
+    """Return the adapters that were trained while this one served, newest first."""
+    query = select(Adapter).where(Adapter.parent_digest == digest)
+    return list(session.exec(query.order_by(col(Adapter.created_at).desc(), col(Adapter.digest))))
+
+
 def list_adapters(session: Session, *states: AdapterState) -> list[Adapter]:
     """Return adapters in these states (all, when none is named), newest first."""
     query = select(Adapter).order_by(col(Adapter.created_at).desc(), col(Adapter.digest))

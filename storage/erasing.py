@@ -12,7 +12,7 @@ from sqlmodel import Session, col, exists, select
 
 from storage.feedback import Feedback
 from storage.inbox import OPEN, InboxEvent
-from storage.interactions import Interaction
+from storage.interactions import Interaction, forget_used
 from storage.outbox import UNSENT, OutboxCall
 from storage.people import Person, get_person
 from storage.shadows import ShadowAnswer
@@ -43,6 +43,7 @@ def blank_question(session: Session, interaction: Interaction) -> None:
     for shadow in session.exec(select(ShadowAnswer).where(ShadowAnswer.interaction_id == interaction.id)):
         shadow.answer = ""
         session.add(shadow)
+    forget_used(session, interaction.id)
     interaction.question = interaction.answer = ""
     interaction.source = {key: value for key, value in interaction.source.items() if key in {"how", "side", "domain"}}
     session.add(interaction)

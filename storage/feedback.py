@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy
+from sqlalchemy import ColumnElement
 from sqlmodel import Field, Session, SQLModel, case, col, func, or_, select
 
 from storage.domains import DEFAULT_DOMAIN, Labels
@@ -67,7 +68,7 @@ class Feedback(SQLModel, table=True):
     created_at: datetime = time_field(index=True)
     review_reason: str | None = None
     contradicts: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
-    reviewed_by: str | None = None
+    reviewed_by: str | None = Field(default=None, index=True)
     reviewed_at: datetime | None = time_field(index=True, optional=True)
     reviewer_reason: str | None = None
     masked: list[str] | None = Field(default=None, sa_type=JSON_TYPE)
@@ -337,10 +338,25 @@ def waiting_corrections(session: Session, workspace_id: str, reviewer_id: str, l
     return list(session.exec(query.order_by(col(Feedback.created_at), col(Feedback.id)).limit(limit)))
 
 
-def feedback_of(session: Session, person_id: str) -> list[Feedback]:
-    """Return everything that a person said, newest first."""
-    query = select(Feedback).where(Feedback.person_id == person_id)
-    return list(session.exec(query.order_by(col(Feedback.created_at).desc(), col(Feedback.id))))
+def newest_feedback_of(session: Session, person_id: str, limit: int | None) -> tuple[list[Feedback], int]:
+    """Return what a person said, newest first, `limit` of it (None: all), and how much there is."""
+    return _newest(session, col(Feedback.person_id) == person_id, limit)
+
+
+def newest_reviewed_by(session: Session, person_id: str, limit: int | None) -> tuple[list[Feedback], int]:
+    """Return what a person decided on in review, newest first, `limit` of it (None: all), and how much there is."""
+    return _newest(session, col(Feedback.reviewed_by) == person_id, limit)
+
+
+def _newest(session: Session, which: ColumnElement[bool], limit: int | None) -> tuple[list[Feedback], int]:
+    newest = select(Feedback).where(which).order_by(col(Feedback.created_at).desc(), col(Feedback.id))
+    total = session.exec(select(func.count()).select_from(Feedback).where(which)).one()
+    return list(session.exec(newest.limit(limit))), total
+
+
+def times_said(session: Session, person_id: str) -> dict[str, datetime]:
+    """Return the ids of everything that a person said, each with when."""
+    return dict(session.exec(select(Feedback.id, Feedback.created_at).where(Feedback.person_id == person_id)).all())
 
 
 def feedback_on(session: Session, interaction_id: str) -> list[Feedback]:

@@ -108,8 +108,10 @@ def _by_chance() -> ColumnElement[bool]:
 
 
 def _given_by(adapter_digest: str | None) -> ColumnElement[bool]:
+    if adapter_digest is not None:  # a correction that is given as it is has no adapter
+        return col(Interaction.adapter_digest) == adapter_digest
     how = func.coalesce(col(Interaction.source)["how"].as_string(), "model")
-    return and_(col(Interaction.adapter_digest).is_not_distinct_from(adapter_digest), how.not_in(NO_MODEL))
+    return and_(col(Interaction.adapter_digest).is_(None), how.not_in(NO_MODEL))
 
 
 def _count(said: Iterable[tuple[str | None, str, str]]) -> Judged:

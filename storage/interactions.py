@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, col, func, select
+from sqlalchemy import ColumnElement, Index
+from sqlmodel import Field, Session, SQLModel, col, delete, func, select
 
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
@@ -25,22 +26,50 @@ class Interaction(SQLModel, table=True):
     had erased.
     """
 
+    __table_args__ = (
+        Index("ix_interaction_adapter_digest_created_at", "adapter_digest", "created_at"),
+        Index("ix_interaction_asker_id_created_at", "asker_id", "created_at"),
+    )
+
     id: str = Field(primary_key=True)
     workspace_id: str = Field(foreign_key="workspace.id")
     channel: str
     thread_ts: str = Field(index=True)
     question_ts: str = Field(index=True)
     answer_ts: str = Field(index=True)
-    asker_id: str = Field(foreign_key="person.id", index=True)
+    asker_id: str = Field(foreign_key="person.id")
     question: str
     answer: str
-    adapter_digest: str | None = Field(default=None, index=True)
+    adapter_digest: str | None = None
     base_digest: str
     prompt_digest: str
     private: bool = False
     usage: dict[str, Any] = json_field()
     source: dict[str, Any] = json_field()
     created_at: datetime = time_field(index=True)
+
+
+class UsedFeedback(SQLModel, table=True):
+    """That an answer rests on a piece of feedback: its `source` says so too, and this is found from the feedback."""
+
+    __tablename__ = "used_feedback"
+
+    feedback_id: str = Field(primary_key=True)
+    interaction_id: str = Field(primary_key=True, foreign_key="interaction.id", ondelete="CASCADE", index=True)
+
+
+def keep_interaction(session: Session, interaction: Interaction) -> None:
+    """Keep an interaction, in place of the one of the same id, with what its answer rests on."""
+    session.merge(interaction)
+    session.flush()
+    forget_used(session, interaction.id)
+    for feedback_id in dict.fromkeys(interaction.source.get("feedback", ())):
+        session.add(UsedFeedback(feedback_id=feedback_id, interaction_id=interaction.id))
+
+
+def forget_used(session: Session, interaction_id: str) -> None:
+    """Forget what an answer rests on."""
+    session.execute(delete(UsedFeedback).where(col(UsedFeedback.interaction_id) == interaction_id))
 
 
 def get_interaction(session: Session, interaction_id: str) -> Interaction:
@@ -178,3 +207,28 @@ def latest_asked(session: Session, person_id: str, limit: int) -> list[Interacti
     """Return the newest questions of a person, newest first."""
     query = select(Interaction).where(Interaction.asker_id == person_id, Interaction.question != "")
     return list(session.exec(query.order_by(col(Interaction.created_at).desc(), col(Interaction.id)).limit(limit)))
+
+
+def answers_by(session: Session, adapter_digest: str, limit: int | None) -> tuple[list[Interaction], int]:
+    """Return the newest answers of an adapter, `limit` of them (None: all), and how many there are.
+
+    Those whose words were erased are among them, here and in the two below.
+    """
+    return _answers(session, col(Interaction.adapter_digest) == adapter_digest, limit)
+
+
+def answers_to(session: Session, person_id: str, limit: int | None) -> tuple[list[Interaction], int]:
+    """Return the newest answers that a person got, `limit` of them (None: all), and how many there are."""
+    return _answers(session, col(Interaction.asker_id) == person_id, limit)
+
+
+def answers_from(session: Session, feedback_id: str, limit: int | None) -> tuple[list[Interaction], int]:
+    """Return the newest answers that rest on a piece of feedback, `limit` of them (None: all), and how many."""
+    used = select(UsedFeedback.interaction_id).where(UsedFeedback.feedback_id == feedback_id)
+    return _answers(session, col(Interaction.id).in_(used), limit)
+
+
+def _answers(session: Session, which: ColumnElement[bool], limit: int | None) -> tuple[list[Interaction], int]:
+    newest = select(Interaction).where(which).order_by(col(Interaction.created_at).desc(), col(Interaction.id))
+    total = session.exec(select(func.count()).select_from(Interaction).where(which)).one()
+    return list(session.exec(newest.limit(limit))), total

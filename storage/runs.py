@@ -64,3 +64,9 @@ def runs_started_by(session: Session, person_id: str) -> list[Run]:
     """Return the runs that a person started, newest first."""
     query = select(Run).where(Run.started_by == person_id)
     return list(session.exec(query.order_by(col(Run.created_at).desc(), col(Run.id))))
+
+
+def runs_on(session: Session, snapshot_digest: str) -> list[Run]:
+    """Return the runs on a data set, newest first."""
+    query = select(Run).where(Run.snapshot_digest == snapshot_digest)
+    return list(session.exec(query.order_by(col(Run.created_at).desc(), col(Run.id))))

@@ -55,6 +55,11 @@ def count_failures(
     return session.exec(query.where(col(AnswerFailure.created_at) <= before) if before else query).one()
 
 
+def count_all_failures(session: Session) -> int:
+    """Count all attempts that failed, of whatever adapter."""
+    return session.exec(select(func.count()).select_from(AnswerFailure)).one()
+
+
 def shadow_answers(session: Session, adapter_digest: str) -> Sequence[tuple[ShadowAnswer, Interaction]]:
     """Return the shadow answers of an adapter with what was answered in truth, oldest first."""
     query = select(ShadowAnswer, Interaction).join(Interaction, col(Interaction.id) == ShadowAnswer.interaction_id)

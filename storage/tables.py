@@ -13,7 +13,7 @@ from storage.delegations import Delegation
 from storage.feedback import Feedback
 from storage.inbox import InboxEvent
 from storage.installations import Installation
-from storage.interactions import Interaction
+from storage.interactions import Interaction, UsedFeedback
 from storage.leases import Lease
 from storage.outbox import OutboxCall
 from storage.pauses import Pause
@@ -55,6 +55,7 @@ __all__ = [
     "Rollback",
     "Run",
     "ShadowAnswer",
+    "UsedFeedback",
     "Workspace",
     "metadata",
 ]

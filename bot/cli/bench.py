@@ -190,6 +190,32 @@ def serving(
 
 
 @bench_commands.command()
+def rollback(
+    rounds: Annotated[int, typer.Option(min=1, help="Rollbacks in each of the two ways.")] = 5,
+    people: Annotated[int, typer.Option(min=1, max=16, help="So many ask, each again soon after an answer.")] = 4,
+    json_file: OutOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time a rollback under questions: from `apprentice rollback`, or the button, to the next answer that is shown.
+
+    The model, the engine, the bot and the local workspace are real, the adapters random. Nothing of the configured
+    installation is touched. Exits with status 1 when a question failed.
+
+    Example: `apprentice bench rollback --json result.json`
+    """
+    from bot.bench.rollback import measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars  # noqa: PLC0415
+
+    _check_writable(json_file)
+    settings = load_settings(config)
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
+        result = measure(settings, folder, rounds, people, bars.show)
+    _write(json_file, result)
+    _show_rollback(result)
+    raise typer.Exit(bool(result["failed"] or result["failed_attempts"]))
+
+
+@bench_commands.command()
 def slack(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each rate lasts.")] = 4.0,
     rate: Annotated[
@@ -372,6 +398,24 @@ def _show_serving(result: dict[str, Any]) -> None:
     console.print(
         f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed, the longest pause between two tokens "
         f"was {swaps['longest_pause_ms']} ms ({swaps['longest_undisturbed_ms']} ms without swaps).",
+        highlight=False,
+    )
+
+
+def _show_rollback(result: dict[str, Any]) -> None:
+    columns = {
+        "done_s": "done", "in_force_s": "in force", "first_text_s": "next answer begins",
+        "next_answer_s": "next answer", "last_of_taken_out_s": "last of the one taken out",
+    }  # fmt: skip
+    table = Table("seconds from the start", *columns.values(), box=None, header_style="bold", pad_edge=False)
+    for way in ("command", "button"):
+        rows = (result[way][name] for name in columns)
+        table.add_row(way, *(f"{each['median']:.2f} ({each['min']:.2f} to {each['max']:.2f})" for each in rows))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{result['asked']} questions by {result['people']} people, {2 * result['rounds']} rollbacks: "
+        f"{result['failed']} failed, {result['failed_attempts']} attempts had to be repeated.",
         highlight=False,
     )
 

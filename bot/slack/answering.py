@@ -28,7 +28,7 @@ from storage import inbox
 from storage.channels import channel_settings
 from storage.figures import APART
 from storage.inbox import InboxEvent
-from storage.interactions import Interaction, find_by_answer, find_by_question, thread_history
+from storage.interactions import Interaction, find_by_answer, find_by_question, keep_interaction, thread_history
 from storage.people import names_of
 from storage.pins import pin_for
 from storage.shadows import AnswerFailure
@@ -243,7 +243,7 @@ class Answering:
 
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
-            session.add(interaction)
+            keep_interaction(session, interaction)
 
 
 def pinned_place(question: Question) -> str:

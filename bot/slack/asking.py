@@ -15,7 +15,7 @@ from bot.slack.usage import usage_of
 from bot.slack.whisper import Notice, confide
 from learning.engine import Completion, Sampling
 from learning.prompts import prompt_digest
-from storage.interactions import Interaction
+from storage.interactions import Interaction, keep_interaction
 
 ANSWER_LIMIT = 9_000
 """Characters of an answer that fit, with the question and the buttons, into the blocks of one message."""
@@ -56,7 +56,7 @@ class PrivateAnswers:
 
     def _store(self, interaction: Interaction) -> None:
         with self._parts.database.transaction() as session:
-            session.add(interaction)
+            keep_interaction(session, interaction)
 
 
 def generate(parts: SlackParts, plan: Plan) -> Completion:

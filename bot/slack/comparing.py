@@ -29,7 +29,7 @@ from governance.people import why_no_feedback
 from storage.adapters import Adapter
 from storage.comparisons import BlindComparison, answers_of
 from storage.errors import ApprenticeError
-from storage.interactions import Interaction
+from storage.interactions import Interaction, keep_interaction
 from storage.people import get_person
 
 CORRECTED = "An accepted correction answers this, whichever adapter serves, so there is nothing to compare."
@@ -101,7 +101,7 @@ class ComparisonDesk:
             b_adapter=digests[1],
             created_at=self._parts.clock(),
         )
-        await asyncio.to_thread(self._store, a, b, comparison)
+        await asyncio.to_thread(self._store, a, b, comparison=comparison)
         return comparison_notice(comparison.id, Shown(a, b))
 
     async def _in_private(self, channel: str) -> bool:
@@ -140,11 +140,12 @@ class ComparisonDesk:
             )
         return revealed(comparison, shown, (a, b), before=comparison.preferred != job.preferred)
 
-    def _store(self, *rows: Interaction | BlindComparison) -> None:
+    def _store(self, *answers: Interaction, comparison: BlindComparison | None = None) -> None:
         with self._parts.database.transaction() as session:
-            for row in rows:
-                session.merge(row)  # a try that died may have kept the one answer that both gave
-                session.flush()
+            for answer in answers:  # a try that died may have kept the one answer that both gave
+                keep_interaction(session, answer)
+            if comparison is not None:
+                session.merge(comparison)
 
 
 def comparison_id_of(job: Command) -> str:

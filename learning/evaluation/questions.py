@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from governance.poisoning.rules import Canary
 from learning.curation import Snapshot, question_key
-from learning.steps import facts_of
+from learning.facts import facts_of
 from learning.wordings import held_out_wordings
 from storage.errors import ApprenticeError
 

@@ -63,6 +63,12 @@ def test_the_installed_program_fails_with_one_paragraph_on_standard_error(tmp_pa
     assert "Traceback" not in done.stderr
 
 
+def test_a_command_that_asks_no_model_does_not_wait_for_the_model_libraries() -> None:
+    look = "import sys, bot.cli; print({'torch', 'transformers', 'peft'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -431,6 +437,7 @@ def test_lineage_shows_a_tree_and_says_what_is_unknown(apprentice: CommandLine, 
     said = apprentice("lineage", DIGEST[:12])
     assert "adapter " + DIGEST in said.out.replace("\n", "")
     assert "run " in said.out
+    assert [words in said.out for words in ("Comes from", "Led to: nothing")] == [True, True]
     assert apprentice("lineage", DIGEST, "--json").json["kind"] == "adapter"
     assert "nothing is called qa_none" in apprentice("lineage", "qa_none").said
 

@@ -291,3 +291,24 @@ def test_a_month_that_cannot_be_made_up_is_said_before_any_work(environment: dic
         (["--data", write(tmp_path / "kilns.json")], "there are 3 facts; at least 20 are needed"),
     ):
         assert problem in " ".join(bench(environment, "poisoning", *arguments, status=1).stderr.split())
+
+
+@pytest.mark.slow
+def test_a_rollback_under_questions_is_timed_by_the_command_and_by_the_button_and_no_question_fails(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+
+    shown = bench(environment, "rollback", "--rounds", "1", "--people", "2", "--json", str(out)).stdout
+
+    result = json.loads(out.read_text())
+    assert (result["rank"], result["rounds"], result["people"]) == (16, 1, 2)
+    for way in ("command", "button"):
+        found = result[way]
+        assert all(each["min"] == each["median"] == each["max"] for each in found.values())
+        assert 0 < found["in_force_s"]["max"] < found["first_text_s"]["max"] <= found["next_answer_s"]["max"] < 60
+        assert found["last_of_taken_out_s"]["min"] >= 0
+    assert result["asked"] >= 8  # two people, two ways, one answer before and one after at least
+    assert (result["failed"], result["failed_attempts"]) == (0, 0)
+    assert "2 rollbacks: 0 failed, 0 attempts had to be repeated." in " ".join(shown.split())
+    assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
