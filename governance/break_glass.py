@@ -22,7 +22,7 @@ from storage.adapters import find_adapter
 from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
 from storage.people import Person, get_person, person_id, standing_of
-from storage.proposals import Proposal, get_proposal
+from storage.proposals import Proposal, decisions_on, get_proposal
 from storage.records import new_id
 
 LEAST_REASON = 20
@@ -83,11 +83,12 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
         glass = _open(session, glass_id)
         proposal = get_proposal(session, glass.proposal_id)
         rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
-        whose = whose_vote(session, rules, person, ledger.clock())
+        whose = whose_vote(session, [rules], person, ledger.clock())
         if glass.person_id in {person, whose}:
             raise NotEntitledError("whoever broke the glass does not confirm it; somebody else has to.")
-        decisions = cast_vote(ledger, session, rules, proposal, person, "approve")
-        ballot = Ballot.of([each for each in decisions if glass.person_id not in each.people], rules.approval)
+        cast_vote(ledger, session, [rules], proposal, person, "approve")
+        decisions = [each for each in decisions_on(session, proposal.id) if glass.person_id not in each.people]
+        ballot = Ballot.of(decisions, rules.approval)
         if not ballot.missing:
             ledger.move(session, glass, "confirmed", actor=person)
         message = ballot.message if ballot.missing else "Confirmed: the adapter stays."

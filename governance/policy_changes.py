@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
+from governance.approvals import Electorate
+from governance.errors import NotEntitledError, ProposalClosedError
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import Policy
 from governance.policy_approval import (
@@ -20,11 +21,11 @@ from governance.policy_approval import (
     approvals_asked,
     expiry_days,
     why_never,
-    why_not_decide,
 )
 from governance.policy_check import check_policy
 from governance.policy_versions import policy_of
 from governance.reasons import check_reason
+from governance.voting import cast_vote, electorate_of, why_not_vote
 from storage.errors import ConfigurationError, IllegalStateError
 from storage.people import Person, get_person
 from storage.policies import (
@@ -68,7 +69,7 @@ class PolicyCase:
     @property
     def ballot(self) -> PolicyBallot:
         """What the decisions amount to."""
-        return PolicyBallot.of(self.decisions, self.people, self.asked)
+        return PolicyBallot.of(self.version, self.decisions, self.people, self.asked)
 
 
 def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
@@ -79,6 +80,11 @@ def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
     people = {each.person_id: get_person(session, each.person_id) for each in decisions}
     asked = approvals_asked(old, policy) if old is not None else {}
     return PolicyCase(version, policy, old, asked, decisions, people)
+
+
+def electorates_of(session: Session, case: PolicyCase, now: datetime) -> dict[str, Electorate]:
+    """Find who can still decide in each domain in which approvals are missing."""
+    return {domain: electorate_of(session, case.asked[domain], case.version, now) for domain in case.ballot.missing}
 
 
 class PolicyChanges:
@@ -140,9 +146,7 @@ class PolicyChanges:
             if closed := self._why_closed(version, digest_in_force(session)):
                 return closed
             case = read_policy_case(session, version)
-            if person_id in case.people:
-                return "you have decided on this policy already."
-            return why_not_decide(case.asked, version.proposed_by, get_person(session, person_id))
+            return why_not_vote(session, [*case.asked.values()], version, person_id, self._ledger.clock())
 
     def decide(self, version_id: str, person_id: str, verdict: Verdict, reason: str = "") -> PolicyOutcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -151,7 +155,7 @@ class PolicyChanges:
             ReasonRequiredError: rejected without a reason.
             ReasonTooLongError: longer than is kept.
             NotEntitledError: the policy in force does not let this person decide, or they proposed it.
-            AlreadyDecidedError: this person has decided before.
+            AlreadyDecidedError: this person, or whose vote they hold, has decided before.
             ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
 
         """
@@ -190,23 +194,9 @@ class PolicyChanges:
     def _count(
         self, session: Session, version: PolicyVersion, person_id: str, verdict: Verdict, reason: str
     ) -> PolicyOutcome:
-        case, person = read_policy_case(session, version), get_person(session, person_id)
-        if person_id in case.people:
-            raise AlreadyDecidedError("you have decided on this policy already; a decision stands.")
-        if refusal := why_not_decide(case.asked, version.proposed_by, person):
-            raise NotEntitledError(refusal)
-        decision = PolicyDecision(
-            id=new_id("dec"),
-            version_id=version.id,
-            person_id=person_id,
-            verdict=verdict,
-            reason=reason,
-            created_at=self._ledger.clock(),
-        )
-        session.add(decision)
-        self._record(session, version, f"policy_decision.{verdict}", person_id, reason)
-        people = {**case.people, person_id: person}
-        ballot = PolicyBallot.of([*case.decisions, decision], people, case.asked)
+        asked = read_policy_case(session, version).asked
+        cast_vote(self._ledger, session, [*asked.values()], version, person_id, verdict, reason)
+        ballot = read_policy_case(session, version).ballot
         if ballot.rejected:
             self._close(session, version, "rejected", person_id)
         elif not ballot.missing:

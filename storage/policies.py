@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, Session, SQLModel, col, func, select
+from sqlmodel import Field, Session, SQLModel, col, func, or_, select, update
 
 from storage.errors import NotFoundError
 from storage.records import time_field
@@ -41,22 +41,26 @@ class PolicyVersion(ShownInSlack, table=True):
 
 
 class PolicyDecision(SQLModel, table=True):
-    """What one person decided on one proposed policy; one decision a person."""
+    """What one person decided on one proposed policy, with their own vote or that of `on_behalf_of`; one a person."""
 
     __tablename__ = "policy_decision"
-    __table_args__ = (UniqueConstraint("version_id", "person_id", name="one_policy_decision_a_person"),)
+    __table_args__ = (
+        UniqueConstraint("version_id", "person_id", name="one_policy_decision_a_person"),
+        UniqueConstraint("version_id", "on_behalf_of", name="one_policy_decision_on_behalf_of_a_person"),
+    )
 
     id: str = Field(primary_key=True)
     version_id: str = Field(foreign_key="policy_version.id", index=True)
     person_id: str = Field(foreign_key="person.id")
+    on_behalf_of: str | None = Field(default=None, foreign_key="person.id")
     verdict: str
     reason: str = ""
     created_at: datetime = time_field()
 
     @property
     def people(self) -> list[str]:
-        """The ids of those who have no vote on the version any more."""
-        return [self.person_id]
+        """The ids of those who have no vote on the version any more: who decided, and in whose name."""
+        return [self.person_id, *([self.on_behalf_of] if self.on_behalf_of else [])]
 
 
 def digest_in_force(session: Session) -> str | None:
@@ -117,8 +121,9 @@ def decisions_on_version(session: Session, version_id: str) -> list[PolicyDecisi
 
 
 def policy_decisions_by(session: Session, person_id: str) -> list[PolicyDecision]:
-    """Return a person's decisions on policies, the oldest first."""
-    query = select(PolicyDecision).where(PolicyDecision.person_id == person_id)
+    """Return the decisions of a person on policies, and those in their name, the oldest first."""
+    own = or_(PolicyDecision.person_id == person_id, PolicyDecision.on_behalf_of == person_id)
+    query = select(PolicyDecision).where(own)
     return list(session.exec(query.order_by(col(PolicyDecision.created_at), col(PolicyDecision.id))))
 
 
@@ -137,3 +142,9 @@ def note_version_shown(
     version = get_version(session, version_id)
     version.note_shown(channel, ts, state, decisions)
     session.add(version)
+
+
+def draw_versions_again(session: Session) -> None:
+    """Have the messages of proposed policies drawn again: who can decide has changed."""
+    proposed = update(PolicyVersion).where(col(PolicyVersion.state) == "proposed")
+    session.exec(proposed.values(shown_state=None, shown_decisions=None))

@@ -126,7 +126,7 @@ def show(
     with parts.database.read() as session:
         version = find_version(session, digest) if digest else version_in_force(session)
         case = read_policy_case(session, version) if version else None
-        names = names_of(session, [each.person_id for each in case.decisions]) if case else {}
+        names = names_of(session, [person for each in case.decisions for person in each.people]) if case else {}
     if case is None:
         policy = parts.governance.policy
         print_json(policy.model_dump(mode="json")) if as_json else _print_words(policy.name, explain_policy(policy))
@@ -178,7 +178,8 @@ def _print_case(case: PolicyCase, names: dict[str, str]) -> None:
     for each in case.decisions:
         said = "approved" if each.verdict == "approve" else "rejected"
         why = f": {each.reason}" if each.reason else ""
-        console.print(f"{names.get(each.person_id, each.person_id)} {said} it{why}", markup=False, soft_wrap=True)
+        who = " on behalf of ".join(names.get(person, person) for person in each.people)
+        console.print(f"{who} {said} it{why}", markup=False, soft_wrap=True)
     if version.state == "proposed":
         console.print(_still_asked(case), markup=False, soft_wrap=True)
 

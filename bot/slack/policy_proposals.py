@@ -1,6 +1,8 @@
 """Proposed policies in Slack: one message each in the approvers' channel, and the decisions that people take on it."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -12,13 +14,23 @@ from bot.slack.parts import SlackParts
 from bot.slack.policy_blocks import policy_message
 from bot.slack.policy_jobs import PolicyVote
 from bot.slack.posting import Said, Subject, keep_one, show_decidable
-from governance.policy_changes import PolicyCase, read_policy_case
+from governance.approvals import Electorate
+from governance.policy_changes import PolicyCase, electorates_of, read_policy_case
 from storage.errors import ApprenticeError
 from storage.people import names_of
 from storage.policies import get_version, note_version_shown
 
 METADATA = "apprentice_policy"
 """The type of the metadata by which a message that was posted, but not noted, is found again."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a policy's message shows, read at one moment; `people` has the names of all whom it may name."""
+
+    case: PolicyCase
+    electorates: Mapping[str, Electorate]
+    people: Mapping[str, str]
 
 
 async def show_policy(client: AsyncWebClient, parts: SlackParts, version_id: str) -> None:
@@ -31,15 +43,15 @@ async def show_policy(client: AsyncWebClient, parts: SlackParts, version_id: str
 
     """
     async with parts.drawing:  # two at once could leave the older drawing on top
-        case, people = await asyncio.to_thread(_read, parts, version_id)
-        version = case.version
+        shown = await asyncio.to_thread(_read, parts, version_id)
+        version, case = shown.case.version, shown.case
         await show_decidable(
             client,
             parts,
             version,
             Subject(METADATA, version.id, version.created_at),
             (version.state, len(case.decisions)),
-            partial(policy_message, case, people),
+            partial(policy_message, case, shown.people, shown.electorates),
             partial(_note, parts, version_id),
             waits=version.state == "proposed",
         )
@@ -75,15 +87,17 @@ class PolicyDesk:
     async def _keep_one_message(self, job: PolicyVote) -> None:
         """Take note of the message whose button was pressed, or remove it when another one is noted."""
         async with self._parts.drawing:
-            case, _ = await asyncio.to_thread(_read, self._parts, job.version_id)
+            noted = (await asyncio.to_thread(_read, self._parts, job.version_id)).case.version.message_ts
             note = partial(_note, self._parts, job.version_id)
-            await keep_one(self._client, case.version.message_ts, job.channel, job.message_ts, note)
+            await keep_one(self._client, noted, job.channel, job.message_ts, note)
 
 
-def _read(parts: SlackParts, version_id: str) -> tuple[PolicyCase, dict[str, str]]:
+def _read(parts: SlackParts, version_id: str) -> Shown:
     with parts.database.read() as session:
         case = read_policy_case(session, get_version(session, version_id))
-        return case, names_of(session, [case.version.proposed_by, *case.people])
+        electorates = electorates_of(session, case, parts.governance.clock())
+        decided = [person for each in case.decisions for person in each.people]
+        return Shown(case, electorates, names_of(session, [case.version.proposed_by, *decided]))
 
 
 def _note(parts: SlackParts, version_id: str, channel: str, ts: str, said: Said) -> None:

@@ -7,12 +7,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
+from bot.slack.deciding import who_can_decide
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Subject, post_once
-from bot.slack.proposals import who_can_decide
 from bot.slack.refusals import NOT_CHANGEABLE, error_code
-from governance.delegation import electorate_of
 from governance.reminders import Reminder
+from governance.voting import electorate_of
 from storage.adapters import find_adapter
 from storage.people import names_of
 from storage.proposals import Proposal, get_proposal, note_reminded

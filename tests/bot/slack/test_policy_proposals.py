@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bot.reconcile import Reconciler
 from bot.slack import blocks, names
 from bot.slack.policy_blocks import policy_message
+from governance.approvals import Electorate
 from governance.flows import Governance
 from governance.policy import Policy
 from governance.policy_changes import read_policy_case
@@ -18,6 +20,8 @@ from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Message
 from tests.bot.slack.proposing import known_members, use_policy
 
 BOTS = {"people": {"bots": "answer"}}
+SOME = {"default": Electorate([], anybody=True, excluded=[])}
+OLGA = "UOLGA"
 
 
 def changed(policy: Policy, **sections: dict[str, Any]) -> Policy:
@@ -69,7 +73,7 @@ async def test_what_would_change_is_posted_once_in_words_and_key_by_key(bot: Bot
     assert "*No longer*: Other apps are ignored." in said
     assert "*From now on*: Other apps get 3 answers in a thread at most." in said
     assert 'people.bots: \\"ignore\\" -&gt; \\"answer\\"' in said.replace('\\\\"', '\\"')
-    assert "Approvals needed: 1, of any member." in said
+    assert "Approvals needed: 1, missing: 1. Who can decide: anybody." in said
 
 
 async def test_an_approval_lets_it_hold_at_once_and_says_by_whom(bot: Bot, town: Town) -> None:
@@ -98,7 +102,30 @@ async def test_the_approvers_are_called_and_told_how_many_are_missing(bot: Bot, 
     (told,) = await eventually(lambda: town.whispers(MARCUS, APPROVALS))
     assert told == "Your approval is recorded. Approvals missing: 1."
     assert state(bot, version) == "proposed"
-    assert "Approvals missing: 1." in json.dumps(await shown(town))
+    said = json.dumps(await shown(town))
+    assert f"Approvals needed: 2, missing: 1. Who can decide: <@{PRIYA}>, <@{ADA}>." in said
+
+
+async def test_a_delegate_is_called_and_approves_in_the_name_of_whose_vote_it_is(bot: Bot, town: Town) -> None:
+    """Marcus and Olga approve; Priya does not, until Marcus hands her his vote."""
+    team = await begun(bot, approvers=[MARCUS, OLGA], quorum=2, delegation_days=14)
+    await proposed(bot)
+    assert PRIYA not in json.dumps(await shown(town))
+    ends_at = bot.parts.clock() + timedelta(days=7)
+    hand_on = bot.parts.governance.delegate_vote
+    await asyncio.to_thread(hand_on, person_id(team, MARCUS), person_id(team, PRIYA), ends_at, "on holiday")
+    await look(bot)
+    assert f"<@{PRIYA}> on behalf of <@{MARCUS}> until " in json.dumps(await shown(town))
+
+    await town.press(PRIYA, await shown(town), names.APPROVE_POLICY_ACTION)
+    await eventually(lambda: town.whispers(PRIYA, APPROVALS))
+    said = json.dumps(await shown(town))
+    assert "Approved by Priya Raman on behalf of Marcus Lindqvist." in said
+    assert f"missing: 1. Who can decide: <@{OLGA}>." in said
+
+    await town.press(MARCUS, await shown(town), names.APPROVE_POLICY_ACTION)
+    (told,) = await eventually(lambda: town.whispers(MARCUS, APPROVALS))
+    assert "whoever held your vote has decided on this proposal for you already" in told
 
 
 async def test_whoever_proposed_it_is_told_that_others_decide(bot: Bot, town: Town) -> None:
@@ -180,7 +207,7 @@ async def test_however_much_changes_the_message_fits_what_slack_takes(bot: Bot, 
     wanted = changed(rules.policy, domains=sections, **BOTS)
     version = await asyncio.to_thread(rules.policies.propose, wanted, "operator:root")
     with bot.parts.database.read() as session:
-        text, content = policy_message(read_policy_case(session, version), {})
+        text, content = policy_message(read_policy_case(session, version), {}, SOME)
     whole = json.dumps(content, ensure_ascii=False)
     assert len(content) <= blocks.MESSAGE_BLOCKS
     assert len(whole) <= blocks.MESSAGE_CHARACTERS

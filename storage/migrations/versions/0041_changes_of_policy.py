@@ -1,0 +1,22 @@
+"""In whose name somebody decided on a policy."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0041"
+down_revision = "0037"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    whose = sa.ForeignKey("person.id", name="policy_decision_on_behalf_of_fkey")
+    with op.batch_alter_table("policy_decision") as table:
+        table.add_column(sa.Column("on_behalf_of", sa.String(), whose, nullable=True))
+        table.create_unique_constraint("one_policy_decision_on_behalf_of_a_person", ["version_id", "on_behalf_of"])
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("policy_decision") as table:
+        table.drop_constraint("one_policy_decision_on_behalf_of_a_person", type_="unique")
+        table.drop_column("on_behalf_of")
