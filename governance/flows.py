@@ -670,7 +670,7 @@ class Governance:
         with self.database.read() as session:
             proposals = [(each, self._rules(session, each).approval) for each in list_proposals(session, "open")]
         found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
-        return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
+        return [Reminder("adapter", proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
     # Break-glass
 

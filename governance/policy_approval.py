@@ -41,6 +41,11 @@ def expiry_days(asked: Asked) -> int:
     return min(rules.approval.expiry_days for rules in asked.values())
 
 
+def reminder_hours(asked: Asked) -> list[float]:
+    """Return how many hours before a proposed policy expires those are reminded who decide: as any domain has it."""
+    return sorted({hours for rules in asked.values() for hours in rules.approval.remind_hours_before})
+
+
 def why_never(asked: Asked, proposed_by: str) -> str:
     """Return why nobody's decisions can ever be enough when this person proposes, or an empty string."""
     for domain, approval in _approvals(asked):

@@ -20,11 +20,13 @@ from governance.policy_approval import (
     PolicyBallot,
     approvals_asked,
     expiry_days,
+    reminder_hours,
     why_never,
 )
 from governance.policy_check import check_policy
 from governance.policy_versions import policy_of
 from governance.reasons import check_reason
+from governance.reminders import Reminder, due_reminder
 from governance.voting import cast_vote, electorate_of, why_not_vote
 from storage.errors import ConfigurationError, IllegalStateError
 from storage.people import Person, get_person
@@ -170,6 +172,46 @@ class PolicyChanges:
         self._ledger.keep_checkpoint()
         return outcome
 
+    def may_withdraw(self, version_id: str, person_id: str) -> str:
+        """Return why this person may not withdraw a proposed policy; empty when they may."""
+        with self._ledger.database.read() as session:
+            version = get_version(session, version_id)
+            return _why_not_withdraw(version, person_id) or self._why_closed(version, digest_in_force(session))
+
+    def withdraw(self, version_id: str, person_id: str, reason: str) -> PolicyVersion:
+        """Take a proposed policy back, at the request of whoever proposed it; done before, nothing changes.
+
+        Raises:
+            NotEntitledError: somebody else proposed it.
+            ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
+            ReasonRequiredError: no reason is given.
+            ReasonTooLongError: longer than is kept.
+
+        """
+        reason = check_reason(reason, "withdraw a policy")
+        with self._ledger.changes() as session:
+            version = get_version(session, version_id)
+            if refusal := _why_not_withdraw(version, person_id):
+                raise NotEntitledError(refusal)
+            if version.state == "withdrawn":
+                return version
+            closed = self._close_if_stale(session, version)
+            if not closed:
+                version.withdrawn_reason = reason
+                self._close(session, version, "withdrawn", person_id, reason)
+        if closed:
+            raise ProposalClosedError(closed)
+        self._ledger.keep_checkpoint()
+        return version
+
+    def due_reminders(self) -> list[Reminder]:
+        """Return the reminders that are due now; `storage.policies.note_version_reminded` notes that one was given."""
+        with self._ledger.database.read() as session:
+            cases = [read_policy_case(session, each) for each in list_versions(session, "proposed")]
+        now = self._ledger.clock()
+        found = ((each.version.id, due_reminder(each.version, reminder_hours(each.asked), now)) for each in cases)
+        return [Reminder("policy", version_id, hours) for version_id, hours in found if hours is not None]
+
     def close_stale(self) -> list[PolicyVersion]:
         """Close the proposed policies that are past their time, or void; return those that were closed."""
         with self._ledger.database.read() as session:
@@ -209,9 +251,11 @@ class PolicyChanges:
             self._ledger.move(session, current, "superseded", actor=actor)
         self._close(session, version, "in_force", actor)
 
-    def _close(self, session: Session, version: PolicyVersion, state: PolicyState, actor: str) -> None:
+    def _close(
+        self, session: Session, version: PolicyVersion, state: PolicyState, actor: str, reason: str = ""
+    ) -> None:
         version.decided_at = self._ledger.clock()
-        self._ledger.move(session, version, state, actor=actor)
+        self._ledger.move(session, version, state, actor=actor, reason=reason)
 
     def _close_if_stale(self, session: Session, version: PolicyVersion) -> str:
         why = self._why_closed(version, digest_in_force(session))
@@ -231,6 +275,12 @@ class PolicyChanges:
 
     def _record(self, session: Session, version: PolicyVersion, action: str, actor: str, reason: str) -> None:
         self._ledger.record(session, action, version.id, digests_of(version), actor=actor, reason=reason)
+
+
+def _why_not_withdraw(version: PolicyVersion, person_id: str) -> str:
+    if version.proposed_by == person_id:
+        return ""
+    return "only whoever proposed this policy can withdraw it; those who decide on it can reject it."
 
 
 def _check_proposable(session: Session, policy: Policy, current: Policy) -> None:

@@ -56,11 +56,12 @@ FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
 }
 
 POLICY_MOVES: Mapping[str, frozenset[str]] = {
-    "proposed": frozenset({"in_force", "rejected", "expired", "void"}),
+    "proposed": frozenset({"in_force", "rejected", "expired", "void", "withdrawn"}),
     "in_force": frozenset({"superseded"}),  # by the one that comes in force
     "rejected": frozenset(),
     "expired": frozenset(),
     "void": frozenset(),
+    "withdrawn": frozenset(),
     "superseded": frozenset(),
 }
 

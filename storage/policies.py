@@ -10,7 +10,7 @@ from storage.errors import NotFoundError
 from storage.records import time_field
 from storage.shown import ShownInSlack, is_undrawn
 
-PolicyState = Literal["proposed", "in_force", "rejected", "expired", "void", "superseded"]
+PolicyState = Literal["proposed", "in_force", "rejected", "expired", "void", "withdrawn", "superseded"]
 MIN_PREFIX = 6
 _ONE = text("state = 'in_force'")
 
@@ -21,7 +21,8 @@ class PolicyVersion(ShownInSlack, table=True):
     `content` is the policy as canonical JSON (RFC 8785), whose SHA-256 in hex is `digest`. A policy that is proposed
     again is a new version, with the same digest. `under_digest` is the policy in force when it was proposed, by whose
     rules it is decided on; empty for the first of all. `proposed_by` is a person's id, an operator's or the system's.
-    `decided_at` is when it came in force or came to nothing.
+    `decided_at` is when it came in force or came to nothing; `reminded_hours` is the last reminder that was given, as
+    hours before the expiry.
     """
 
     __tablename__ = "policy_version"
@@ -38,6 +39,8 @@ class PolicyVersion(ShownInSlack, table=True):
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
     decided_at: datetime | None = time_field(optional=True)
+    withdrawn_reason: str | None = None
+    reminded_hours: float | None = None
 
 
 class PolicyDecision(SQLModel, table=True):
@@ -141,6 +144,13 @@ def note_version_shown(
     """Note which message shows a version, and which state and how many decisions it tells of (None: unknown)."""
     version = get_version(session, version_id)
     version.note_shown(channel, ts, state, decisions)
+    session.add(version)
+
+
+def note_version_reminded(session: Session, version_id: str, hours: float) -> None:
+    """Note that approvers were reminded of a proposed policy, so many hours before its expiry."""
+    version = get_version(session, version_id)
+    version.reminded_hours = hours
     session.add(version)
 
 

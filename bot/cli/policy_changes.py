@@ -29,11 +29,15 @@ ProposerOption = Annotated[
         "--as", help="Who proposes: a Slack user id that has used the bot; else the operator.", metavar="USER"
     ),
 ]
+WithdrawerOption = Annotated[
+    str | None,
+    typer.Option("--as", help="Who proposed it: that person's Slack user id; else the operator.", metavar="USER"),
+]
 
 
 def register(commands: typer.Typer) -> None:
     """Add these commands to the group `policy`."""
-    for command in (propose, approve, reject, status, show):
+    for command in (propose, withdraw, approve, reject, status, show):
         commands.command()(command)
 
 
@@ -61,6 +65,28 @@ def propose(
     console.print(f"Proposed: {escape(version.name)} ({version.digest[:12]}). The policy in force holds on until then.")
     _print_difference(console, case)
     console.print(_still_asked(case), markup=False, soft_wrap=True)
+
+
+def withdraw(
+    digest: DigestArgument,
+    reason: ReasonOption,
+    person: WithdrawerOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a proposed policy back, as whoever proposed it; a reason is required.
+
+    Example: `apprentice policy withdraw 3f9a0c12 --reason "it names the wrong people"`
+    """
+    parts = open_parts(load_settings(config))
+    with parts.database.read() as session:
+        version = find_version(session, digest)
+    done = parts.governance.policies.withdraw(version.id, _proposer(parts, person), reason)
+    if as_json:
+        print_json(_row(done))
+    else:
+        message = f"Withdrawn: {done.name} ({done.digest[:12]}). The policy in force holds on."
+        Console(highlight=False).print(message, markup=False, soft_wrap=True)
 
 
 def approve(
@@ -134,7 +160,8 @@ def show(
     if as_json:
         decisions = [each.model_dump(exclude={"id", "version_id"}) for each in case.decisions]
         rules = case.policy.model_dump(mode="json")
-        print_json(_row(case.version) | {"decisions": decisions, "policy": rules})
+        withdrawn = {"withdrawn_reason": case.version.withdrawn_reason}
+        print_json(_row(case.version) | withdrawn | {"decisions": decisions, "policy": rules})
         return
     _print_case(case, names)
 
@@ -180,6 +207,8 @@ def _print_case(case: PolicyCase, names: dict[str, str]) -> None:
         why = f": {each.reason}" if each.reason else ""
         who = " on behalf of ".join(names.get(person, person) for person in each.people)
         console.print(f"{who} {said} it{why}", markup=False, soft_wrap=True)
+    if version.state == "withdrawn":
+        console.print(f"withdrawn: {version.withdrawn_reason}", markup=False, soft_wrap=True)
     if version.state == "proposed":
         console.print(_still_asked(case), markup=False, soft_wrap=True)
 

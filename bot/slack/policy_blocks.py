@@ -10,6 +10,7 @@ from governance.policy_changes import PolicyCase
 from governance.policy_difference import compare_policies
 from governance.roles import OPERATOR
 from storage.domains import DEFAULT_DOMAIN
+from storage.policies import PolicyVersion
 
 ENDS = {"in_force": "It is in force.", "superseded": "It was in force until another one was approved."}
 SHOWN_DOMAINS = 10
@@ -32,8 +33,7 @@ def policy_message(
         blocks.section(_status(case, people)),
         *(map(blocks.context, asked_of(case, people, electorates)) if waits else []),
     ]
-    buttons = blocks.approve_or_reject(names.APPROVE_POLICY_ACTION, names.REJECT_POLICY_ACTION, version.id)
-    tail = [buttons] if waits else []
+    tail = [_buttons(version)] if waits else []
     changes = _changes(case)
     content, shown = blocks.filled(head, changes, tail)
     if shown < len(changes):
@@ -67,11 +67,34 @@ def policy_rejection_modal(version_id: str, channel: str, message_ts: str) -> di
     )
 
 
+def policy_withdrawal_modal(version_id: str, channel: str, message_ts: str) -> dict[str, Any]:
+    """Give the modal that asks whoever proposed a policy why they withdraw it."""
+    return blocks.reason_modal(
+        names.POLICY_WITHDRAWAL_VIEW,
+        "Withdraw this policy",
+        "Withdraw",
+        "The reason is kept with the policy, its digest in the audit log, and shown in the channel.",
+        {"version_id": version_id, "channel": channel, "message_ts": message_ts},
+    )
+
+
+def _buttons(version: PolicyVersion) -> dict[str, Any]:
+    """Give the buttons; what was proposed on the command line is withdrawn there."""
+    row = blocks.approve_or_reject(names.APPROVE_POLICY_ACTION, names.REJECT_POLICY_ACTION, version.id)
+    if not version.proposed_by.startswith(OPERATOR):
+        row["elements"].append(blocks.button(names.WITHDRAW_POLICY_ACTION, "Withdraw", version.id))
+    return row
+
+
 def _proposed(case: PolicyCase, people: Mapping[str, str]) -> str:
     version = case.version
-    who = people.get(version.proposed_by, version.proposed_by.removeprefix(OPERATOR))
     why = f": {blocks.escape(version.reason)}" if version.reason else "."
-    return f"proposed by {blocks.escape(who)}{why}"
+    return f"proposed by {_proposer(case, people)}{why}"
+
+
+def _proposer(case: PolicyCase, people: Mapping[str, str]) -> str:
+    proposed_by = case.version.proposed_by
+    return blocks.escape(people.get(proposed_by, proposed_by.removeprefix(OPERATOR)))
 
 
 def _status(case: PolicyCase, people: Mapping[str, str]) -> str:
@@ -79,6 +102,9 @@ def _status(case: PolicyCase, people: Mapping[str, str]) -> str:
     lines = [blocks.escape(said_by(each, people)) for each in case.decisions]
     if version.state == "proposed":
         return " ".join([*(lines or ["Nobody has decided yet."]), f"Open until {blocks.moment(version.expires_at)}."])
+    if version.state == "withdrawn":
+        why = blocks.escape(version.withdrawn_reason or "")
+        return " ".join([*lines, f"Withdrawn by {_proposer(case, people)}: {why}."])
     return " ".join([*lines, ENDS.get(version.state, f"It is {version.state}.")])
 
 

@@ -91,6 +91,23 @@ def test_a_rejection_needs_a_reason_and_is_shown(ruled: CommandLine) -> None:
     assert "nothing is to be decided" in ruled("policy", "approve", digest, "--as", "U_APPROVER").said
 
 
+def test_whoever_proposed_it_withdraws_it_and_the_reason_is_shown(ruled: CommandLine) -> None:
+    digest = ruled("policy", "propose", "policy.toml", "--as", "U_EXPERT", "--json").json["digest"]
+    refused = ruled("policy", "withdraw", digest, "--reason", "not now")
+    assert (refused.status, "only whoever proposed this policy" in refused.said) == (1, True)
+    told = ruled("policy", "withdraw", digest[:12], "--as", "U_EXPERT", "--reason", "two are too few")
+    assert (told.status, f"Withdrawn: ours ({digest[:12]}). The policy in force holds on." in told.out) == (0, True)
+    shown = ruled("policy", "show", digest)
+    assert f"ours ({digest[:12]}), withdrawn" in shown.out
+    assert "withdrawn: two are too few" in shown.out
+    assert ruled("policy", "show", digest, "--json").json["withdrawn_reason"] == "two are too few"
+
+    assert ruled("policy", "propose", "policy.toml", "--json").json["state"] == "proposed"
+    done = ruled("policy", "withdraw", digest, "--reason", "by the operator who proposed it", "--json").json
+    assert (done["state"], done["decided"] is None) == ("withdrawn", False)
+    assert ruled("audit", "verify").status == 0
+
+
 def test_a_file_that_is_not_in_force_is_named_with_what_to_do(
     ruled: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -192,6 +192,7 @@ def change_the_policy(house: Installation, digests: Iterator[str]) -> None:
     policies.propose(wanted, OPERATOR)
     house.clock.advance(days=8)
     policies.close_stale()
+    policies.withdraw(policies.propose(wanted, OPERATOR).id, OPERATOR, "not yet")
     policies.propose(wanted, OPERATOR)
     other = policies.propose(changed(house.policy, approval={"quorum": 2}), OPERATOR)
     policies.decide(other.id, APPROVER, "approve")

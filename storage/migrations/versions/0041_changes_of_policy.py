@@ -1,4 +1,4 @@
-"""In whose name somebody decided on a policy."""
+"""Why a policy was withdrawn, which reminder was given of it, and in whose name somebody decided on it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("policy_version") as table:
+        table.add_column(sa.Column("withdrawn_reason", sa.String(), nullable=True))
+        table.add_column(sa.Column("reminded_hours", sa.Float(), nullable=True))
     whose = sa.ForeignKey("person.id", name="policy_decision_on_behalf_of_fkey")
     with op.batch_alter_table("policy_decision") as table:
         table.add_column(sa.Column("on_behalf_of", sa.String(), whose, nullable=True))
@@ -20,3 +23,6 @@ def downgrade() -> None:
     with op.batch_alter_table("policy_decision") as table:
         table.drop_constraint("one_policy_decision_on_behalf_of_a_person", type_="unique")
         table.drop_column("on_behalf_of")
+    with op.batch_alter_table("policy_version") as table:
+        table.drop_column("reminded_hours")
+        table.drop_column("withdrawn_reason")

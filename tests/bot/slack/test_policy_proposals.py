@@ -160,6 +160,51 @@ async def test_a_rejection_needs_a_reason_and_shows_it(bot: Bot, town: Town) -> 
     assert "Rejected by Marcus Lindqvist: Robots &lt;lie&gt;. It is rejected." in json.dumps(await shown(town))
 
 
+async def test_whoever_proposed_it_withdraws_it_by_the_button_and_it_says_why(bot: Bot, town: Town) -> None:
+    team = await begun(bot, quorum=2)
+    version = await proposed(bot, person_id(team, ADA))
+    await town.press(MARCUS, await shown(town), names.APPROVE_POLICY_ACTION)
+    await eventually(lambda: town.whispers(MARCUS, APPROVALS))
+    async with town.watch(MARCUS):
+        await town.press(MARCUS, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        assert "only whoever proposed this policy" in str((await town.view(MARCUS))["blocks"])
+    async with town.watch(ADA):
+        await town.press(ADA, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        view = await town.view(ADA)
+        refused = await town.submit(ADA, view, names.REASON_BLOCK, " ")
+        await town.submit(ADA, view, names.REASON_BLOCK, "Robots <lie>")
+    await all_done(bot, 2)
+
+    assert "say why" in refused["errors"][names.REASON_BLOCK]
+    assert state(bot, version) == "withdrawn"
+    message = await shown(town)
+    assert "Approved by Marcus Lindqvist. Withdrawn by Ada Lindgren: Robots &lt;lie&gt;." in json.dumps(message)
+    assert all(block["type"] != "actions" for block in message["blocks"])
+
+
+async def test_who_withdraws_too_late_is_told_so(bot: Bot, town: Town) -> None:
+    team = await begun(bot)
+    version = await proposed(bot, person_id(team, ADA))
+    async with town.watch(ADA):
+        await town.press(ADA, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        view = await town.view(ADA)
+        await asyncio.to_thread(bot.parts.governance.policies.decide, version.id, person_id(team, MARCUS), "approve")
+        await town.submit(ADA, view, names.REASON_BLOCK, "Robots lie")
+        (told,) = await eventually(lambda: town.whispers(ADA, APPROVALS))
+
+    assert "nothing is to be decided on this policy any more: it is in force" in told
+    assert "It is in force." in json.dumps(await shown(town))
+
+
+async def test_what_the_command_line_proposed_is_withdrawn_there(bot: Bot, town: Town) -> None:
+    await begun(bot)
+    version = await proposed(bot)
+    assert names.WITHDRAW_POLICY_ACTION not in json.dumps(await shown(town))
+    await asyncio.to_thread(bot.parts.governance.policies.withdraw, version.id, "operator:root", "not yet")
+    await look(bot)
+    assert "Withdrawn by root: not yet." in json.dumps(await shown(town))
+
+
 async def test_what_was_approved_on_the_command_line_holds_in_a_running_bot(bot: Bot, town: Town) -> None:
     team = await begun(bot)
     version = await proposed(bot)
