@@ -99,10 +99,10 @@ class PolicyChanges:
         """Take over the policy in force, if another process has changed it."""
         self._ledger.follow_policy()
 
-    def put_first_in_force(self) -> bool:
+    def put_first_in_force(self, adopted_by: str) -> bool:
         """Put the policy that this process was given in force where none ever was; return whether that was done.
 
-        There is nobody yet whom a policy would ask.
+        There is nobody yet whom a policy would ask, so it is adopted by the operator who starts the process.
         """
         with self._ledger.database.read() as session:
             if digest_in_force(session) is not None:
@@ -110,9 +110,8 @@ class PolicyChanges:
         with self._ledger.changes() as session:
             if digest_in_force(session) is not None:
                 return False
-            version = self._new(self._ledger.policy, SYSTEM, "", self._ledger.clock())
-            session.add(version)
-            self._ledger.move(session, version, "in_force", actor=SYSTEM, reason="the first policy")
+            version = self._new(self._ledger.policy, adopted_by, "", self._ledger.clock())
+            self._close(session, version, "in_force", adopted_by, "adopted at the first start")
         return True
 
     def propose(self, policy: Policy, proposed_by: str, reason: str = "") -> PolicyVersion:

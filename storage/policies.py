@@ -42,6 +42,11 @@ class PolicyVersion(ShownInSlack, table=True):
     withdrawn_reason: str | None = None
     reminded_hours: float | None = None
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it was adopted at the first start by `proposed_by`; nobody proposed it, and nobody decided on it."""
+        return not self.under_digest
+
 
 class PolicyDecision(SQLModel, table=True):
     """What one person decided on one proposed policy, with their own vote or that of `on_behalf_of`; one a person."""

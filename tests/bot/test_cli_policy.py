@@ -53,7 +53,7 @@ STRICT = 'name = "ours"\n[gates.as_told]\nat_least = 0.9\n[approval]\nquorum = 2
 @pytest.fixture
 def ruled(apprentice: CommandLine, house: Installation) -> CommandLine:
     """A command line on an installation whose packaged policy is in force, and a file with another one."""
-    house.governance.policies.put_first_in_force()
+    house.governance.policies.put_first_in_force("operator:kim")
     apprentice.file("policy.toml", STRICT)
     return apprentice
 
@@ -89,6 +89,18 @@ def test_a_rejection_needs_a_reason_and_is_shown(ruled: CommandLine) -> None:
     )
     assert "U_OTHER rejected it: too slow" in ruled("policy", "show", digest).out
     assert "nothing is to be decided" in ruled("policy", "approve", digest, "--as", "U_APPROVER").said
+
+
+def test_the_first_policy_is_shown_as_adopted_at_the_first_start(ruled: CommandLine) -> None:
+    assert "adopted at the first start by operator:kim, 2026-01-01 00:00 UTC" in ruled("policy", "show").out
+    (first,) = ruled("policy", "status", "--json").json["versions"]
+    assert (first["adopted_by"], first["proposed_by"], first["proposed"]) == ("operator:kim", None, None)
+    assert first["decided"].startswith("2026-01-01 00:00")
+
+    digest = ruled("policy", "propose", "policy.toml", "--as", "U_EXPERT", "--reason", "safer", "--json").json["digest"]
+    assert "proposed by T1/U_EXPERT, 2" in ruled("policy", "show", digest).out
+    (second, _) = ruled("policy", "status", "--json").json["versions"]
+    assert (second["adopted_by"], second["proposed_by"], second["decided"]) == (None, "T1/U_EXPERT", None)
 
 
 def test_whoever_proposed_it_withdraws_it_and_the_reason_is_shown(ruled: CommandLine) -> None:

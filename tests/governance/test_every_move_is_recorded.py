@@ -186,7 +186,7 @@ def say_and_erase(house: Installation, digests: Iterator[str]) -> None:
 
 def change_the_policy(house: Installation, digests: Iterator[str]) -> None:
     policies = house.governance.policies
-    policies.put_first_in_force()
+    policies.put_first_in_force(OPERATOR)
     wanted = changed(house.policy, **LOOSE)
     policies.decide(policies.propose(wanted, OPERATOR).id, APPROVER, "reject", "guests talk")
     policies.propose(wanted, OPERATOR)

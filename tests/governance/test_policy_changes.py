@@ -36,7 +36,7 @@ def changed(policy: Policy, **sections: Mapping[str, Any]) -> Policy:
 def begin(house: Installation, **sections: Mapping[str, Any]) -> Policy:
     """Put a policy in force: the packaged one, with these values."""
     house.use_policy(**{name: dict(values) for name, values in sections.items()})
-    assert house.governance.policies.put_first_in_force()
+    assert house.governance.policies.put_first_in_force(OPERATOR)
     return house.policy
 
 
@@ -68,10 +68,16 @@ LOOSE: dict[str, Any] = {"people": {"guests": "answer"}}
 def test_the_first_policy_is_put_in_force_once_and_recorded(house: Installation) -> None:
     begin(house)
     other = another_process(house, changed(house.policy, **LOOSE))
-    assert not other.policies.put_first_in_force()
+    assert not other.policies.put_first_in_force(OPERATOR)
     other.policies.follow()
     assert other.policy == house.policy
-    assert actions(house, "policy.in_force") == ["policy.in_force"]
+    (record,) = [body for body in map(json.loads, house.log()) if body["action"] == "policy.in_force"]
+    with house.database.read() as session:
+        (version,) = list_versions(session)
+    assert (record["actor"], version.proposed_by, version.is_first) == (OPERATOR, OPERATOR, True)
+    assert record["reason_sha256"] == hashlib.sha256(b"adopted at the first start").hexdigest()
+    assert version.decided_at is not None
+    assert version.decided_at.replace(microsecond=0) == version.created_at.replace(microsecond=0)
 
 
 def test_another_file_changes_nothing_until_it_is_approved(house: Installation) -> None:

@@ -52,7 +52,7 @@ def test_an_illegal_move_changes_neither_the_row_nor_the_log(
     """The whole square of states, on a row of the database."""
     house = sqlite_house
     house.evaluated("a" * 64)
-    house.governance.policies.put_first_in_force()
+    house.governance.policies.put_first_in_force("operator:kim")
     ledger, before = Ledger(house.database, house.policy, house.audit, house.clock), house.log()
     for old, new in itertools.product(MOVES[kind], repeat=2):
         if new in MOVES[kind][old]:

@@ -1,4 +1,4 @@
-"""Why a policy was withdrawn, which reminder was given of it, and in whose name somebody decided on it."""
+"""Of policies: withdrawals, reminders, decisions in somebody's name, and since when the first one is in force."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ def upgrade() -> None:
     with op.batch_alter_table("policy_version") as table:
         table.add_column(sa.Column("withdrawn_reason", sa.String(), nullable=True))
         table.add_column(sa.Column("reminded_hours", sa.Float(), nullable=True))
+    op.execute("UPDATE policy_version SET decided_at = created_at WHERE under_digest = '' AND decided_at IS NULL")
     whose = sa.ForeignKey("person.id", name="policy_decision_on_behalf_of_fkey")
     with op.batch_alter_table("policy_decision") as table:
         table.add_column(sa.Column("on_behalf_of", sa.String(), whose, nullable=True))

@@ -35,7 +35,7 @@ async def begun(bot: Bot, **approval: object) -> str:
     """Put the packaged policy in force, with this approval; return the team."""
     team = await known_members(bot)
     use_policy(bot, approval=approval)
-    await asyncio.to_thread(bot.parts.governance.policies.put_first_in_force)
+    await asyncio.to_thread(bot.parts.governance.policies.put_first_in_force, "operator:root")
     return team
 
 

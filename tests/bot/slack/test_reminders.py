@@ -55,7 +55,7 @@ async def test_of_a_proposed_policy_likewise_calling_those_who_can_still_decide(
 ) -> None:
     team = await known_members(bot)
     policies = bot.parts.governance.policies
-    await asyncio.to_thread(policies.put_first_in_force)
+    await asyncio.to_thread(policies.put_first_in_force, "operator:root")
     policy = bot.parts.governance.policy
     wanted = policy.model_copy(update={"people": policy.people.model_copy(update={"bots": "answer"})})
     version = await asyncio.to_thread(policies.propose, wanted, person_id(team, ADA))
