@@ -135,6 +135,12 @@ def policy_decisions_by(session: Session, person_id: str) -> list[PolicyDecision
     return list(session.exec(query.order_by(col(PolicyDecision.created_at), col(PolicyDecision.id))))
 
 
+def policies_proposed_by(session: Session, person_id: str) -> list[PolicyVersion]:
+    """Return the policies that a person proposed, the oldest first."""
+    query = select(PolicyVersion).where(PolicyVersion.proposed_by == person_id)
+    return list(session.exec(query.order_by(col(PolicyVersion.created_at), col(PolicyVersion.id))))
+
+
 def undrawn_versions(session: Session) -> list[PolicyVersion]:
     """Return proposed policies that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(PolicyDecision.version_id == PolicyVersion.id).scalar_subquery()

@@ -114,6 +114,8 @@ def test_whoever_proposed_it_withdraws_it_and_the_reason_is_shown(ruled: Command
     assert "withdrawn: two are too few" in shown.out
     assert ruled("policy", "show", digest, "--json").json["withdrawn_reason"] == "two are too few"
 
+    assert ruled("person", "export", "U_EXPERT", "expert.json", "--json").json["policies"] == 1
+
     assert ruled("policy", "propose", "policy.toml", "--json").json["state"] == "proposed"
     done = ruled("policy", "withdraw", digest, "--reason", "by the operator who proposed it", "--json").json
     assert (done["state"], done["decided"] is None) == ("withdrawn", False)
