@@ -15,7 +15,7 @@ from storage.erasing import asked_by, mail_of, said_by
 from storage.errors import ConfigurationError
 from storage.feedback import reviewed_by
 from storage.people import find_person
-from storage.policies import policy_decisions_by
+from storage.policies import policies_proposed_by, policy_decisions_by
 from storage.proposals import decisions_by, list_proposals
 from storage.runs import list_runs
 
@@ -49,6 +49,8 @@ def _all_about(session: Session, reference: str) -> dict[str, Any]:
         "questions": _rows(asked_by(session, person.id)),
         "feedback": _rows(said),
         "decisions": _rows([*decisions_by(session, person.id), *policy_decisions_by(session, person.id)]),
+        "policies": [each.model_dump(include={"id", "digest", "state", "reason", "withdrawn_reason", "created_at"})
+                     for each in policies_proposed_by(session, person.id)],
         "delegations": _rows(delegations_of(session, person.id)),
         "break_glass": _rows(break_glass_by(session, person.id)),
         "reviews": [{"feedback": row.id, "at": row.reviewed_at, "reason": row.reviewer_reason}

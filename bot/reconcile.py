@@ -117,7 +117,9 @@ class Reconciler:
             await self._attempt(f"showing the policy {version_id}", show)
 
     async def _remind(self) -> None:
-        for reminder in await asyncio.to_thread(self._parts.governance.due_reminders):
+        rules = self._parts.governance
+        of_adapters = await asyncio.to_thread(rules.due_reminders)
+        for reminder in [*of_adapters, *await asyncio.to_thread(rules.policies.due_reminders)]:
             give = partial(remind, self._client, self._parts, reminder)
             await self._attempt(f"reminding of proposal {reminder.proposal_id}", give)
 

@@ -32,6 +32,7 @@ from bot.slack.tokens import check_tokens
 from bot.slack.worker import InboxWorker
 from bot.training import Training
 from bot.web.app import create_web_app
+from bot.whoami import operator
 from bot.workspace.app import create_app as create_workspace_app
 from bot.workspace.people import People
 from bot.workspace.serving import serve
@@ -217,7 +218,7 @@ def recover(parts: Parts) -> bool:
     with parts.database.transaction() as session:
         again = inbox.requeue_unfinished(session)
     parts.store.remove_drafts()
-    parts.governance.policies.put_first_in_force()
+    parts.governance.policies.put_first_in_force(operator())
     parts.audit.sign(parts.database, utc_now())
     if again:
         log.info("%d events that a stopped process had begun are handled again", again)

@@ -1,30 +1,34 @@
-"""Who may decide on a proposal or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
+"""Who may decide on what is proposed or cancel a run, and what decisions amount to. Pure: reads and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from governance.policy import Approval, Policy, names
-from governance.roles import OPERATOR, why_lacking, why_not_meant
+from governance.roles import OPERATOR, Action, why_lacking, why_not_meant
 from storage.delegations import Delegation
-from storage.policies import PolicyDecision
+from storage.policies import PolicyDecision, PolicyVersion
 from storage.proposals import Decision, Proposal
 from storage.runs import Run
 
+Proposed = Proposal | PolicyVersion
+"""What approvers decide on: an adapter that is proposed, or a policy."""
+
 
 def why_not(
-    policy: Policy, proposal: Proposal, person_id: str, on_behalf_of: str | None = None, standing: str = "member"
+    policy: Policy, proposed: Proposed, person_id: str, on_behalf_of: str | None = None, standing: str = "member"
 ) -> str:
     """Return why the policy keeps this person from deciding, with somebody else's vote or their own; "" when it lets.
 
     Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
-    an approval that does not count towards the quorum would only look like one. With another's vote that holds for
-    both; an approver only the other one has to be.
+    an approval that does not count towards the quorum would only look like one. Nor does whoever proposed a policy.
+    With another's vote that holds for both; an approver only the other one has to be.
     """
-    if taken_part := _part_in(policy, proposal, person_id):
+    if taken_part := _part_in(policy, proposed, person_id):
         return f"you {taken_part}"
     if on_behalf_of is None:
-        return why_lacking(policy, "decide", person_id, standing)
-    if taken_part := _part_in(policy, proposal, on_behalf_of):
+        action: Action = "decide_on_policy" if isinstance(proposed, PolicyVersion) else "decide"
+        return why_lacking(policy, action, person_id, standing)
+    if taken_part := _part_in(policy, proposed, on_behalf_of):
         return f"whoever handed you their vote {taken_part}"
     if not names(policy.approval.approvers, on_behalf_of):
         return f"the policy {policy.name!r} does not name whoever handed you their vote as an approver."
@@ -33,11 +37,14 @@ def why_not(
     return why_not_meant(policy.approval.approvers, "approver", person_id, standing)
 
 
-def _part_in(policy: Policy, proposal: Proposal, person_id: str) -> str:
-    """Say what somebody did for an adapter that keeps them from judging it, to be put behind who it is; or nothing."""
-    if person_id == proposal.started_by:
+def _part_in(policy: Policy, proposed: Proposed, person_id: str) -> str:
+    """Say what somebody did that keeps them from judging what came of it, to be put behind who it is; or nothing."""
+    if isinstance(proposed, PolicyVersion):
+        own = person_id == proposed.proposed_by
+        return "proposed this policy, so somebody else has to decide on it." if own else ""
+    if person_id == proposed.started_by:
         return "started this training run, so somebody else has to decide on its adapter."
-    most, share = policy.approval.max_contributor_share, float(proposal.shares.get(person_id, 0.0))
+    most, share = policy.approval.max_contributor_share, float(proposed.shares.get(person_id, 0.0))
     if share <= most:
         return ""
     return (
@@ -46,7 +53,7 @@ def _part_in(policy: Policy, proposal: Proposal, person_id: str) -> str:
     )
 
 
-def why_decided(decisions: Sequence[Decision], person_id: str, on_behalf_of: str | None) -> str:
+def why_decided(decisions: Sequence[Decision | PolicyDecision], person_id: str, on_behalf_of: str | None) -> str:
     """Return why this person's vote, or the one that they hold, is used up by earlier decisions; or an empty string.
 
     One human has one vote: who decided has none left, neither their own nor another's, nor has whom they decided for.
@@ -63,11 +70,11 @@ def why_decided(decisions: Sequence[Decision], person_id: str, on_behalf_of: str
 
 @dataclass(frozen=True)
 class Electorate:
-    """Who can still decide on a proposal.
+    """Who can still decide on what is proposed.
 
     `named` are those whom the policy names, as it names them; with `anybody`, all others can too, but `excluded`
-    (person ids): whoever started the run, wrote too much of what was learned, or whose vote is used. `delegations`
-    are those by which somebody else can decide in an approver's place.
+    (person ids): whoever started the run, wrote too much of what was learned, proposed the policy, or whose vote is
+    used. `delegations` are those by which somebody else can decide in an approver's place.
     """
 
     named: list[str]
@@ -77,12 +84,19 @@ class Electorate:
 
     @classmethod
     def of(
-        cls, policy: Policy, proposal: Proposal, decisions: Sequence[Decision], delegations: Sequence[Delegation] = ()
+        cls,
+        policy: Policy,
+        proposed: Proposed,
+        decisions: Sequence[Decision | PolicyDecision],
+        delegations: Sequence[Delegation] = (),
     ) -> "Electorate":
         """Find those who are left, of the delegations too."""
-        most = policy.approval.max_contributor_share
-        wrote = [person for person, share in proposal.shares.items() if float(share) > most]
-        excluded = [proposal.started_by, *wrote, *(person for decision in decisions for person in decision.people)]
+        taking_part = (
+            [proposed.proposed_by]
+            if isinstance(proposed, PolicyVersion)
+            else [each for each in (proposed.started_by, *proposed.shares) if _part_in(policy, proposed, each)]
+        )
+        excluded = [*taking_part, *(person for decision in decisions for person in decision.people)]
         approvers = policy.approval.approvers
         named = [each for each in approvers if each != "*" and not any(names([each], person) for person in excluded)]
         left = [each for each in delegations if not {each.delegate, each.delegator} & {*excluded}]

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from governance.approvals import Ballot
 from governance.delegation import whose_vote
 from governance.errors import NotEntitledError, ProposalClosedError, ReasonRequiredError
-from governance.ledger import SYSTEM, Ledger
+from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import BreakGlassRules, Policy
 from governance.promotion import close_if_stale, promote, take_out, when_live
 from governance.reasons import check_reason
@@ -22,7 +22,7 @@ from storage.adapters import find_adapter
 from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
 from storage.people import Person, get_person, person_id, standing_of
-from storage.proposals import Proposal, get_proposal
+from storage.proposals import Proposal, decisions_on, get_proposal
 from storage.records import new_id
 
 LEAST_REASON = 20
@@ -83,15 +83,14 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
         glass = _open(session, glass_id)
         proposal = get_proposal(session, glass.proposal_id)
         rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
-        whose = whose_vote(session, rules, person, ledger.clock())
+        whose = whose_vote(session, [rules], person, ledger.clock())
         if glass.person_id in {person, whose}:
             raise NotEntitledError("whoever broke the glass does not confirm it; somebody else has to.")
-        decisions = cast_vote(ledger, session, rules, proposal, person, "approve")
-        ballot = Ballot.of([each for each in decisions if glass.person_id not in each.people], rules.approval)
+        cast_vote(ledger, session, [rules], proposal, person, "approve")
+        decisions = [each for each in decisions_on(session, proposal.id) if glass.person_id not in each.people]
+        ballot = Ballot.of(decisions, rules.approval)
         if not ballot.missing:
-            glass.state = "confirmed"
-            session.add(glass)
-            _record(ledger, session, "break_glass.confirmed", glass, person)
+            ledger.move(session, glass, "confirmed", actor=person)
         message = ballot.message if ballot.missing else "Confirmed: the adapter stays."
     ledger.keep_checkpoint()
     return Confirmation(glass, ballot.missing, message)
@@ -109,7 +108,7 @@ def note_seen(ledger: Ledger, glass_id: str, person: str) -> BreakGlass:
         if glass.seen_at is None:
             glass.seen_at = ledger.clock()
             session.add(glass)
-            _record(ledger, session, "break_glass.seen", glass, person)
+            ledger.record(session, "break_glass.seen", glass.id, digests_of(glass), actor=person)
     return glass
 
 
@@ -165,7 +164,7 @@ def _break(ledger: Ledger, session: Session, proposal: Proposal, person: str, re
     )
     session.add(glass)
     session.flush()
-    _record(ledger, session, "break_glass.used", glass, person, reason)
+    ledger.record(session, "break_glass.used", glass.id, digests_of(glass), actor=person, reason=reason)
     promoted = promote(ledger, session, proposal, person)
     adapter = find_adapter(session, glass.adapter_digest)
     return glass, f"The adapter {'goes live now.' if promoted else when_live(ledger, session, adapter)}"
@@ -206,14 +205,3 @@ def _open(session: Session, glass_id: str) -> BreakGlass:
     if glass.state != "open":
         raise IllegalStateError(f"this is {glass.state.replace('_', ' ')} already.")
     return glass
-
-
-def _record(ledger: Ledger, session: Session, action: str, glass: BreakGlass, actor: str, reason: str = "") -> None:
-    digests = {
-        "adapter": glass.adapter_digest,
-        "dataset": glass.dataset_digest,
-        "report": glass.report_digest,
-        "proposed_under": glass.policy_digest,
-        "proposal": glass.proposal_id,
-    }
-    ledger.record(session, action, glass.id, digests, actor=actor, reason=reason)

@@ -5,21 +5,22 @@ whoever is an approver themselves always votes in their own name, and a decision
 both. There are no chains: who holds a vote hands on none, not even their own.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from governance.approvals import Electorate, why_not
 from governance.errors import DelegationError, NotEntitledError
 from governance.ledger import Ledger
-from governance.policy import Policy
+from governance.policy import Policy, names
 from governance.reasons import check_reason
 from governance.roles import KINDS, why_lacking
-from storage.delegations import Delegation, delegations_of, list_delegations, put_delegation, remove_delegation
+from storage.delegations import Delegation, delegations_of, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
 from storage.people import get_person, standing_of
-from storage.proposals import Proposal, decisions_on, draw_again
+from storage.policies import draw_versions_again
+from storage.proposals import draw_again
 
 
 def delegate_vote(ledger: Ledger, delegator: str, delegate: str, ends_at: datetime, reason: str) -> Delegation:
@@ -63,40 +64,22 @@ def revoke_delegation(ledger: Ledger, delegator: str) -> None:
         remove_delegation(session, delegation)
 
 
-def whose_vote(session: Session, rules: Policy, person_id: str, now: datetime) -> str | None:
-    """Return whose vote a person holds by the rules of a domain; None where they vote in their own name."""
-    if is_approver(session, rules, person_id):
-        return None
-    held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
-    if held is None or held.created_at + timedelta(days=rules.approval.delegation_days) <= now:
-        return None
-    return held.delegator
+def whose_vote(session: Session, rules: Sequence[Policy], person_id: str, now: datetime) -> str | None:
+    """Return whose vote a person holds by the rules of domains; None where they vote in their own name everywhere.
 
-
-def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id: str, whose: str | None) -> str:
-    """Return why this person may not decide with the vote of `whose`, or their own (None); "" when they may.
-
-    Whether a vote was used before is not looked at: `approvals.why_decided` says that.
+    They hold it by the rules of each of these domains in which its owner is an approver, and they are none.
     """
-    return why_not(rules, proposal, person_id, whose, standing_of(session, person_id))
+    held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
+    lacking = [each.approval for each in rules if not is_approver(session, each, person_id)]
+    if held is None or not lacking:
+        return None
+    days = [each.delegation_days for each in lacking if names(each.approvers, held.delegator)]
+    return None if any(held.created_at + timedelta(days=each) <= now for each in days) else held.delegator
 
 
 def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
     """Tell whether the rules of a domain have this person as an approver."""
     return not why_lacking(rules, "decide", person_id, standing_of(session, person_id))
-
-
-def electorate_of(session: Session, rules: Policy, proposal: Proposal, now: datetime) -> Electorate:
-    """Find who can still decide on a proposal by the rules of its domain, and who in whose place."""
-    decisions = decisions_on(session, proposal.id)
-    delegations = [each for each in list_delegations(session, now) if _counts(session, rules, proposal, each, now)]
-    return Electorate.of(rules, proposal, decisions, delegations)
-
-
-def _counts(session: Session, rules: Policy, proposal: Proposal, delegation: Delegation, now: datetime) -> bool:
-    delegate, delegator = delegation.delegate, delegation.delegator
-    held = whose_vote(session, rules, delegate, now) == delegator
-    return held and not why_not_vote(session, rules, proposal, delegate, delegator)
 
 
 def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[Policy]:
@@ -148,3 +131,4 @@ def _record(ledger: Ledger, session: Session, action: str, delegation: Delegatio
     both = {"delegate": delegation.delegate}
     ledger.record(session, action, delegation.delegator, both, actor=delegation.delegator, reason=reason)
     draw_again(session)
+    draw_versions_again(session)

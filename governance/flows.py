@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from governance.approvals import APPROVED, Ballot, why_decided, why_not_cancel
+from governance.approvals import APPROVED, Ballot, why_not_cancel
 from governance.audit import AuditLog
 from governance.break_glass import Confirmation, break_glass, confirm, note_seen, take_out_unconfirmed, undo
 from governance.channels import check_settings, settings_digest
 from governance.comparing import choose, own_comparison
-from governance.delegation import delegate_vote, revoke_delegation, whose_vote, why_not_vote
+from governance.delegation import delegate_vote, revoke_delegation
 from governance.erasure import ErasedPerson, enforce_retention, erase_person, let_go, stop_runs
 from governance.errors import NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
@@ -32,7 +32,7 @@ from governance.review import contest, read_related, review_reason, why_not_revi
 from governance.roles import Action, why_lacking
 from governance.screening import screen, screen_stored
 from governance.suspicion import suspect
-from governance.voting import cast_vote
+from governance.voting import cast_vote, why_not_vote
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
 from governance.workspaces import install, uninstall
@@ -566,10 +566,7 @@ class Governance:
             proposal = get_proposal(session, proposal_id)
             if closed := why_closed(session, proposal, self.policy.digest, self.clock()):
                 return closed
-            rules = self._rules(session, proposal)
-            whose = whose_vote(session, rules, person_id, self.clock())
-            decided = why_decided(decisions_on(session, proposal_id), person_id, whose)
-            return decided or why_not_vote(session, rules, proposal, person_id, whose)
+            return why_not_vote(session, [self._rules(session, proposal)], proposal, person_id, self.clock())
 
     def decide(self, proposal_id: str, person_id: str, verdict: Verdict, reason: str = "") -> Outcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -673,7 +670,7 @@ class Governance:
         with self.database.read() as session:
             proposals = [(each, self._rules(session, each).approval) for each in list_proposals(session, "open")]
         found = ((each.id, due_reminder(each, rules.remind_hours_before, now)) for each, rules in proposals)
-        return [Reminder(proposal_id, hours) for proposal_id, hours in found if hours is not None]
+        return [Reminder("adapter", proposal_id, hours) for proposal_id, hours in found if hours is not None]
 
     # Break-glass
 
@@ -772,7 +769,8 @@ class Governance:
 
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:
         rules = self._rules(session, proposal)
-        decisions = cast_vote(self._ledger, session, rules, proposal, person_id, verdict, reason)
+        cast_vote(self._ledger, session, [rules], proposal, person_id, verdict, reason)
+        decisions = decisions_on(session, proposal.id)
         ballot, promoted = Ballot.of(decisions, rules.approval), False
         if ballot.rejected:
             close(self._ledger, session, proposal, "rejected", person_id)

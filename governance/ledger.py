@@ -12,6 +12,7 @@ from governance.policy_versions import policy_in_force
 from governance.states import Kind, check_move
 from storage.adapters import Adapter
 from storage.audit import lock_audit_log
+from storage.break_glass import BreakGlass
 from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.feedback import Feedback
@@ -27,7 +28,7 @@ SYSTEM = "system"
 """The actor of what follows from rules alone, such as an expiry."""
 
 Digests = Mapping[str, str | None]
-Stated = Adapter | Run | Feedback | PolicyVersion
+Stated = Adapter | Proposal | BreakGlass | Run | Feedback | PolicyVersion
 """What has a state."""
 
 
@@ -107,7 +108,7 @@ class Ledger:
             self.audit.checkpoint(self.database, self.clock())
 
 
-def digests_of(row: Stated | Proposal) -> Digests:
+def digests_of(row: Stated) -> Digests:
     """Return what identifies the content of a row, or what it is bound to."""
     if isinstance(row, Feedback):
         said = [row.id, row.kind, row.question, row.answer, row.text, *([row.reason] if row.reason else [])]
@@ -119,6 +120,14 @@ def digests_of(row: Stated | Proposal) -> Digests:
             "report": row.report_digest,
             "policy": row.policy_digest,
         }
+    if isinstance(row, BreakGlass):
+        return {
+            "adapter": row.adapter_digest,
+            "dataset": row.dataset_digest,
+            "report": row.report_digest,
+            "proposed_under": row.policy_digest,
+            "proposal": row.proposal_id,
+        }
     if isinstance(row, PolicyVersion):
         return {"version": row.digest}
     digests = {"base": row.base_digest, "parent": row.parent_digest, "dataset": row.snapshot_digest}
@@ -126,7 +135,14 @@ def digests_of(row: Stated | Proposal) -> Digests:
 
 
 def _kind_of(row: Stated) -> Kind:
-    kinds: dict[type, Kind] = {Adapter: "adapter", Run: "run", Feedback: "feedback", PolicyVersion: "policy"}
+    kinds: dict[type, Kind] = {
+        Adapter: "adapter",
+        Proposal: "proposal",
+        BreakGlass: "break_glass",
+        Run: "run",
+        Feedback: "feedback",
+        PolicyVersion: "policy",
+    }
     return kinds[type(row)]
 
 

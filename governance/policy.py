@@ -2,8 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -277,6 +276,8 @@ class Policy(_Section):
     erasure: ErasureRules = ErasureRules()
     domains: dict[Annotated[str, Field(pattern=LABEL)], DomainRules] = {}
     """The domains that have adapters of their own; all others, and what is said nowhere, are the default one's."""
+    _stored: tuple[str, str] = ("", "")
+    """The policy as canonical JSON, and the digest by which it is known in that form alone (`known_as`)."""
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -319,16 +320,20 @@ class Policy(_Section):
         own = self.domains.get(domain)
         return self.model_copy(update={name: section for name, section in own or () if section is not None})
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, in which these fields are different; its digest is its own."""
-        copied = super().model_copy(update=update, deep=deep)
-        vars(copied).pop("digest", None)
-        return copied
+    def known_as(self, digest: str) -> Self:
+        """Return this policy, known by the digest under which an earlier release, that lacked some keys, stored it."""
+        self._stored = (self.canonical, digest)
+        return self
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the policy as canonical JSON; comments and order do not matter to it."""
-        return hashlib.sha256(self.canonical.encode()).hexdigest()
+        """SHA-256, in hex, of the policy as canonical JSON; comments and order do not matter to it.
+
+        Made anew each time, so that a copy in which something is different never has the digest of another policy.
+        """
+        canonical = self.canonical
+        stored, digest = self._stored
+        return digest if canonical == stored else hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
     def canonical(self) -> str:

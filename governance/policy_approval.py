@@ -4,30 +4,30 @@ What the default domain asks for is always asked for. A domain with rules of its
 would make any difference to it, so that nobody loosens the rules of a domain without those who decide there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from governance.approvals import Ballot
+from governance.approvals import Ballot, why_not
 from governance.policy import Approval, Policy, names
-from governance.roles import why_not_meant
 from storage.domains import DEFAULT_DOMAIN
 from storage.people import Person
-from storage.policies import PolicyDecision
+from storage.policies import PolicyDecision, PolicyVersion
 
-Asked = Mapping[str, Approval]
-"""What the policy in force asks for, by domain."""
+Asked = Mapping[str, Policy]
+"""The rules by which is decided, those of the policy in force, by domain."""
 
 
-def approvals_asked(old: Policy, new: Policy) -> dict[str, Approval]:
-    """Return what the policy in force asks for in each domain that the change concerns, the default one first.
+def approvals_asked(old: Policy, new: Policy) -> dict[str, Policy]:
+    """Return the rules of the policy in force for each domain that the change concerns, the default one first.
 
-    A domain that asks for the same as one before it is not named.
+    A domain that asks for the same approvals as one before it is not named.
     """
-    asked = {DEFAULT_DOMAIN: old.approval}
+    asked = {DEFAULT_DOMAIN: old}
     for domain in old.domains:
-        approval = old.rules_of(domain).approval
-        if approval not in asked.values() and (domain not in new.domains or _differs(old, new, domain)):
-            asked[domain] = approval
+        rules = old.rules_of(domain)
+        asked_before = any(rules.approval == each.approval for each in asked.values())
+        if not asked_before and (domain not in new.domains or _differs(old, new, domain)):
+            asked[domain] = rules
     return asked
 
 
@@ -38,12 +38,17 @@ def _differs(old: Policy, new: Policy, domain: str) -> bool:
 
 def expiry_days(asked: Asked) -> int:
     """Return how long a proposed policy is open: as the most impatient domain has it."""
-    return min(approval.expiry_days for approval in asked.values())
+    return min(rules.approval.expiry_days for rules in asked.values())
+
+
+def reminder_hours(asked: Asked) -> list[float]:
+    """Return how many hours before a proposed policy expires those are reminded who decide: as any domain has it."""
+    return sorted({hours for rules in asked.values() for hours in rules.approval.remind_hours_before})
 
 
 def why_never(asked: Asked, proposed_by: str) -> str:
     """Return why nobody's decisions can ever be enough when this person proposes, or an empty string."""
-    for domain, approval in asked.items():
+    for domain, approval in _approvals(asked):
         left = {each for each in approval.approvers if not names([each], proposed_by)}
         if "*" not in approval.approvers and len(left) < approval.quorum:
             return (
@@ -53,18 +58,10 @@ def why_never(asked: Asked, proposed_by: str) -> str:
     return ""
 
 
-def why_not_decide(asked: Asked, proposed_by: str, person: Person) -> str:
-    """Return why a person may not decide on a policy that somebody proposed, or an empty string."""
-    if person.id == proposed_by:
-        return "you proposed this policy, so somebody else has to decide on it."
-    refusals = [_why_not(approval, person) for approval in asked.values()]
-    return "" if "" in refusals else refusals[0]
-
-
-def _why_not(approval: Approval, person: Person) -> str:
-    if not names(approval.approvers, person.id):
-        return "the policy in force does not name you as an approver of what this one changes."
-    return why_not_meant(approval.approvers, "approver", person.id, person.standing)
+def counts(rules: Policy, version: PolicyVersion, decision: PolicyDecision, person: Person) -> bool:
+    """Tell whether this person's decision counts by the rules of a domain, as their own vote or the one they held."""
+    votes = {None, decision.on_behalf_of}
+    return any(not why_not(rules, version, person.id, whose, person.standing) for whose in votes)
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,15 @@ class PolicyBallot:
     missing: Mapping[str, int]
 
     @classmethod
-    def of(cls, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked) -> "PolicyBallot":
+    def of(
+        cls, version: PolicyVersion, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked
+    ) -> "PolicyBallot":
         """Count in each domain the decisions of those who may decide there; `people` has them by id."""
         ballots = {
-            domain: Ballot.of([each for each in decisions if not _why_not(approval, people[each.person_id])], approval)
-            for domain, approval in asked.items()
+            domain: Ballot.of(
+                [each for each in decisions if counts(rules, version, each, people[each.person_id])], rules.approval
+            )
+            for domain, rules in asked.items()
         }
         missing = {domain: ballot.missing for domain, ballot in ballots.items() if ballot.missing}
         return cls(any(ballot.rejected for ballot in ballots.values()), missing)
@@ -100,12 +101,16 @@ def missing_text(missing: Mapping[str, int]) -> str:
     return f"Approvals missing: {', '.join(parts)}."
 
 
-def asked_text(asked: Asked, call: Callable[[str], str] = str) -> str:
-    """Say how many approvals are needed, and whose; `call` gives the name under which somebody is called."""
-    return " ".join(f"{_of(domain, approval, call)}." for domain, approval in asked.items())
+def asked_text(asked: Asked) -> str:
+    """Say how many approvals are needed, and whose."""
+    return " ".join(f"{_of(domain, approval)}." for domain, approval in _approvals(asked))
 
 
-def _of(domain: str, approval: Approval, call: Callable[[str], str] = str) -> str:
-    who = "any member" if "*" in approval.approvers else ", ".join(map(call, approval.approvers))
+def _approvals(asked: Asked) -> list[tuple[str, Approval]]:
+    return [(domain, rules.approval) for domain, rules in asked.items()]
+
+
+def _of(domain: str, approval: Approval) -> str:
+    who = "any member" if "*" in approval.approvers else ", ".join(approval.approvers)
     place = "" if domain == DEFAULT_DOMAIN else f" in {domain}"
     return f"Approvals needed{place}: {approval.quorum}, of {who}"

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError
+from governance.approvals import Electorate
+from governance.errors import NotEntitledError, ProposalClosedError
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import Policy
 from governance.policy_approval import (
@@ -19,12 +20,14 @@ from governance.policy_approval import (
     PolicyBallot,
     approvals_asked,
     expiry_days,
+    reminder_hours,
     why_never,
-    why_not_decide,
 )
 from governance.policy_check import check_policy
 from governance.policy_versions import policy_of
 from governance.reasons import check_reason
+from governance.reminders import Reminder, due_reminder
+from governance.voting import cast_vote, electorate_of, why_not_vote
 from storage.errors import ConfigurationError, IllegalStateError
 from storage.people import Person, get_person
 from storage.policies import (
@@ -68,7 +71,7 @@ class PolicyCase:
     @property
     def ballot(self) -> PolicyBallot:
         """What the decisions amount to."""
-        return PolicyBallot.of(self.decisions, self.people, self.asked)
+        return PolicyBallot.of(self.version, self.decisions, self.people, self.asked)
 
 
 def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
@@ -81,6 +84,11 @@ def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
     return PolicyCase(version, policy, old, asked, decisions, people)
 
 
+def electorates_of(session: Session, case: PolicyCase, now: datetime) -> dict[str, Electorate]:
+    """Find who can still decide in each domain in which approvals are missing."""
+    return {domain: electorate_of(session, case.asked[domain], case.version, now) for domain in case.ballot.missing}
+
+
 class PolicyChanges:
     """Proposes policies and decides on them."""
 
@@ -91,10 +99,10 @@ class PolicyChanges:
         """Take over the policy in force, if another process has changed it."""
         self._ledger.follow_policy()
 
-    def put_first_in_force(self) -> bool:
+    def put_first_in_force(self, adopted_by: str) -> bool:
         """Put the policy that this process was given in force where none ever was; return whether that was done.
 
-        There is nobody yet whom a policy would ask.
+        There is nobody yet whom a policy would ask, so it is adopted by the operator who starts the process.
         """
         with self._ledger.database.read() as session:
             if digest_in_force(session) is not None:
@@ -102,9 +110,8 @@ class PolicyChanges:
         with self._ledger.changes() as session:
             if digest_in_force(session) is not None:
                 return False
-            version = self._new(self._ledger.policy, SYSTEM, "", self._ledger.clock())
-            session.add(version)
-            self._ledger.move(session, version, "in_force", actor=SYSTEM, reason="the first policy")
+            version = self._new(self._ledger.policy, adopted_by, "", self._ledger.clock())
+            self._close(session, version, "in_force", adopted_by, "adopted at the first start")
         return True
 
     def propose(self, policy: Policy, proposed_by: str, reason: str = "") -> PolicyVersion:
@@ -140,9 +147,7 @@ class PolicyChanges:
             if closed := self._why_closed(version, digest_in_force(session)):
                 return closed
             case = read_policy_case(session, version)
-            if person_id in case.people:
-                return "you have decided on this policy already."
-            return why_not_decide(case.asked, version.proposed_by, get_person(session, person_id))
+            return why_not_vote(session, [*case.asked.values()], version, person_id, self._ledger.clock())
 
     def decide(self, version_id: str, person_id: str, verdict: Verdict, reason: str = "") -> PolicyOutcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -151,7 +156,7 @@ class PolicyChanges:
             ReasonRequiredError: rejected without a reason.
             ReasonTooLongError: longer than is kept.
             NotEntitledError: the policy in force does not let this person decide, or they proposed it.
-            AlreadyDecidedError: this person has decided before.
+            AlreadyDecidedError: this person, or whose vote they hold, has decided before.
             ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
 
         """
@@ -165,6 +170,46 @@ class PolicyChanges:
         self._ledger.follow_policy()
         self._ledger.keep_checkpoint()
         return outcome
+
+    def may_withdraw(self, version_id: str, person_id: str) -> str:
+        """Return why this person may not withdraw a proposed policy; empty when they may."""
+        with self._ledger.database.read() as session:
+            version = get_version(session, version_id)
+            return _why_not_withdraw(version, person_id) or self._why_closed(version, digest_in_force(session))
+
+    def withdraw(self, version_id: str, person_id: str, reason: str) -> PolicyVersion:
+        """Take a proposed policy back, at the request of whoever proposed it; done before, nothing changes.
+
+        Raises:
+            NotEntitledError: somebody else proposed it.
+            ProposalClosedError: decided, expired or void; a proposal that turns out to be so is closed here.
+            ReasonRequiredError: no reason is given.
+            ReasonTooLongError: longer than is kept.
+
+        """
+        reason = check_reason(reason, "withdraw a policy")
+        with self._ledger.changes() as session:
+            version = get_version(session, version_id)
+            if refusal := _why_not_withdraw(version, person_id):
+                raise NotEntitledError(refusal)
+            if version.state == "withdrawn":
+                return version
+            closed = self._close_if_stale(session, version)
+            if not closed:
+                version.withdrawn_reason = reason
+                self._close(session, version, "withdrawn", person_id, reason)
+        if closed:
+            raise ProposalClosedError(closed)
+        self._ledger.keep_checkpoint()
+        return version
+
+    def due_reminders(self) -> list[Reminder]:
+        """Return the reminders that are due now; `storage.policies.note_version_reminded` notes that one was given."""
+        with self._ledger.database.read() as session:
+            cases = [read_policy_case(session, each) for each in list_versions(session, "proposed")]
+        now = self._ledger.clock()
+        found = ((each.version.id, due_reminder(each.version, reminder_hours(each.asked), now)) for each in cases)
+        return [Reminder("policy", version_id, hours) for version_id, hours in found if hours is not None]
 
     def close_stale(self) -> list[PolicyVersion]:
         """Close the proposed policies that are past their time, or void; return those that were closed."""
@@ -190,23 +235,9 @@ class PolicyChanges:
     def _count(
         self, session: Session, version: PolicyVersion, person_id: str, verdict: Verdict, reason: str
     ) -> PolicyOutcome:
-        case, person = read_policy_case(session, version), get_person(session, person_id)
-        if person_id in case.people:
-            raise AlreadyDecidedError("you have decided on this policy already; a decision stands.")
-        if refusal := why_not_decide(case.asked, version.proposed_by, person):
-            raise NotEntitledError(refusal)
-        decision = PolicyDecision(
-            id=new_id("dec"),
-            version_id=version.id,
-            person_id=person_id,
-            verdict=verdict,
-            reason=reason,
-            created_at=self._ledger.clock(),
-        )
-        session.add(decision)
-        self._record(session, version, f"policy_decision.{verdict}", person_id, reason)
-        people = {**case.people, person_id: person}
-        ballot = PolicyBallot.of([*case.decisions, decision], people, case.asked)
+        asked = read_policy_case(session, version).asked
+        cast_vote(self._ledger, session, [*asked.values()], version, person_id, verdict, reason)
+        ballot = read_policy_case(session, version).ballot
         if ballot.rejected:
             self._close(session, version, "rejected", person_id)
         elif not ballot.missing:
@@ -219,9 +250,11 @@ class PolicyChanges:
             self._ledger.move(session, current, "superseded", actor=actor)
         self._close(session, version, "in_force", actor)
 
-    def _close(self, session: Session, version: PolicyVersion, state: PolicyState, actor: str) -> None:
+    def _close(
+        self, session: Session, version: PolicyVersion, state: PolicyState, actor: str, reason: str = ""
+    ) -> None:
         version.decided_at = self._ledger.clock()
-        self._ledger.move(session, version, state, actor=actor)
+        self._ledger.move(session, version, state, actor=actor, reason=reason)
 
     def _close_if_stale(self, session: Session, version: PolicyVersion) -> str:
         why = self._why_closed(version, digest_in_force(session))
@@ -241,6 +274,12 @@ class PolicyChanges:
 
     def _record(self, session: Session, version: PolicyVersion, action: str, actor: str, reason: str) -> None:
         self._ledger.record(session, action, version.id, digests_of(version), actor=actor, reason=reason)
+
+
+def _why_not_withdraw(version: PolicyVersion, person_id: str) -> str:
+    if version.proposed_by == person_id:
+        return ""
+    return "only whoever proposed this policy can withdraw it; those who decide on it can reject it."
 
 
 def _check_proposable(session: Session, policy: Policy, current: Policy) -> None:

@@ -32,8 +32,7 @@ def policy_of(version: PolicyVersion) -> Policy:
             f"this release cannot read the policy {version.name!r} ({version.digest[:12]}): {error}. Use the release "
             "that it was approved with, and have one approved there that both can read."
         ) from error
-    vars(policy)["digest"] = version.digest
-    return policy
+    return policy if policy.canonical == version.content else policy.known_as(version.digest)
 
 
 def policy_in_force(session: Session, known: Policy) -> Policy:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from governance.freezes import frozen_until
-from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.ledger import SYSTEM, Ledger
 from governance.pinning import drop_pins
 from storage.adapters import (
     Adapter,
@@ -163,8 +163,7 @@ def _take_out(
     drop_pins(ledger, session, adapter, actor)
     glass = break_glass_of(session, adapter.digest)
     if glass is not None:
-        glass.state = "rolled_back"
-        session.add(glass)
+        ledger.move(session, glass, "rolled_back", actor=actor, reason=reason)
     session.add(
         Rollback(
             id=new_id("rb"),
@@ -186,9 +185,8 @@ def close(
     actor: str,
 ) -> None:
     """Close a proposal, and its adapter with it; the adapter of a void proposal counts as expired."""
-    proposal.state, proposal.closed_at = state, ledger.clock()
-    session.add(proposal)
-    ledger.record(session, f"proposal.{state}", proposal.id, digests_of(proposal), actor=actor)
+    proposal.closed_at = ledger.clock()
+    ledger.move(session, proposal, state, actor=actor)
     adapter = find_adapter(session, proposal.adapter_digest)
     if adapter.state == "proposed":
         ledger.move(session, adapter, "expired" if state == "void" else state, actor=actor)

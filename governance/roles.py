@@ -23,7 +23,7 @@ Action = Literal[
     "review", "decide", "delegate_vote",
     "start_training", "pause_training", "resume_training", "cancel_run", "set_channel", "pin_self",
     "roll_back", "erase_person", "pin_others", "unpin_others", "export_person",
-    "check_log", "export_log", "break_glass", "answer_break_glass", "decide_on_policy",
+    "check_log", "export_log", "break_glass", "answer_break_glass", "decide_on_policy", "withdraw_policy",
 ]  # fmt: skip
 """All that a person can do. `check_log` is to verify, prove and watch it; the slash command's texts go with `ask`."""
 
@@ -89,6 +89,7 @@ NEEDED: Mapping[Action, Need] = {
     "stop_answer": Need(None, "stop an answer that they see"),
     "unpin_self": Need(None, "end their own pin"),
     "revoke_delegation": Need(None, "take their vote back"),
+    "withdraw_policy": Need(None, "withdraw a policy that they proposed"),
     "review": Need("reviewer", "review corrections", _reviewers),
     "decide": Need("approver", "decide on adapters", _approvers),
     "decide_on_policy": Need("approver", "decide on a change of policy", _approvers),

@@ -1,11 +1,11 @@
-"""Which changes of state are legal, for adapters, runs, feedback and policies. Every change asks here first."""
+"""Which changes of state are legal, for whatever governance has states of. Every change asks here first."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from storage.errors import IllegalStateError
 
-Kind = Literal["adapter", "run", "feedback", "policy"]
+Kind = Literal["adapter", "proposal", "break_glass", "run", "feedback", "policy"]
 
 ADAPTER_MOVES: Mapping[str, frozenset[str]] = {
     "candidate": frozenset({"evaluated"}),
@@ -17,6 +17,20 @@ ADAPTER_MOVES: Mapping[str, frozenset[str]] = {
     "retired": frozenset({"serving"}),  # only by a rollback of the adapter that came after it
     "rejected": frozenset(),
     "expired": frozenset(),
+    "rolled_back": frozenset(),
+}
+
+PROPOSAL_MOVES: Mapping[str, frozenset[str]] = {
+    "open": frozenset({"approved", "rejected", "expired", "void"}),
+    "approved": frozenset(),
+    "rejected": frozenset(),
+    "expired": frozenset(),
+    "void": frozenset(),
+}
+
+BREAK_GLASS_MOVES: Mapping[str, frozenset[str]] = {
+    "open": frozenset({"confirmed", "rolled_back"}),
+    "confirmed": frozenset({"rolled_back"}),  # with its adapter, whatever the reason
     "rolled_back": frozenset(),
 }
 
@@ -42,16 +56,19 @@ FEEDBACK_MOVES: Mapping[str, frozenset[str]] = {
 }
 
 POLICY_MOVES: Mapping[str, frozenset[str]] = {
-    "proposed": frozenset({"in_force", "rejected", "expired", "void"}),
+    "proposed": frozenset({"in_force", "rejected", "expired", "void", "withdrawn"}),
     "in_force": frozenset({"superseded"}),  # by the one that comes in force
     "rejected": frozenset(),
     "expired": frozenset(),
     "void": frozenset(),
+    "withdrawn": frozenset(),
     "superseded": frozenset(),
 }
 
 MOVES: Mapping[Kind, Mapping[str, frozenset[str]]] = {
     "adapter": ADAPTER_MOVES,
+    "proposal": PROPOSAL_MOVES,
+    "break_glass": BREAK_GLASS_MOVES,
     "run": RUN_MOVES,
     "feedback": FEEDBACK_MOVES,
     "policy": POLICY_MOVES,

@@ -1,48 +1,110 @@
-"""A vote on a proposal, which counts the same before its adapter goes live and, after break-glass, afterwards."""
+"""A vote on an adapter or a policy that is proposed; on an adapter it counts the same after break-glass.
+
+Whoever is an approver votes in their own name; whoever is none, and holds the vote of one, in that one's.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
-from governance.approvals import why_decided
-from governance.delegation import whose_vote, why_not_vote
+from governance.approvals import Electorate, Proposed, why_decided, why_not
+from governance.delegation import is_approver, whose_vote
 from governance.errors import AlreadyDecidedError, NotEntitledError
 from governance.ledger import Ledger, digests_of
 from governance.policy import Policy
-from storage.people import get_person
-from storage.proposals import Decision, Proposal, Verdict, decisions_on
+from storage.delegations import list_delegations
+from storage.errors import ApprenticeError
+from storage.people import get_person, standing_of
+from storage.policies import PolicyDecision, PolicyVersion, decisions_on_version
+from storage.proposals import Decision, Verdict, decisions_on
 from storage.records import new_id
 
 
 def cast_vote(
-    ledger: Ledger, session: Session, rules: Policy, proposal: Proposal, person: str, verdict: Verdict, reason: str = ""
-) -> list[Decision]:
-    """Keep what a person decides by the rules of the adapter's domain, with their own vote or one that they hold.
-
-    Returns:
-        All decisions on the proposal, this one last.
+    ledger: Ledger,
+    session: Session,
+    rules: Sequence[Policy],
+    proposed: Proposed,
+    person: str,
+    verdict: Verdict,
+    reason: str = "",
+) -> None:
+    """Keep what a person decides by the rules of the domains that are asked, with their own vote or one that they hold.
 
     Raises:
         AlreadyDecidedError: this person, or whose vote they hold, has decided before.
-        NotEntitledError: this person may not decide on this proposal.
+        NotEntitledError: this person may not decide on this.
         NotFoundError: there is no such person.
 
     """
     get_person(session, person)
-    decisions = decisions_on(session, proposal.id)
-    whose = whose_vote(session, rules, person, ledger.clock())
-    if decided := why_decided(decisions, person, whose):
-        raise AlreadyDecidedError(decided)
-    if refusal := why_not_vote(session, rules, proposal, person, whose):
-        raise NotEntitledError(refusal)
-    decision = Decision(
-        id=new_id("dec"),
-        proposal_id=proposal.id,
-        person_id=person,
-        on_behalf_of=whose,
-        verdict=verdict,
-        reason=reason,
-        created_at=ledger.clock(),
-    )
+    whose = find_vote(session, rules, proposed, person, ledger.clock())
+    values: dict[str, Any] = {
+        "id": new_id("dec"),
+        "person_id": person,
+        "on_behalf_of": whose,
+        "verdict": verdict,
+        "reason": reason,
+        "created_at": ledger.clock(),
+    }
+    bound_to = {**digests_of(proposed), "on_behalf_of": whose}
+    if isinstance(proposed, PolicyVersion):
+        session.add(PolicyDecision(version_id=proposed.id, **values))
+        ledger.record(session, f"policy_decision.{verdict}", proposed.id, bound_to, actor=person, reason=reason)
+        return
+    decision = Decision(proposal_id=proposed.id, **values)
     session.add(decision)
-    bound_to = {**digests_of(proposal), "proposal": proposal.id, "on_behalf_of": whose}
+    bound_to["proposal"] = proposed.id
     ledger.record(session, f"decision.{verdict}", decision.id, bound_to, actor=person, reason=reason)
-    return [*decisions, decision]
+
+
+def find_vote(session: Session, rules: Sequence[Policy], proposed: Proposed, person: str, now: datetime) -> str | None:
+    """Return whose vote a person decides with; None: their own.
+
+    One vote in another's name is enough for all domains in which it counts, beside their own in the others.
+
+    Raises:
+        AlreadyDecidedError: this person, or whose vote they hold, has decided before.
+        NotEntitledError: this person may not decide on this.
+
+    """
+    decisions, standing = _decisions_on(session, proposed), standing_of(session, person)
+    refusals: list[ApprenticeError] = []
+    for whose in dict.fromkeys((whose_vote(session, rules, person, now), None)):
+        asked = [each for each in rules if whose is None or not is_approver(session, each, person)]
+        refused = [why_not(each, proposed, person, whose, standing) for each in asked]
+        if decided := why_decided(decisions, person, whose):
+            refusals.append(AlreadyDecidedError(decided))
+        elif "" not in refused:
+            refusals.append(NotEntitledError(refused[0]))
+        else:
+            return whose
+    raise refusals[0]
+
+
+def why_not_vote(session: Session, rules: Sequence[Policy], proposed: Proposed, person: str, now: datetime) -> str:
+    """Return why this person may not decide, with their own vote or one that they hold; empty when they may."""
+    try:
+        find_vote(session, rules, proposed, person, now)
+    except (AlreadyDecidedError, NotEntitledError) as refusal:
+        return str(refusal)
+    return ""
+
+
+def electorate_of(session: Session, rules: Policy, proposed: Proposed, now: datetime) -> Electorate:
+    """Find who can still decide by the rules of a domain, and who in whose place."""
+    held = [each for each in list_delegations(session, now) if whose_vote(session, [rules], each.delegate, now)]
+    counting = [
+        each
+        for each in held
+        if not why_not(rules, proposed, each.delegate, each.delegator, standing_of(session, each.delegate))
+    ]
+    return Electorate.of(rules, proposed, _decisions_on(session, proposed), counting)
+
+
+def _decisions_on(session: Session, proposed: Proposed) -> Sequence[Decision | PolicyDecision]:
+    if isinstance(proposed, PolicyVersion):
+        return decisions_on_version(session, proposed.id)
+    return decisions_on(session, proposed.id)

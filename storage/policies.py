@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, Session, SQLModel, col, func, select
+from sqlmodel import Field, Session, SQLModel, col, func, or_, select, update
 
 from storage.errors import NotFoundError
 from storage.records import time_field
 from storage.shown import ShownInSlack, is_undrawn
 
-PolicyState = Literal["proposed", "in_force", "rejected", "expired", "void", "superseded"]
+PolicyState = Literal["proposed", "in_force", "rejected", "expired", "void", "withdrawn", "superseded"]
 MIN_PREFIX = 6
 _ONE = text("state = 'in_force'")
 
@@ -21,7 +21,8 @@ class PolicyVersion(ShownInSlack, table=True):
     `content` is the policy as canonical JSON (RFC 8785), whose SHA-256 in hex is `digest`. A policy that is proposed
     again is a new version, with the same digest. `under_digest` is the policy in force when it was proposed, by whose
     rules it is decided on; empty for the first of all. `proposed_by` is a person's id, an operator's or the system's.
-    `decided_at` is when it came in force or came to nothing.
+    `decided_at` is when it came in force or came to nothing; `reminded_hours` is the last reminder that was given, as
+    hours before the expiry.
     """
 
     __tablename__ = "policy_version"
@@ -38,25 +39,36 @@ class PolicyVersion(ShownInSlack, table=True):
     created_at: datetime = time_field(index=True)
     expires_at: datetime = time_field()
     decided_at: datetime | None = time_field(optional=True)
+    withdrawn_reason: str | None = None
+    reminded_hours: float | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it was adopted at the first start by `proposed_by`; nobody proposed it, and nobody decided on it."""
+        return not self.under_digest
 
 
 class PolicyDecision(SQLModel, table=True):
-    """What one person decided on one proposed policy; one decision a person."""
+    """What one person decided on one proposed policy, with their own vote or that of `on_behalf_of`; one a person."""
 
     __tablename__ = "policy_decision"
-    __table_args__ = (UniqueConstraint("version_id", "person_id", name="one_policy_decision_a_person"),)
+    __table_args__ = (
+        UniqueConstraint("version_id", "person_id", name="one_policy_decision_a_person"),
+        UniqueConstraint("version_id", "on_behalf_of", name="one_policy_decision_on_behalf_of_a_person"),
+    )
 
     id: str = Field(primary_key=True)
     version_id: str = Field(foreign_key="policy_version.id", index=True)
     person_id: str = Field(foreign_key="person.id")
+    on_behalf_of: str | None = Field(default=None, foreign_key="person.id")
     verdict: str
     reason: str = ""
     created_at: datetime = time_field()
 
     @property
     def people(self) -> list[str]:
-        """The ids of those who have no vote on the version any more."""
-        return [self.person_id]
+        """The ids of those who have no vote on the version any more: who decided, and in whose name."""
+        return [self.person_id, *([self.on_behalf_of] if self.on_behalf_of else [])]
 
 
 _DIGEST_IN_FORCE = "SELECT digest FROM policy_version WHERE state = 'in_force'"
@@ -122,9 +134,16 @@ def decisions_on_version(session: Session, version_id: str) -> list[PolicyDecisi
 
 
 def policy_decisions_by(session: Session, person_id: str) -> list[PolicyDecision]:
-    """Return a person's decisions on policies, the oldest first."""
-    query = select(PolicyDecision).where(PolicyDecision.person_id == person_id)
+    """Return the decisions of a person on policies, and those in their name, the oldest first."""
+    own = or_(PolicyDecision.person_id == person_id, PolicyDecision.on_behalf_of == person_id)
+    query = select(PolicyDecision).where(own)
     return list(session.exec(query.order_by(col(PolicyDecision.created_at), col(PolicyDecision.id))))
+
+
+def policies_proposed_by(session: Session, person_id: str) -> list[PolicyVersion]:
+    """Return the policies that a person proposed, the oldest first."""
+    query = select(PolicyVersion).where(PolicyVersion.proposed_by == person_id)
+    return list(session.exec(query.order_by(col(PolicyVersion.created_at), col(PolicyVersion.id))))
 
 
 def undrawn_versions(session: Session) -> list[PolicyVersion]:
@@ -142,3 +161,16 @@ def note_version_shown(
     version = get_version(session, version_id)
     version.note_shown(channel, ts, state, decisions)
     session.add(version)
+
+
+def note_version_reminded(session: Session, version_id: str, hours: float) -> None:
+    """Note that approvers were reminded of a proposed policy, so many hours before its expiry."""
+    version = get_version(session, version_id)
+    version.reminded_hours = hours
+    session.add(version)
+
+
+def draw_versions_again(session: Session) -> None:
+    """Have the messages of proposed policies drawn again: who can decide has changed."""
+    proposed = update(PolicyVersion).where(col(PolicyVersion.state) == "proposed")
+    session.exec(proposed.values(shown_state=None, shown_decisions=None))

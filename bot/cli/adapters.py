@@ -1,6 +1,5 @@
 """Commands about adapters: train, adapters, approve, reject, rollback."""
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ from rich.console import Console
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
-from governance.roles import OPERATOR
+from bot.whoami import operator
 from storage.adapters import find_adapter, list_adapters
 from storage.break_glass import list_break_glass
 from storage.domains import DEFAULT_DOMAIN
@@ -27,11 +26,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
     for command in (train, adapters, approve, reject, rollback):
         app.command()(command)
-
-
-def operator() -> str:
-    """Return the name under which the audit log knows whoever uses this command line."""
-    return f"{OPERATOR}{getpass.getuser()}"
 
 
 def train(domain: DomainOption = DEFAULT_DOMAIN, config: ConfigOption = None, as_json: JsonOption = False) -> None:

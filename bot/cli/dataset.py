@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bot.assembly import Parts, open_parts
-from bot.cli.adapters import operator
 from bot.cli.output import ConfigOption, DomainOption, JsonOption, print_json, print_rows
+from bot.whoami import operator
 from learning.curation import FILES, Contradiction, LeftOut, PreferencePair, Split, Thumb, read_records
 from learning.curation import Progress as Tell
 from learning.dataset import Change, build_dataset, compare_rows

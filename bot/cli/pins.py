@@ -8,8 +8,8 @@ from rich.console import Console
 from sqlmodel import Session
 
 from bot.assembly import open_parts
-from bot.cli.adapters import operator
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from bot.whoami import operator
 from governance.pinning import MOST_DAYS, Subject
 from storage.errors import NotFoundError
 from storage.people import find_person, workspaces

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from sqlmodel import Session
 
 from bot.assembly import Parts, open_parts
-from bot.cli.adapters import PersonOption, ReasonOption, operator
+from bot.cli.adapters import PersonOption, ReasonOption
 from bot.cli.output import ConfigOption, JsonOption, PolicyArgument, print_json, print_rows
+from bot.whoami import operator
 from governance.policy import load_policy
 from governance.policy_approval import asked_text, missing_text
 from governance.policy_changes import PolicyCase, read_policy_case
@@ -29,11 +31,15 @@ ProposerOption = Annotated[
         "--as", help="Who proposes: a Slack user id that has used the bot; else the operator.", metavar="USER"
     ),
 ]
+WithdrawerOption = Annotated[
+    str | None,
+    typer.Option("--as", help="Who proposed it: that person's Slack user id; else the operator.", metavar="USER"),
+]
 
 
 def register(commands: typer.Typer) -> None:
     """Add these commands to the group `policy`."""
-    for command in (propose, approve, reject, status, show):
+    for command in (propose, withdraw, approve, reject, status, show):
         commands.command()(command)
 
 
@@ -61,6 +67,28 @@ def propose(
     console.print(f"Proposed: {escape(version.name)} ({version.digest[:12]}). The policy in force holds on until then.")
     _print_difference(console, case)
     console.print(_still_asked(case), markup=False, soft_wrap=True)
+
+
+def withdraw(
+    digest: DigestArgument,
+    reason: ReasonOption,
+    person: WithdrawerOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a proposed policy back, as whoever proposed it; a reason is required.
+
+    Example: `apprentice policy withdraw 3f9a0c12 --reason "it names the wrong people"`
+    """
+    parts = open_parts(load_settings(config))
+    with parts.database.read() as session:
+        version = find_version(session, digest)
+    done = parts.governance.policies.withdraw(version.id, _proposer(parts, person), reason)
+    if as_json:
+        print_json(_row(done))
+    else:
+        message = f"Withdrawn: {done.name} ({done.digest[:12]}). The policy in force holds on."
+        Console(highlight=False).print(message, markup=False, soft_wrap=True)
 
 
 def approve(
@@ -126,7 +154,7 @@ def show(
     with parts.database.read() as session:
         version = find_version(session, digest) if digest else version_in_force(session)
         case = read_policy_case(session, version) if version else None
-        names = names_of(session, [each.person_id for each in case.decisions]) if case else {}
+        names = _names(session, case) if case else {}
     if case is None:
         policy = parts.governance.policy
         print_json(policy.model_dump(mode="json")) if as_json else _print_words(policy.name, explain_policy(policy))
@@ -134,9 +162,14 @@ def show(
     if as_json:
         decisions = [each.model_dump(exclude={"id", "version_id"}) for each in case.decisions]
         rules = case.policy.model_dump(mode="json")
-        print_json(_row(case.version) | {"decisions": decisions, "policy": rules})
+        withdrawn = {"withdrawn_reason": case.version.withdrawn_reason}
+        print_json(_row(case.version) | withdrawn | {"decisions": decisions, "policy": rules})
         return
     _print_case(case, names)
+
+
+def _names(session: Session, case: PolicyCase) -> dict[str, str]:
+    return names_of(session, [case.version.proposed_by, *(one for each in case.decisions for one in each.people)])
 
 
 def _decide(parts: Parts, reference: str, person: str, verdict: Verdict, reason: str, *, as_json: bool) -> None:
@@ -157,13 +190,15 @@ def _proposer(parts: Parts, person: str | None) -> str:
 
 
 def _row(version: PolicyVersion) -> dict[str, Any]:
+    by = version.proposed_by
     return {
         "digest": version.digest,
         "name": version.name,
         "state": version.state,
-        "proposed_by": version.proposed_by,
+        "adopted_by": by if version.is_first else None,
+        "proposed_by": None if version.is_first else by,
         "reason": version.reason,
-        "proposed": version.created_at,
+        "proposed": None if version.is_first else version.created_at,
         "decided": version.decided_at,
     }
 
@@ -173,14 +208,25 @@ def _print_case(case: PolicyCase, names: dict[str, str]) -> None:
     state = version.state.replace("_", " ")
     _print_words(f"{version.name} ({version.digest[:12]}), {state}", explain_policy(case.policy))
     console = Console(highlight=False)
+    console.print(_origin(version, names), markup=False, soft_wrap=True)
     if version.state == "proposed":
         _print_difference(console, case)
     for each in case.decisions:
         said = "approved" if each.verdict == "approve" else "rejected"
         why = f": {each.reason}" if each.reason else ""
-        console.print(f"{names.get(each.person_id, each.person_id)} {said} it{why}", markup=False, soft_wrap=True)
+        who = " on behalf of ".join(names.get(person, person) for person in each.people)
+        console.print(f"{who} {said} it{why}", markup=False, soft_wrap=True)
+    if version.state == "withdrawn":
+        console.print(f"withdrawn: {version.withdrawn_reason}", markup=False, soft_wrap=True)
     if version.state == "proposed":
         console.print(_still_asked(case), markup=False, soft_wrap=True)
+
+
+def _origin(version: PolicyVersion, names: dict[str, str]) -> str:
+    by, at = names.get(version.proposed_by, version.proposed_by), f"{version.created_at:%Y-%m-%d %H:%M} UTC"
+    if version.is_first:
+        return f"adopted at the first start by {by}, {at}"
+    return f"proposed by {by}, {at}" + (f": {version.reason}" if version.reason else "")
 
 
 def _print_words(title: str, sentences: list[str]) -> None:

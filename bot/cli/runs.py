@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.assembly import Parts, open_parts
-from bot.cli.adapters import operator
 from bot.cli.output import ConfigOption, JsonOption, print_json, print_rows
+from bot.whoami import operator
 from learning.cancelling import cancel as cancel_run
 from learning.cancelling import settle
 from learning.curves import Curve, loss_curve, thinned

@@ -42,7 +42,7 @@ from bot.slack.news import NewsDesk
 from bot.slack.outbox import Outbox
 from bot.slack.overload import OverloadDesk
 from bot.slack.parts import SlackParts
-from bot.slack.policy_jobs import PolicyVote
+from bot.slack.policy_jobs import PolicyVote, PolicyWithdrawal
 from bot.slack.policy_proposals import PolicyDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
@@ -95,6 +95,8 @@ class Desks:
                 await self._approvals.decide(job)
             case PolicyVote():
                 await self._policies.decide(job)
+            case PolicyWithdrawal():
+                await self._policies.withdraw(job)
             case Review():
                 await self._reviewing.decide(job)
             case ReviewNews():
@@ -156,7 +158,7 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.posting(key, job.channel, sentence, job.thread_ts)
         case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply() | Stop():
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
-        case Decision() | PolicyVote() | Review() | Cancellation() | SettingsChange():
+        case Decision() | PolicyVote() | PolicyWithdrawal() | Review() | Cancellation() | SettingsChange():
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice() | GlassAnswer():
             return outbox.posting(key, job.user, sentence)

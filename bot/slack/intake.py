@@ -15,7 +15,7 @@ from bot.slack import names
 from bot.slack.jobs import Decision, Job, Question, Review, as_payload
 from bot.slack.overload import admit, asks, place_of
 from bot.slack.parts import Arriving, SlackParts
-from bot.slack.policy_jobs import PolicyVote
+from bot.slack.policy_jobs import PolicyVote, PolicyWithdrawal
 from bot.slack.requests import Command
 from governance.reasons import check_reason
 from storage import inbox
@@ -39,7 +39,9 @@ async def store_job(parts: SlackParts, job: Job) -> None:
         raise mine.error
 
 
-async def store_explained(parts: SlackParts, ack: AsyncAck, job: Decision | PolicyVote | Review, what: str) -> None:
+async def store_explained(
+    parts: SlackParts, ack: AsyncAck, job: Decision | PolicyVote | PolicyWithdrawal | Review, what: str
+) -> None:
     """Store what a form asked a reason for; where the reason is none, the form says so and stays open.
 
     `what` is what needs the reason, such as "reject an adapter".

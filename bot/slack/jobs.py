@@ -26,7 +26,7 @@ from bot.slack.feedback_jobs import (
     reply_key,
 )
 from bot.slack.glass_jobs import GlassAnswer, GlassBroken
-from bot.slack.policy_jobs import PolicyVote
+from bot.slack.policy_jobs import PolicyVote, PolicyWithdrawal
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
@@ -456,6 +456,7 @@ Job = (
     | Saying
     | Decision
     | PolicyVote
+    | PolicyWithdrawal
     | Review
     | ReviewNews
     | Cancellation

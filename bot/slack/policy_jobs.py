@@ -37,6 +37,30 @@ class PolicyVote:
         return self.version_id
 
 
+@dataclass(frozen=True)
+class PolicyWithdrawal:
+    """A submitted reason for taking back what one proposed. `delivery` is the view's id."""
+
+    kind: ClassVar[str] = "policy_withdrawal"
+    team: str
+    channel: str
+    user: str
+    version_id: str
+    reason: str
+    delivery: str
+    message_ts: str
+
+    @property
+    def key(self) -> str:
+        """One submission."""
+        return f"policy_withdrawal/{self.team}/{self.user}/{self.version_id}/{self.delivery}"
+
+    @property
+    def lane(self) -> str:
+        """In order with the decisions."""
+        return self.version_id
+
+
 def policy_approval_of(body: Mapping[str, Any]) -> PolicyVote:
     """Read a click on Approve."""
     action = body["actions"][0]
@@ -47,15 +71,23 @@ def policy_approval_of(body: Mapping[str, Any]) -> PolicyVote:
 
 def policy_rejection_of(body: Mapping[str, Any]) -> PolicyVote:
     """Read a submitted reason for a rejection; that it is not empty is checked elsewhere."""
+    return PolicyVote(verdict="reject", **_explained(body))
+
+
+def policy_withdrawal_of(body: Mapping[str, Any]) -> PolicyWithdrawal:
+    """Read a submitted reason for a withdrawal; that it is not empty is checked elsewhere."""
+    return PolicyWithdrawal(**_explained(body))
+
+
+def _explained(body: Mapping[str, Any]) -> dict[str, str]:
     view = body["view"]
     about = json.loads(view["private_metadata"])
-    return PolicyVote(
-        team=body["team"]["id"],
-        channel=about["channel"],
-        user=body["user"]["id"],
-        version_id=about["version_id"],
-        verdict="reject",
-        reason=typed(view, names.REASON_BLOCK).strip(),
-        delivery=view["id"],
-        message_ts=about["message_ts"],
-    )
+    return {
+        "team": body["team"]["id"],
+        "channel": about["channel"],
+        "user": body["user"]["id"],
+        "version_id": about["version_id"],
+        "reason": typed(view, names.REASON_BLOCK).strip(),
+        "delivery": view["id"],
+        "message_ts": about["message_ts"],
+    }

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -19,6 +19,7 @@ from bot.slack.directory import Directory
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import NOT_CHANGEABLE, error_code
 from storage.errors import ConfigurationError
+from storage.reviews import ReviewMessage
 from storage.shown import ShownInSlack
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ UNKNOWN: Said = (None, None)
 """What a message says of which only the place is known; it is drawn again."""
 Note = Callable[[str, str, Said], None]
 """Keeps in which channel a message is, its ts, and what it tells of."""
+ChannelSetting = Literal["approvers_channel", "reviewers_channel"]
+"""What names a channel, of the settings for Slack."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far Slack's clock, which dates messages, may be behind ours."""
 
@@ -58,17 +61,19 @@ class Posted:
     found: bool
 
 
-async def find_channel(client: AsyncWebClient, parts: SlackParts, setting: str, name: str) -> str:
+async def find_channel(client: AsyncWebClient, parts: SlackParts, setting: ChannelSetting) -> str:
     """Return the id of a channel that a setting names.
 
     Raises:
         ConfigurationError: the bot sees no channel of that name.
 
     """
+    slack = parts.settings.slack
+    name = slack.approvers_channel if setting == "approvers_channel" else slack.reviews_in
     channel = await Directory(client, parts.database, parts.clock).channel(name)
     if channel is None:
         raise ConfigurationError(
-            f"there is no channel #{name} that the bot can see. Create it and invite the bot, or set {setting}."
+            f"there is no channel #{name} that the bot can see. Create it and invite the bot, or set slack.{setting}."
         )
     return channel
 
@@ -112,29 +117,32 @@ async def remove_second(client: AsyncWebClient, channel: str, ts: str) -> None:
 async def show_decidable(
     client: AsyncWebClient,
     parts: SlackParts,
-    shown: ShownInSlack,
-    subject: Subject,
+    shown: ShownInSlack | ReviewMessage,
+    told: Said,
+    begin: Callable[[], Subject],
     said: Said,
     draw: Callable[[], tuple[str, blocks.Blocks]],
     note: Note,
     *,
     waits: bool,
+    channel_of: ChannelSetting = "approvers_channel",
 ) -> None:
-    """Make Slack show what approvers decide on as it is: post it in their channel, or bring its message up to date.
+    """Make Slack show what people decide on as it is: post it where they see it, or bring its message up to date.
 
-    `said` is what a message that is drawn now tells of. Does nothing when the message says that already, or when
-    nobody waits (`waits`) for a decision on what was never posted. Call it under `parts.drawing`.
+    `begin` is called just before it is posted and tells what the message stands for; `told` is what the message that is
+    there tells of, `said` one that is drawn now. Does nothing when they are the same, or when nobody waits (`waits`)
+    for a decision on what was never posted. Call it under `parts.drawing`.
 
     Raises:
         ConfigurationError: the bot sees no channel of that name.
 
     """
     if not shown.message_ts and waits:
-        channel = await find_channel(client, parts, "slack.approvers_channel", parts.settings.slack.approvers_channel)
-        text, content = await asyncio.to_thread(draw)
+        channel = await find_channel(client, parts, channel_of)
+        subject, (text, content) = await asyncio.to_thread(lambda: (begin(), draw()))
         posted = await post_once(client, channel, subject, text, content)
         await asyncio.to_thread(note, channel, posted.ts, UNKNOWN if posted.found else said)
-    elif shown.message_ts and (shown.shown_state, shown.shown_decisions) != said:
+    elif shown.message_ts and told != said:
         text, content = await asyncio.to_thread(draw)
         await bring_up_to_date(client, shown.channel, shown.message_ts, text, content)
         await asyncio.to_thread(note, shown.channel, shown.message_ts, said)

@@ -13,13 +13,13 @@ from functools import partial
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import blocks
+from bot.slack.deciding import said_by, who_decides
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Said, Subject, keep_one, show_decidable
 from governance.approvals import Ballot, Electorate
-from governance.delegation import electorate_of
 from governance.gates import GateResult
-from governance.policy import Approval
+from governance.voting import electorate_of
 from learning.evaluation import Change, read_report
 from storage.adapters import Adapter, find_adapter
 from storage.domains import DEFAULT_DOMAIN
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 METADATA = "apprentice_proposal"
 """The type of the metadata by which a message that was posted, but not noted, is found again."""
-_VERBS = {"approve": "Approved", "reject": "Rejected"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ async def show_proposal(client: AsyncWebClient, parts: SlackParts, proposal_id: 
             client,
             parts,
             proposal,
-            Subject(METADATA, proposal.id, proposal.created_at),
+            (proposal.shown_state, proposal.shown_decisions),
+            partial(Subject, METADATA, proposal.id, proposal.created_at),
             (proposal.state, len(shown.decisions)),
             partial(_draw, parts, shown),
             partial(_note, parts, proposal_id),
@@ -97,7 +97,8 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
     proposal = shown.proposal
     is_open = proposal.state == "open"
     approval = parts.governance.policy.rules_of(shown.adapter.domain).approval
-    rules = [_who_decides(shown, approval)] if is_open else []
+    missing = Ballot.of(shown.decisions, approval).missing
+    rules = [who_decides(approval, missing, shown.electorate, shown.names)] if is_open else []
     details = [f"It would answer{place}."] if (place := where(shown.adapter)) else []
     report = f"<{parts.settings.web.address}/reports/{proposal.report_digest}|The whole report of its evaluation>"
     content = blocks.proposal_message(
@@ -115,24 +116,13 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
 def _status(shown: Shown) -> str:
     """Say what was decided by whom, and what became of the proposal where that does not follow from it."""
     proposal = shown.proposal
-    lines = [blocks.escape(_said_by(decision, shown.names)) for decision in shown.decisions]
+    lines = [blocks.escape(said_by(decision, shown.names)) for decision in shown.decisions]
     if proposal.state == "open":
         lines = lines or ["Nobody has decided yet."]
         lines.append(f"Open until {blocks.moment(proposal.expires_at)}.")
     elif not lines or proposal.state in {"expired", "void"}:
         lines.append(f"It is {proposal.state}.")
     return " ".join(lines)
-
-
-def _said_by(decision: Decision, names: dict[str, str]) -> str:
-    who = " on behalf of ".join(names.get(person, person) for person in decision.people)
-    return f"{_VERBS[decision.verdict]} by {who}" + (f": {decision.reason}." if decision.reason else ".")
-
-
-def _who_decides(shown: Shown, approval: Approval) -> str:
-    """Say how many approvals are needed, and who can give those that are missing."""
-    missing = Ballot.of(shown.decisions, approval).missing
-    return f"Approvals needed: {approval.quorum}, missing: {missing}. {who_can_decide(shown.electorate, shown.names)}"
 
 
 async def announce(outbox: Outbox, key: str, proposal: Proposal, text: str) -> None:
@@ -144,22 +134,6 @@ async def announce(outbox: Outbox, key: str, proposal: Proposal, text: str) -> N
 def where(adapter: Adapter) -> str:
     """Say where an adapter answers, to be put behind whom or what: nothing of the default domain's."""
     return "" if adapter.domain == DEFAULT_DOMAIN else f" in channels about {blocks.escape(adapter.domain)}"
-
-
-def who_can_decide(electorate: Electorate, names: dict[str, str]) -> str:
-    """Say who can still decide, as mrkdwn: those whom the policy names are mentioned, so that Slack tells them."""
-    who = [blocks.mention(each) for each in electorate.named]
-    who += [
-        f"{blocks.mention(each.delegate)} on behalf of {blocks.mention(each.delegator)} "
-        f"until {blocks.moment(each.ends_at)}"
-        for each in electorate.delegations
-    ]
-    if electorate.anybody:
-        not_these = [blocks.escape(names[person]) for person in electorate.excluded if person in names]
-        who.append("anybody" + (f" but {', '.join(not_these)}" if not_these else ""))
-    if not who:
-        return "Nobody is left whom the policy lets decide."
-    return f"Who can decide: {', '.join(who)}."
 
 
 def _changes(parts: SlackParts, report_digest: str) -> Sequence[Change]:

@@ -6,13 +6,14 @@ It is made from the database alone, so it says the same wherever a decision came
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.intake import store_job
 from bot.slack.jobs import ReviewNews
 from bot.slack.parts import SlackParts
-from bot.slack.posting import Subject, bring_up_to_date, find_channel, post_once, remove_second
+from bot.slack.posting import Said, Subject, keep_one, show_decidable
 from bot.slack.review_blocks import review_message as draw
 from governance.review import Case, read_case
 from storage.feedback import WAITING
@@ -66,12 +67,18 @@ async def show_review(client: AsyncWebClient, parts: SlackParts, due: DueReview)
     """
     async with parts.drawing:  # two at once could leave the older drawing on top
         case, message = await asyncio.to_thread(_read, parts, due.feedback_id)
-        if not message.message_ts and case.feedback.state in WAITING:
-            await _post(client, parts, case, due.more)
-        elif message.message_ts and message.shown_state != case.feedback.state:
-            text, content = draw(case, 0)
-            await bring_up_to_date(client, message.channel, message.message_ts, text, content)
-            await asyncio.to_thread(_note, parts, case, message.channel, message.message_ts, case.feedback.state)
+        await show_decidable(
+            client,
+            parts,
+            message,
+            (message.shown_state, None),
+            partial(_begin, parts, due.feedback_id),
+            (case.feedback.state, None),
+            partial(draw, case, due.more),
+            partial(_note, parts, due.feedback_id),
+            waits=case.feedback.state in WAITING,
+            channel_of="reviewers_channel",
+        )
 
 
 async def keep_one_review_message(
@@ -79,11 +86,8 @@ async def keep_one_review_message(
 ) -> None:
     """Take note of a message whose button was pressed, or remove it when another one is noted."""
     async with parts.drawing:
-        case, message = await asyncio.to_thread(_read, parts, feedback_id)
-        if not message.message_ts:
-            await asyncio.to_thread(_note, parts, case, channel, ts, None)
-        elif ts != message.message_ts:
-            await remove_second(client, channel, ts)
+        _, message = await asyncio.to_thread(_read, parts, feedback_id)
+        await keep_one(client, message.message_ts, channel, ts, partial(_note, parts, feedback_id))
 
 
 async def tell_authors(parts: SlackParts) -> None:
@@ -93,27 +97,19 @@ async def tell_authors(parts: SlackParts) -> None:
         await asyncio.to_thread(_note_told, parts, job)
 
 
-async def _post(client: AsyncWebClient, parts: SlackParts, case: Case, more: int) -> None:
-    channel = await find_channel(client, parts, "slack.reviewers_channel", parts.settings.slack.reviews_in)
-    begun = await asyncio.to_thread(_begin, parts, case)
-    text, content = draw(case, more)
-    posted = await post_once(client, channel, Subject(METADATA, case.feedback.id, begun), text, content)
-    await asyncio.to_thread(_note, parts, case, channel, posted.ts, None if posted.found else case.feedback.state)
-
-
 def _read(parts: SlackParts, feedback_id: str) -> tuple[Case, ReviewMessage]:
     with parts.database.read() as session:
         return read_case(session, feedback_id), review_message(session, feedback_id)
 
 
-def _begin(parts: SlackParts, case: Case) -> datetime | None:
+def _begin(parts: SlackParts, feedback_id: str) -> Subject:
     with parts.database.transaction() as session:
-        return begin_posting(session, case.feedback.id, parts.clock())
+        return Subject(METADATA, feedback_id, begin_posting(session, feedback_id, parts.clock()))
 
 
-def _note(parts: SlackParts, case: Case, channel: str, ts: str, state: str | None) -> None:
+def _note(parts: SlackParts, feedback_id: str, channel: str, ts: str, said: Said) -> None:
     with parts.database.transaction() as session:
-        note_review_shown(session, case.feedback.id, channel, ts, state)
+        note_review_shown(session, feedback_id, channel, ts, said[0])
 
 
 def _untold(parts: SlackParts) -> list[ReviewNews]:

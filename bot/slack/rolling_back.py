@@ -40,8 +40,7 @@ class RollbackDesk:
         if proposal is not None and proposal.message_ts:
             await announce(self._outbox, key, proposal, text)
             return
-        name = self._parts.settings.slack.approvers_channel
-        channel = await find_channel(self._client, self._parts, "slack.approvers_channel", name)
+        channel = await find_channel(self._client, self._parts, "approvers_channel")
         await self._outbox.post(key, channel, text)
 
     def _read(self, rollback_id: str) -> tuple[str, Proposal | None]:

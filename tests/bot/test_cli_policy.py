@@ -53,7 +53,7 @@ STRICT = 'name = "ours"\n[gates.as_told]\nat_least = 0.9\n[approval]\nquorum = 2
 @pytest.fixture
 def ruled(apprentice: CommandLine, house: Installation) -> CommandLine:
     """A command line on an installation whose packaged policy is in force, and a file with another one."""
-    house.governance.policies.put_first_in_force()
+    house.governance.policies.put_first_in_force("operator:kim")
     apprentice.file("policy.toml", STRICT)
     return apprentice
 
@@ -89,6 +89,37 @@ def test_a_rejection_needs_a_reason_and_is_shown(ruled: CommandLine) -> None:
     )
     assert "U_OTHER rejected it: too slow" in ruled("policy", "show", digest).out
     assert "nothing is to be decided" in ruled("policy", "approve", digest, "--as", "U_APPROVER").said
+
+
+def test_the_first_policy_is_shown_as_adopted_at_the_first_start(ruled: CommandLine) -> None:
+    assert "adopted at the first start by operator:kim, 2026-01-01 00:00 UTC" in ruled("policy", "show").out
+    (first,) = ruled("policy", "status", "--json").json["versions"]
+    assert (first["adopted_by"], first["proposed_by"], first["proposed"]) == ("operator:kim", None, None)
+    assert first["decided"].startswith("2026-01-01 00:00")
+
+    digest = ruled("policy", "propose", "policy.toml", "--as", "U_EXPERT", "--reason", "safer", "--json").json["digest"]
+    assert "proposed by T1/U_EXPERT, 2" in ruled("policy", "show", digest).out
+    (second, _) = ruled("policy", "status", "--json").json["versions"]
+    assert (second["adopted_by"], second["proposed_by"], second["decided"]) == (None, "T1/U_EXPERT", None)
+
+
+def test_whoever_proposed_it_withdraws_it_and_the_reason_is_shown(ruled: CommandLine) -> None:
+    digest = ruled("policy", "propose", "policy.toml", "--as", "U_EXPERT", "--json").json["digest"]
+    refused = ruled("policy", "withdraw", digest, "--reason", "not now")
+    assert (refused.status, "only whoever proposed this policy" in refused.said) == (1, True)
+    told = ruled("policy", "withdraw", digest[:12], "--as", "U_EXPERT", "--reason", "two are too few")
+    assert (told.status, f"Withdrawn: ours ({digest[:12]}). The policy in force holds on." in told.out) == (0, True)
+    shown = ruled("policy", "show", digest)
+    assert f"ours ({digest[:12]}), withdrawn" in shown.out
+    assert "withdrawn: two are too few" in shown.out
+    assert ruled("policy", "show", digest, "--json").json["withdrawn_reason"] == "two are too few"
+
+    assert ruled("person", "export", "U_EXPERT", "expert.json", "--json").json["policies"] == 1
+
+    assert ruled("policy", "propose", "policy.toml", "--json").json["state"] == "proposed"
+    done = ruled("policy", "withdraw", digest, "--reason", "by the operator who proposed it", "--json").json
+    assert (done["state"], done["decided"] is None) == ("withdrawn", False)
+    assert ruled("audit", "verify").status == 0
 
 
 def test_a_file_that_is_not_in_force_is_named_with_what_to_do(

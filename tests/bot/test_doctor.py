@@ -188,7 +188,7 @@ def test_whatever_is_wrong_is_found_with_a_remedy(
 def test_a_policy_file_that_is_not_in_force_is_found(
     apprentice: CommandLine, sqlite_database: Database, tmp_path: Path
 ) -> None:
-    Installation(sqlite_database, tmp_path).governance.policies.put_first_in_force()
+    Installation(sqlite_database, tmp_path).governance.policies.put_first_in_force("operator:kim")
     (check,) = of(apprentice("doctor", "--json"), "policy")
     assert check["state"] == "ok"
     apprentice.set(GOVERNANCE__POLICY="builtin:finance")

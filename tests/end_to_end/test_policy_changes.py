@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,3 +84,43 @@ async def test_an_edited_policy_file_holds_once_it_is_approved_in_slack_and_not_
     assert [each["state"] for each in status["versions"]] == ["in_force", "superseded"]
     assert not status["file_differs"]
     assert commands("audit", "verify", "--json").json["verified"] is True
+
+
+async def test_whoever_proposed_a_policy_takes_it_back_in_slack_and_nobody_else_does(
+    tmp_path: Path, town: Town, commands: CommandLine
+) -> None:
+    base = make_tiny_base(tmp_path / "base").path
+    policy = tmp_path / "policy.toml"
+    policy.write_text(OLD)
+    variables = environment(tmp_path, base, APPRENTICE_GOVERNANCE__POLICY=str(policy), **slack_at(town))
+    async with in_thread(running(variables, tmp_path / "bot.log")):
+        await pausing(town)
+        policy.write_text(NEW)
+        commands.set(GOVERNANCE__POLICY=str(policy))
+        commands("policy", "propose", str(policy), "--as", ADA)
+        (message,) = await eventually(lambda: asked(town), "nobody was asked to approve")
+
+        await town.people.click(MARCUS, APPROVALS_CHANNEL, message.ts, names.WITHDRAW_POLICY_ACTION)
+        assert "only whoever proposed" in json.dumps(await form(town, MARCUS))
+        await town.people.click(ADA, APPROVALS_CHANNEL, message.ts, names.WITHDRAW_POLICY_ACTION)
+        view = await form(town, ADA)
+        why = {names.REASON_BLOCK: {names.INPUT_ACTION: "It names everybody <by mistake>"}}
+        assert await town.people.submit(ADA, view["id"], why) == {}
+        await eventually(lambda: not asked(town), "the message still asks")
+
+    assert "Withdrawn by Ada Lindgren: It names everybody &lt;by mistake&gt;." in json.dumps(message.blocks)
+    status = commands("policy", "status", "--json").json
+    assert [each["state"] for each in status["versions"]] == ["withdrawn", "in_force"]
+    refused = commands("policy", "approve", status["versions"][0]["digest"], "--as", ADA).said
+    assert "nothing is to be decided on this policy any more: it is withdrawn" in refused
+    assert commands("audit", "verify", "--json").json["verified"] is True
+
+
+async def form(town: Town, user: str) -> dict[str, Any]:
+    """Wait until this person sees a form with its content."""
+
+    def filled() -> list[dict[str, Any]]:
+        views = town.workspace.open_views(user)
+        return [each for each in views if each["callback_id"] != names.LOADING_VIEW]
+
+    return (await eventually(filled, "no form came"))[-1]

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from governance.approvals import Ballot
-from governance.delegation import electorate_of
 from governance.errors import (
     AlreadyDecidedError,
     DelegationError,
@@ -18,6 +17,7 @@ from governance.errors import (
     ReasonRequiredError,
 )
 from governance.policy_simulation import simulate
+from governance.voting import electorate_of
 from storage.delegations import Delegation, list_delegations
 from storage.errors import ApprenticeError, NotFoundError
 from storage.people import ensure_person

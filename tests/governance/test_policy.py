@@ -1,6 +1,10 @@
 """The policy file: what is allowed in it, and what is said when something is not."""
 
+import pickle
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +40,37 @@ def test_the_digest_follows_the_rules_and_not_their_layout(tmp_path: Path) -> No
     plain = load(tmp_path, VALID)
     assert plain.digest == load(tmp_path, "# a comment\n" + VALID.replace("\n[", "\n\n[")).digest
     assert plain.digest != load(tmp_path, VALID.replace("0.9", "0.91")).digest
+
+
+@pytest.mark.parametrize("known_as", [None, "f" * 64], ids=["its own", "that of an earlier release"])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda policy, change: policy.model_copy(update=change),
+        lambda policy, change: policy.model_copy(update=change, deep=True),
+        lambda policy, change: policy.copy(update=change),
+        lambda policy, change: replaced(copy(policy), change),
+        lambda policy, change: replaced(pickle.loads(pickle.dumps(policy)), change),
+    ],
+    ids=["model_copy", "deep", "copy", "copy.copy", "pickle"],
+)
+@pytest.mark.filterwarnings("ignore:The `copy` method is deprecated")
+def test_a_copy_in_which_something_is_different_has_a_digest_of_its_own(
+    tmp_path: Path, copied: Callable[[Policy, dict[str, Any]], Policy], known_as: str | None
+) -> None:
+    policy = load(tmp_path, VALID)
+    policy = policy.known_as(known_as) if known_as else policy
+    before = policy.digest
+    assert before == (known_as or load(tmp_path, VALID).digest)
+
+    assert copied(policy, {"name": "theirs"}).digest == load(tmp_path, VALID.replace("ours", "theirs")).digest
+    assert (copied(policy, {}).digest, policy.digest) == (before, before)
+
+
+def replaced(policy: Policy, change: dict[str, Any]) -> Policy:
+    """Change a policy behind its back."""
+    vars(policy).update(change)
+    return policy
 
 
 @pytest.mark.parametrize(("given", "kept"), [("[2, 24, 2]", (24.0, 2.0)), ("[]", ()), ("[0.5]", (0.5,))])

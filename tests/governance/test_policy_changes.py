@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClo
 from governance.flows import Governance
 from governance.policy import Policy, load_policy
 from governance.policy_versions import policy_in_force, policy_of
+from governance.reminders import Reminder
 from storage.errors import ApprenticeError, ConfigurationError, IllegalStateError
 from storage.people import ensure_person
-from storage.policies import PolicyVersion, get_version, list_versions
+from storage.policies import PolicyVersion, get_version, list_versions, note_version_reminded
+from storage.proposals import Verdict
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
 
 OPERATOR = "operator:root"
@@ -33,7 +36,7 @@ def changed(policy: Policy, **sections: Mapping[str, Any]) -> Policy:
 def begin(house: Installation, **sections: Mapping[str, Any]) -> Policy:
     """Put a policy in force: the packaged one, with these values."""
     house.use_policy(**{name: dict(values) for name, values in sections.items()})
-    assert house.governance.policies.put_first_in_force()
+    assert house.governance.policies.put_first_in_force(OPERATOR)
     return house.policy
 
 
@@ -65,10 +68,16 @@ LOOSE: dict[str, Any] = {"people": {"guests": "answer"}}
 def test_the_first_policy_is_put_in_force_once_and_recorded(house: Installation) -> None:
     begin(house)
     other = another_process(house, changed(house.policy, **LOOSE))
-    assert not other.policies.put_first_in_force()
+    assert not other.policies.put_first_in_force(OPERATOR)
     other.policies.follow()
     assert other.policy == house.policy
-    assert actions(house, "policy.in_force") == ["policy.in_force"]
+    (record,) = [body for body in map(json.loads, house.log()) if body["action"] == "policy.in_force"]
+    with house.database.read() as session:
+        (version,) = list_versions(session)
+    assert (record["actor"], version.proposed_by, version.is_first) == (OPERATOR, OPERATOR, True)
+    assert record["reason_sha256"] == hashlib.sha256(b"adopted at the first start").hexdigest()
+    assert version.decided_at is not None
+    assert version.decided_at.replace(microsecond=0) == version.created_at.replace(microsecond=0)
 
 
 def test_another_file_changes_nothing_until_it_is_approved(house: Installation) -> None:
@@ -151,6 +160,125 @@ def test_a_proposed_policy_expires_when_the_old_one_says(house: Installation) ->
         policies.decide(version.id, APPROVER, "approve")
     assert state(house, version) == "expired"
     assert actions(house, "policy.expired") == ["policy.expired"]
+
+
+def test_whoever_proposed_it_withdraws_it_with_a_reason_and_nobody_else_does(house: Installation) -> None:
+    begin(house, approval={"quorum": 2})
+    policies = house.governance.policies
+    version = policies.propose(changed(house.policy, **LOOSE), STARTER)
+    policies.decide(version.id, APPROVER, "approve")
+    for person in (APPROVER, OPERATOR):
+        assert "only whoever proposed this policy" in policies.may_withdraw(version.id, person)
+        with pytest.raises(NotEntitledError, match="only whoever proposed this policy"):
+            policies.withdraw(version.id, person, "I would rather not")
+    with pytest.raises(ReasonRequiredError, match="to withdraw a policy, say why"):
+        policies.withdraw(version.id, STARTER, " ")
+    assert policies.may_withdraw(version.id, STARTER) == ""
+
+    for reason in ("guests talk", "again"):  # done before, nothing changes
+        policies.withdraw(version.id, STARTER, reason)
+
+    with house.database.read() as session:
+        found = get_version(session, version.id)
+    assert (found.state, found.withdrawn_reason, found.decided_at is None) == ("withdrawn", "guests talk", False)
+    (record,) = [body for body in map(json.loads, house.log()) if body["action"] == "policy.withdrawn"]
+    assert (record["actor"], record["object"], record["reason_sha256"]) == (
+        STARTER, version.id, hashlib.sha256(b"guests talk").hexdigest(),
+    )  # fmt: skip
+    assert "guests talk" not in "".join(house.log())
+    with pytest.raises(ProposalClosedError, match="it is withdrawn"):
+        policies.decide(version.id, OTHER, "approve")
+    assert house.governance.policy == house.policy
+    assert policies.propose(changed(house.policy, **LOOSE), STARTER).digest == version.digest
+
+
+@pytest.mark.parametrize(("end", "says"), [("approve", "it is in force"), ("expire", "has expired")])
+def test_what_was_decided_or_expired_is_not_withdrawn(house: Installation, end: str, says: str) -> None:
+    begin(house)
+    policies = house.governance.policies
+    version = policies.propose(changed(house.policy, **LOOSE), OPERATOR)
+    if end == "approve":
+        policies.decide(version.id, APPROVER, "approve")
+    else:
+        house.clock.advance(days=8)
+    assert says in policies.may_withdraw(version.id, OPERATOR)
+    with pytest.raises(ProposalClosedError, match=says):
+        policies.withdraw(version.id, OPERATOR, "too late")
+    assert state(house, version) == {"approve": "in_force", "expire": "expired"}[end]
+    assert actions(house, "policy.withdrawn") == []
+
+
+@pytest.mark.parametrize("round_", range(4))
+@pytest.mark.parametrize(("verdict", "other_end"), [("approve", "in_force"), ("reject", "rejected")])
+def test_a_withdrawal_and_a_decision_at_the_same_moment_end_in_one_outcome(
+    house: Installation, verdict: Verdict, other_end: str, round_: int
+) -> None:
+    """Each is in a process of its own, and whoever comes second is told so."""
+    begin(house)
+    version = house.governance.policies.propose(changed(house.policy, **LOOSE), OPERATOR)
+    deciding, withdrawing = another_process(house).policies, another_process(house).policies
+    together = Barrier(2)
+
+    def attempt(act: Callable[[], object]) -> bool:
+        together.wait()
+        try:
+            act()
+        except ProposalClosedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        decided = pool.submit(attempt, lambda: deciding.decide(version.id, APPROVER, verdict, "a reason"))
+        withdrawn = pool.submit(attempt, lambda: withdrawing.withdraw(version.id, OPERATOR, "not yet"))
+    assert decided.result() != withdrawn.result()
+
+    end = other_end if decided.result() else "withdrawn"
+    assert state(house, version) == end
+    ends = actions(house, "policy.withdrawn", f"policy.{other_end}", f"policy_decision.{verdict}")
+    first = ["policy.in_force"] if other_end == "in_force" else []  # the one before
+    of_decision = [f"policy_decision.{verdict}", f"policy.{end}"]
+    assert ends == first + (["policy.withdrawn"] if withdrawn.result() else of_decision)
+    house.governance.policies.follow()
+    assert (house.governance.policy.people.guests == "answer") == (end == "in_force")
+    assert house.audit.verify(house.database).verified
+
+
+def remind(house: Installation) -> list[float]:
+    """Give what is due, and note that."""
+    due = house.governance.policies.due_reminders()
+    with house.database.transaction() as session:
+        for reminder in due:
+            note_version_reminded(session, reminder.proposal_id, reminder.hours)
+    return [reminder.hours for reminder in due]
+
+
+def test_each_reminder_is_due_once_from_its_moment_on(house: Installation) -> None:
+    """The proposal is open for the three days of hr; all are reminded when the rules of any of them say so."""
+    own = {"approvers": [EXPERT], "expiry_days": 3, "remind_hours_before": [6]}
+    house.use_policy(domains={"hr": {"approval": own}})
+    begin(house)
+    version = house.governance.policies.propose(changed(house.policy, **LOOSE), OPERATOR)
+    given = []
+    for hours in (0, 47, 48, 49, 66, 69.9, 70, 71.99, 72, 80):
+        house.clock.now = version.created_at
+        house.clock.advance(hours=hours)
+        given.append(remind(house))
+
+    assert given == [[], [], [24.0], [], [6.0], [], [2.0], [], [], []]
+
+
+@pytest.mark.parametrize("end", ["approve", "withdraw"])
+def test_what_is_decided_or_withdrawn_reminds_nobody(sqlite_house: Installation, end: str) -> None:
+    begin(sqlite_house)
+    policies = sqlite_house.governance.policies
+    version = policies.propose(changed(sqlite_house.policy, **LOOSE), OPERATOR)
+    sqlite_house.clock.advance(days=6)
+    assert policies.due_reminders() == [Reminder("policy", version.id, 24.0)]
+    if end == "approve":
+        policies.decide(version.id, APPROVER, "approve")
+    else:
+        policies.withdraw(version.id, OPERATOR, "not yet")
+    assert policies.due_reminders() == []
 
 
 def test_a_second_proposal_is_void_once_the_first_is_in_force(house: Installation) -> None:

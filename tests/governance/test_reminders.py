@@ -31,7 +31,7 @@ def test_until_it_is_noted_it_stays_due(sqlite_house: Installation) -> None:
     proposal = sqlite_house.proposed()
     sqlite_house.clock.advance(days=6)
 
-    assert [sqlite_house.governance.due_reminders() for _ in range(2)] == [[Reminder(proposal.id, 24.0)]] * 2
+    assert [sqlite_house.governance.due_reminders() for _ in range(2)] == [[Reminder("adapter", proposal.id, 24.0)]] * 2
 
 
 def test_a_decided_proposal_reminds_nobody(sqlite_house: Installation) -> None:

@@ -1,17 +1,21 @@
 """The schema that the migrations make, on both databases."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 
 from storage.audit import AuditRecord
-from storage.database import Database
+from storage.database import MIGRATIONS, Database
 from storage.errors import DatabaseUnreachableError, SchemaOutdatedError
+from storage.policies import get_version
 from storage.records import utc_now
 from storage.tables import metadata
 from tests.databases import copied
@@ -28,6 +32,38 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     current, head = database.revisions()
     assert current == head
     database.check_schema()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database that was never migrated, of each kind."""
+    if request.param == "sqlite":
+        yield Database(f"sqlite:///{tmp_path / 'older.db'}")
+        return
+    server, _ = request.getfixturevalue("postgres")
+    with copied(server, "template1") as fresh:
+        yield fresh
+
+
+def test_the_first_policy_of_an_older_release_is_known_to_hold_since_it_was_made(empty: Database) -> None:
+    insert = (
+        "INSERT INTO policy_version (id, digest, name, content, under_digest, state, proposed_by, reason, created_at, "
+        "expires_at, channel, message_ts) VALUES (:id, 'd', 'n', '{}', :under, :state, 'system', '', "
+        "'2026-01-01 00:00:00+00:00', '2026-01-08 00:00:00+00:00', '', '')"
+    )
+    with empty.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0037")
+        connection.execute(text(insert), {"id": "first", "under": "", "state": "in_force"})
+        connection.execute(text(insert), {"id": "second", "under": "d", "state": "proposed"})
+    empty.upgrade()
+
+    with empty.read() as session:
+        first, second = get_version(session, "first"), get_version(session, "second")
+    assert (first.decided_at, first.is_first) == (first.created_at, True)
+    assert (second.decided_at, second.is_first) == (None, False)
 
 
 def test_an_empty_database_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bot.reconcile import Reconciler
 from bot.slack import blocks, names
 from bot.slack.policy_blocks import policy_message
+from governance.approvals import Electorate
 from governance.flows import Governance
 from governance.policy import Policy
 from governance.policy_changes import read_policy_case
@@ -18,6 +20,8 @@ from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Message
 from tests.bot.slack.proposing import known_members, use_policy
 
 BOTS = {"people": {"bots": "answer"}}
+SOME = {"default": Electorate([], anybody=True, excluded=[])}
+OLGA = "UOLGA"
 
 
 def changed(policy: Policy, **sections: dict[str, Any]) -> Policy:
@@ -31,7 +35,7 @@ async def begun(bot: Bot, **approval: object) -> str:
     """Put the packaged policy in force, with this approval; return the team."""
     team = await known_members(bot)
     use_policy(bot, approval=approval)
-    await asyncio.to_thread(bot.parts.governance.policies.put_first_in_force)
+    await asyncio.to_thread(bot.parts.governance.policies.put_first_in_force, "operator:root")
     return team
 
 
@@ -69,7 +73,7 @@ async def test_what_would_change_is_posted_once_in_words_and_key_by_key(bot: Bot
     assert "*No longer*: Other apps are ignored." in said
     assert "*From now on*: Other apps get 3 answers in a thread at most." in said
     assert 'people.bots: \\"ignore\\" -&gt; \\"answer\\"' in said.replace('\\\\"', '\\"')
-    assert "Approvals needed: 1, of any member." in said
+    assert "Approvals needed: 1, missing: 1. Who can decide: anybody." in said
 
 
 async def test_an_approval_lets_it_hold_at_once_and_says_by_whom(bot: Bot, town: Town) -> None:
@@ -98,7 +102,30 @@ async def test_the_approvers_are_called_and_told_how_many_are_missing(bot: Bot, 
     (told,) = await eventually(lambda: town.whispers(MARCUS, APPROVALS))
     assert told == "Your approval is recorded. Approvals missing: 1."
     assert state(bot, version) == "proposed"
-    assert "Approvals missing: 1." in json.dumps(await shown(town))
+    said = json.dumps(await shown(town))
+    assert f"Approvals needed: 2, missing: 1. Who can decide: <@{PRIYA}>, <@{ADA}>." in said
+
+
+async def test_a_delegate_is_called_and_approves_in_the_name_of_whose_vote_it_is(bot: Bot, town: Town) -> None:
+    """Marcus and Olga approve; Priya does not, until Marcus hands her his vote."""
+    team = await begun(bot, approvers=[MARCUS, OLGA], quorum=2, delegation_days=14)
+    await proposed(bot)
+    assert PRIYA not in json.dumps(await shown(town))
+    ends_at = bot.parts.clock() + timedelta(days=7)
+    hand_on = bot.parts.governance.delegate_vote
+    await asyncio.to_thread(hand_on, person_id(team, MARCUS), person_id(team, PRIYA), ends_at, "on holiday")
+    await look(bot)
+    assert f"<@{PRIYA}> on behalf of <@{MARCUS}> until " in json.dumps(await shown(town))
+
+    await town.press(PRIYA, await shown(town), names.APPROVE_POLICY_ACTION)
+    await eventually(lambda: town.whispers(PRIYA, APPROVALS))
+    said = json.dumps(await shown(town))
+    assert "Approved by Priya Raman on behalf of Marcus Lindqvist." in said
+    assert f"missing: 1. Who can decide: <@{OLGA}>." in said
+
+    await town.press(MARCUS, await shown(town), names.APPROVE_POLICY_ACTION)
+    (told,) = await eventually(lambda: town.whispers(MARCUS, APPROVALS))
+    assert "whoever held your vote has decided on this proposal for you already" in told
 
 
 async def test_whoever_proposed_it_is_told_that_others_decide(bot: Bot, town: Town) -> None:
@@ -131,6 +158,51 @@ async def test_a_rejection_needs_a_reason_and_shows_it(bot: Bot, town: Town) -> 
     assert taken["ok"]
     assert state(bot, version) == "rejected"
     assert "Rejected by Marcus Lindqvist: Robots &lt;lie&gt;. It is rejected." in json.dumps(await shown(town))
+
+
+async def test_whoever_proposed_it_withdraws_it_by_the_button_and_it_says_why(bot: Bot, town: Town) -> None:
+    team = await begun(bot, quorum=2)
+    version = await proposed(bot, person_id(team, ADA))
+    await town.press(MARCUS, await shown(town), names.APPROVE_POLICY_ACTION)
+    await eventually(lambda: town.whispers(MARCUS, APPROVALS))
+    async with town.watch(MARCUS):
+        await town.press(MARCUS, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        assert "only whoever proposed this policy" in str((await town.view(MARCUS))["blocks"])
+    async with town.watch(ADA):
+        await town.press(ADA, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        view = await town.view(ADA)
+        refused = await town.submit(ADA, view, names.REASON_BLOCK, " ")
+        await town.submit(ADA, view, names.REASON_BLOCK, "Robots <lie>")
+    await all_done(bot, 2)
+
+    assert "say why" in refused["errors"][names.REASON_BLOCK]
+    assert state(bot, version) == "withdrawn"
+    message = await shown(town)
+    assert "Approved by Marcus Lindqvist. Withdrawn by Ada Lindgren: Robots &lt;lie&gt;." in json.dumps(message)
+    assert all(block["type"] != "actions" for block in message["blocks"])
+
+
+async def test_who_withdraws_too_late_is_told_so(bot: Bot, town: Town) -> None:
+    team = await begun(bot)
+    version = await proposed(bot, person_id(team, ADA))
+    async with town.watch(ADA):
+        await town.press(ADA, await shown(town), names.WITHDRAW_POLICY_ACTION)
+        view = await town.view(ADA)
+        await asyncio.to_thread(bot.parts.governance.policies.decide, version.id, person_id(team, MARCUS), "approve")
+        await town.submit(ADA, view, names.REASON_BLOCK, "Robots lie")
+        (told,) = await eventually(lambda: town.whispers(ADA, APPROVALS))
+
+    assert "nothing is to be decided on this policy any more: it is in force" in told
+    assert "It is in force." in json.dumps(await shown(town))
+
+
+async def test_what_the_command_line_proposed_is_withdrawn_there(bot: Bot, town: Town) -> None:
+    await begun(bot)
+    version = await proposed(bot)
+    assert names.WITHDRAW_POLICY_ACTION not in json.dumps(await shown(town))
+    await asyncio.to_thread(bot.parts.governance.policies.withdraw, version.id, "operator:root", "not yet")
+    await look(bot)
+    assert "Withdrawn by root: not yet." in json.dumps(await shown(town))
 
 
 async def test_what_was_approved_on_the_command_line_holds_in_a_running_bot(bot: Bot, town: Town) -> None:
@@ -180,7 +252,7 @@ async def test_however_much_changes_the_message_fits_what_slack_takes(bot: Bot, 
     wanted = changed(rules.policy, domains=sections, **BOTS)
     version = await asyncio.to_thread(rules.policies.propose, wanted, "operator:root")
     with bot.parts.database.read() as session:
-        text, content = policy_message(read_policy_case(session, version), {})
+        text, content = policy_message(read_policy_case(session, version), {}, SOME)
     whole = json.dumps(content, ensure_ascii=False)
     assert len(content) <= blocks.MESSAGE_BLOCKS
     assert len(whole) <= blocks.MESSAGE_CHARACTERS

@@ -8,7 +8,7 @@ from bot.reconcile import Reconciler
 from storage.people import person_id
 from storage.proposals import get_proposal
 from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Message, Town
-from tests.bot.slack.proposing import Watch, proposal_message, proposed, read_proposal, use_policy
+from tests.bot.slack.proposing import Watch, known_members, proposal_message, proposed, read_proposal, use_policy
 
 OLGA = "UOLGA"
 
@@ -48,6 +48,36 @@ async def test_each_reminder_comes_once_in_the_thread_of_the_proposal(bot: Bot, 
     for _ in range(2):
         await look(bot)
     assert ["less than 2 hours" in each["text"] for each in await reminders(town)] == [False, True]
+
+
+async def test_of_a_proposed_policy_likewise_calling_those_who_can_still_decide(
+    bot: Bot, town: Town, watch: Watch
+) -> None:
+    team = await known_members(bot)
+    policies = bot.parts.governance.policies
+    await asyncio.to_thread(policies.put_first_in_force, "operator:root")
+    policy = bot.parts.governance.policy
+    wanted = policy.model_copy(update={"people": policy.people.model_copy(update={"bots": "answer"})})
+    version = await asyncio.to_thread(policies.propose, wanted, person_id(team, ADA))
+    await look(bot)
+    (shown,) = [each for each in await town.history(MARCUS, APPROVALS) if each.get("blocks")]
+    await asyncio.to_thread(policies.decide, version.id, person_id(team, MARCUS), "approve")
+    for hours in (143, 1, 22):
+        watch.advance(hours=hours)
+        for _ in range(2):
+            await look(bot)
+
+    first, second = await reminders(town)
+    assert [each["thread_ts"] for each in (first, second)] == [shown["ts"]] * 2
+    assert "less than 24 hours" in first["text"]
+    assert "less than 2 hours" in second["text"]
+    assert f"Approvals needed: 2, missing: 1. Who can decide: <@{PRIYA}>, <@{OLGA}>." in second["text"]
+    for user in (ADA, MARCUS):
+        assert user not in second["text"]
+    await asyncio.to_thread(policies.withdraw, version.id, person_id(team, ADA), "not yet")
+    watch.advance(hours=1)
+    await look(bot)
+    assert len(await reminders(town)) == 2
 
 
 async def test_only_those_are_mentioned_who_can_still_decide(bot: Bot, town: Town, watch: Watch) -> None:

@@ -18,6 +18,7 @@ ACTION_OF: Mapping[str, Action | None] = {
     "decision": "decide",
     "glass_answer": "answer_break_glass",
     "policy_vote": "decide_on_policy",
+    "policy_withdrawal": "withdraw_policy",
     "review": "review",
     "cancellation": "cancel_run",
     "opened": "open_home",
