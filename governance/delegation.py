@@ -15,6 +15,7 @@ from governance.ledger import Ledger
 from governance.policy import Policy
 from governance.reasons import check_reason
 from governance.roles import KINDS, why_lacking
+from governance.user_groups import read_groups, read_principal, troubles
 from storage.delegations import Delegation, delegations_of, list_delegations, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
@@ -38,8 +39,8 @@ def delegate_vote(ledger: Ledger, delegator: str, delegate: str, ends_at: dateti
         now = ledger.clock()
         for person in (delegator, delegate):
             get_person(session, person)
-        rules = _where_it_counts(session, ledger.policy, delegator)
-        refusal = _why_not_to(session, rules, delegator, delegate) or _why_not_until(rules, now, ends_at)
+        rules = _where_it_counts(session, ledger.policy, delegator, now)
+        refusal = _why_not_to(session, rules, delegator, delegate, now) or _why_not_until(rules, now, ends_at)
         if refusal := refusal or _why_not_another(session, delegator, delegate, now):
             raise DelegationError(refusal)
         made = Delegation(delegator=delegator, delegate=delegate, reason=reason, created_at=now, ends_at=ends_at)
@@ -65,7 +66,7 @@ def revoke_delegation(ledger: Ledger, delegator: str) -> None:
 
 def whose_vote(session: Session, rules: Policy, person_id: str, now: datetime) -> str | None:
     """Return whose vote a person holds by the rules of a domain; None where they vote in their own name."""
-    if is_approver(session, rules, person_id):
+    if is_approver(session, rules, person_id, now):
         return None
     held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
     if held is None or held.created_at + timedelta(days=rules.approval.delegation_days) <= now:
@@ -73,39 +74,43 @@ def whose_vote(session: Session, rules: Policy, person_id: str, now: datetime) -
     return held.delegator
 
 
-def why_not_vote(session: Session, rules: Policy, proposal: Proposal, person_id: str, whose: str | None) -> str:
+def why_not_vote(
+    session: Session, rules: Policy, proposal: Proposal, person_id: str, whose: str | None, now: datetime
+) -> str:
     """Return why this person may not decide with the vote of `whose`, or their own (None); "" when they may.
 
     Whether a vote was used before is not looked at: `approvals.why_decided` says that.
     """
-    return why_not(rules, proposal, person_id, whose, standing_of(session, person_id))
+    return why_not(rules, proposal, read_principal(session, person_id, now), whose)
 
 
-def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
+def is_approver(session: Session, rules: Policy, person_id: str, now: datetime) -> bool:
     """Tell whether the rules of a domain have this person as an approver."""
-    return not why_lacking(rules, "decide", person_id, standing_of(session, person_id))
+    return not why_lacking(rules, "decide", read_principal(session, person_id, now))
 
 
 def electorate_of(session: Session, rules: Policy, proposal: Proposal, now: datetime) -> Electorate:
     """Find who can still decide on a proposal by the rules of its domain, and who in whose place."""
     decisions = decisions_on(session, proposal.id)
     delegations = [each for each in list_delegations(session, now) if _counts(session, rules, proposal, each, now)]
-    return Electorate.of(rules, proposal, decisions, delegations)
+    return Electorate.of(rules, proposal, decisions, read_groups(session, now), delegations)
 
 
 def _counts(session: Session, rules: Policy, proposal: Proposal, delegation: Delegation, now: datetime) -> bool:
     delegate, delegator = delegation.delegate, delegation.delegator
     held = whose_vote(session, rules, delegate, now) == delegator
-    return held and not why_not_vote(session, rules, proposal, delegate, delegator)
+    return held and not why_not_vote(session, rules, proposal, delegate, delegator, now)
 
 
-def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[Policy]:
+def _where_it_counts(session: Session, policy: Policy, delegator: str, now: datetime) -> list[Policy]:
     """Return the rules of the domains in which a person is an approver who may hand on their vote; at least one."""
     domains = [policy.rules_of(domain) for domain in (DEFAULT_DOMAIN, *policy.domains)]
-    standing = standing_of(session, delegator)
-    theirs = [rules for rules in domains if not why_lacking(rules, "delegate_vote", delegator, standing)]
+    who = read_principal(session, delegator, now)
+    theirs = [rules for rules in domains if not why_lacking(rules, "delegate_vote", who)]
     if not theirs:
-        raise NotEntitledError(f"the policy {policy.name!r} does not name {delegator} as an approver.")
+        approvers = [each for rules in domains for each in rules.approval.approvers]
+        refusal = f"the policy {policy.name!r} does not name {delegator} as an approver."
+        raise NotEntitledError(" ".join([refusal, *troubles(approvers, who.groups)]))
     found = [rules for rules in theirs if rules.approval.delegation_days]
     if not found:
         raise NotEntitledError(
@@ -114,12 +119,12 @@ def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[P
     return found
 
 
-def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str) -> str:
+def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str, now: datetime) -> str:
     if delegate == delegator:
         return f"{delegator} has that vote already; name somebody else."
     if (standing := standing_of(session, delegate)) != "member":
         return f"{delegate} cannot hold a vote: {KINDS[standing]} cannot be handed what the policy gives to members."
-    if all(is_approver(session, each, delegate) for each in rules):
+    if all(is_approver(session, each, delegate, now) for each in rules):
         return f"{delegate} is an approver too, and one human has one vote; name somebody who is none."
     return ""
 

@@ -8,26 +8,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.approvals import Ballot
-from governance.policy import Approval, Policy, names
-from governance.roles import why_not_meant
+from governance.policy import Policy
+from governance.roles import why_lacking
+from governance.user_groups import EVERYBODY, Principal, UserGroups, count_people, is_group
 from storage.domains import DEFAULT_DOMAIN
-from storage.people import Person
 from storage.policies import PolicyDecision
 
-Asked = Mapping[str, Approval]
-"""What the policy in force asks for, by domain."""
+Asked = Mapping[str, Policy]
+"""The rules of the policy in force whose approvals are asked for, by domain."""
 
 
-def approvals_asked(old: Policy, new: Policy) -> dict[str, Approval]:
-    """Return what the policy in force asks for in each domain that the change concerns, the default one first.
+def approvals_asked(old: Policy, new: Policy) -> dict[str, Policy]:
+    """Return the rules of the policy in force for each domain that the change concerns, the default one first.
 
     A domain that asks for the same as one before it is not named.
     """
-    asked = {DEFAULT_DOMAIN: old.approval}
+    asked = {DEFAULT_DOMAIN: old.rules_of(DEFAULT_DOMAIN)}
     for domain in old.domains:
-        approval = old.rules_of(domain).approval
-        if approval not in asked.values() and (domain not in new.domains or _differs(old, new, domain)):
-            asked[domain] = approval
+        rules = old.rules_of(domain)
+        is_new = all(rules.approval != each.approval for each in asked.values())
+        if is_new and (domain not in new.domains or _differs(old, new, domain)):
+            asked[domain] = rules
     return asked
 
 
@@ -38,33 +39,27 @@ def _differs(old: Policy, new: Policy, domain: str) -> bool:
 
 def expiry_days(asked: Asked) -> int:
     """Return how long a proposed policy is open: as the most impatient domain has it."""
-    return min(approval.expiry_days for approval in asked.values())
+    return min(rules.approval.expiry_days for rules in asked.values())
 
 
-def why_never(asked: Asked, proposed_by: str) -> str:
+def why_never(asked: Asked, proposed_by: str, groups: UserGroups) -> str:
     """Return why nobody's decisions can ever be enough when this person proposes, or an empty string."""
-    for domain, approval in asked.items():
-        left = {each for each in approval.approvers if not names([each], proposed_by)}
-        if "*" not in approval.approvers and len(left) < approval.quorum:
+    for domain, rules in asked.items():
+        left = count_people(rules.approval.approvers, groups, but=proposed_by)
+        if left is not None and left < rules.approval.quorum:
             return (
-                f"{_of(domain, approval)}, and whoever proposes a policy does not decide on it: only {len(left)} would "
-                "be left. Let somebody else propose it."
+                f"{_of(domain, rules, _in_words(groups))}, and whoever proposes a policy does not decide on it: only "
+                f"{left} would be left. Let somebody else propose it."
             )
     return ""
 
 
-def why_not_decide(asked: Asked, proposed_by: str, person: Person) -> str:
-    """Return why a person may not decide on a policy that somebody proposed, or an empty string."""
-    if person.id == proposed_by:
+def why_not_decide(asked: Asked, proposed_by: str, who: Principal) -> str:
+    """Return why somebody may not decide on a policy that somebody proposed, or an empty string."""
+    if who.id == proposed_by:
         return "you proposed this policy, so somebody else has to decide on it."
-    refusals = [_why_not(approval, person) for approval in asked.values()]
+    refusals = [why_lacking(rules, "decide_on_policy", who) for rules in asked.values()]
     return "" if "" in refusals else refusals[0]
-
-
-def _why_not(approval: Approval, person: Person) -> str:
-    if not names(approval.approvers, person.id):
-        return "the policy in force does not name you as an approver of what this one changes."
-    return why_not_meant(approval.approvers, "approver", person.id, person.standing)
 
 
 @dataclass(frozen=True)
@@ -75,11 +70,10 @@ class PolicyBallot:
     missing: Mapping[str, int]
 
     @classmethod
-    def of(cls, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked) -> "PolicyBallot":
+    def of(cls, decisions: Sequence[PolicyDecision], people: Mapping[str, Principal], asked: Asked) -> "PolicyBallot":
         """Count in each domain the decisions of those who may decide there; `people` has them by id."""
         ballots = {
-            domain: Ballot.of([each for each in decisions if not _why_not(approval, people[each.person_id])], approval)
-            for domain, approval in asked.items()
+            domain: Ballot.of(_counted(decisions, people, rules), rules.approval) for domain, rules in asked.items()
         }
         missing = {domain: ballot.missing for domain, ballot in ballots.items() if ballot.missing}
         return cls(any(ballot.rejected for ballot in ballots.values()), missing)
@@ -94,18 +88,29 @@ class PolicyBallot:
         return f"Your approval is recorded. {missing_text(self.missing)}"
 
 
+def _counted(
+    decisions: Sequence[PolicyDecision], people: Mapping[str, Principal], rules: Policy
+) -> list[PolicyDecision]:
+    return [each for each in decisions if not why_lacking(rules, "decide_on_policy", people[each.person_id])]
+
+
 def missing_text(missing: Mapping[str, int]) -> str:
     """Say how many approvals are missing, and in which domains."""
     parts = [f"{count}" + ("" if domain == DEFAULT_DOMAIN else f" in {domain}") for domain, count in missing.items()]
     return f"Approvals missing: {', '.join(parts)}."
 
 
-def asked_text(asked: Asked, call: Callable[[str], str] = str) -> str:
+def asked_text(asked: Asked, call: Callable[[str], str] | None = None) -> str:
     """Say how many approvals are needed, and whose; `call` gives the name under which somebody is called."""
-    return " ".join(f"{_of(domain, approval, call)}." for domain, approval in asked.items())
+    return " ".join(f"{_of(domain, rules, call or _in_words(UserGroups()))}." for domain, rules in asked.items())
 
 
-def _of(domain: str, approval: Approval, call: Callable[[str], str] = str) -> str:
-    who = "any member" if "*" in approval.approvers else ", ".join(map(call, approval.approvers))
+def _in_words(groups: UserGroups) -> Callable[[str], str]:
+    return lambda each: f"the {groups.in_words(each)}" if is_group(each) else each
+
+
+def _of(domain: str, rules: Policy, call: Callable[[str], str]) -> str:
+    approvers = rules.approval.approvers
+    who = "any member" if EVERYBODY in approvers else ", ".join(map(call, approvers))
     place = "" if domain == DEFAULT_DOMAIN else f" in {domain}"
-    return f"Approvals needed{place}: {approval.quorum}, of {who}"
+    return f"Approvals needed{place}: {rules.approval.quorum}, of {who}"

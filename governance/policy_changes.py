@@ -25,8 +25,9 @@ from governance.policy_approval import (
 from governance.policy_check import check_policy
 from governance.policy_versions import policy_of
 from governance.reasons import check_reason
+from governance.user_groups import Principal, UserGroups, read_groups, read_principal
 from storage.errors import ConfigurationError, IllegalStateError
-from storage.people import Person, get_person
+from storage.people import get_person
 from storage.policies import (
     PolicyDecision,
     PolicyState,
@@ -40,6 +41,7 @@ from storage.policies import (
 )
 from storage.proposals import Verdict
 from storage.records import new_id
+from storage.user_groups import list_user_groups
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class PolicyCase:
     """A version of the policy, and what is asked for and was decided.
 
     `policy` is what it says, `old` the one that it was to replace (None: it was the first), `people` are those who
-    decided, by id.
+    decided, by id, with the user groups as they were last read: a vote that is cast does not lapse while Slack is away.
     """
 
     version: PolicyVersion
@@ -63,7 +65,7 @@ class PolicyCase:
     old: Policy | None
     asked: Asked
     decisions: Sequence[PolicyDecision]
-    people: Mapping[str, Person]
+    people: Mapping[str, Principal]
 
     @property
     def ballot(self) -> PolicyBallot:
@@ -76,7 +78,9 @@ def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
     policy = policy_of(version)
     old = policy_of(find_version(session, version.under_digest)) if version.under_digest else None
     decisions = decisions_on_version(session, version.id)
-    people = {each.person_id: get_person(session, each.person_id) for each in decisions}
+    groups = UserGroups(list_user_groups(session))
+    voters = [get_person(session, each.person_id) for each in decisions]
+    people = {each.id: Principal(each.id, each.standing, groups) for each in voters}
     asked = approvals_asked(old, policy) if old is not None else {}
     return PolicyCase(version, policy, old, asked, decisions, people)
 
@@ -124,9 +128,9 @@ class PolicyChanges:
             current = self._ledger.policy
             _check_proposable(session, policy, current)
             asked = approvals_asked(current, policy)
-            if refusal := why_never(asked, proposed_by):
-                raise NotEntitledError(refusal)
             now = self._ledger.clock()
+            if refusal := why_never(asked, proposed_by, read_groups(session, now)):
+                raise NotEntitledError(refusal)
             version = self._new(policy, proposed_by, reason, now + timedelta(days=expiry_days(asked)))
             version.under_digest = current.digest
             session.add(version)
@@ -142,7 +146,9 @@ class PolicyChanges:
             case = read_policy_case(session, version)
             if person_id in case.people:
                 return "you have decided on this policy already."
-            return why_not_decide(case.asked, version.proposed_by, get_person(session, person_id))
+            get_person(session, person_id)
+            who = read_principal(session, person_id, self._ledger.clock())
+            return why_not_decide(case.asked, version.proposed_by, who)
 
     def decide(self, version_id: str, person_id: str, verdict: Verdict, reason: str = "") -> PolicyOutcome:
         """Count one person's decision, and do what follows from it in the same transaction.
@@ -190,10 +196,11 @@ class PolicyChanges:
     def _count(
         self, session: Session, version: PolicyVersion, person_id: str, verdict: Verdict, reason: str
     ) -> PolicyOutcome:
-        case, person = read_policy_case(session, version), get_person(session, person_id)
+        get_person(session, person_id)
+        case, who = read_policy_case(session, version), read_principal(session, person_id, self._ledger.clock())
         if person_id in case.people:
             raise AlreadyDecidedError("you have decided on this policy already; a decision stands.")
-        if refusal := why_not_decide(case.asked, version.proposed_by, person):
+        if refusal := why_not_decide(case.asked, version.proposed_by, who):
             raise NotEntitledError(refusal)
         decision = PolicyDecision(
             id=new_id("dec"),
@@ -205,7 +212,7 @@ class PolicyChanges:
         )
         session.add(decision)
         self._record(session, version, f"policy_decision.{verdict}", person_id, reason)
-        people = {**case.people, person_id: person}
+        people = {**case.people, person_id: who}
         ballot = PolicyBallot.of([*case.decisions, decision], people, case.asked)
         if ballot.rejected:
             self._close(session, version, "rejected", person_id)

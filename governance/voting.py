@@ -28,10 +28,11 @@ def cast_vote(
     """
     get_person(session, person)
     decisions = decisions_on(session, proposal.id)
-    whose = whose_vote(session, rules, person, ledger.clock())
+    now = ledger.clock()
+    whose = whose_vote(session, rules, person, now)
     if decided := why_decided(decisions, person, whose):
         raise AlreadyDecidedError(decided)
-    if refusal := why_not_vote(session, rules, proposal, person, whose):
+    if refusal := why_not_vote(session, rules, proposal, person, whose, now):
         raise NotEntitledError(refusal)
     decision = Decision(
         id=new_id("dec"),
@@ -40,7 +41,7 @@ def cast_vote(
         on_behalf_of=whose,
         verdict=verdict,
         reason=reason,
-        created_at=ledger.clock(),
+        created_at=now,
     )
     session.add(decision)
     bound_to = {**digests_of(proposal), "proposal": proposal.id, "on_behalf_of": whose}

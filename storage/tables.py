@@ -25,6 +25,7 @@ from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
 from storage.runs import Run
 from storage.shadows import AnswerFailure, ShadowAnswer
+from storage.user_groups import UserGroup
 
 metadata = SQLModel.metadata
 
@@ -55,6 +56,7 @@ __all__ = [
     "Rollback",
     "Run",
     "ShadowAnswer",
+    "UserGroup",
     "Workspace",
     "metadata",
 ]
