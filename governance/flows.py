@@ -122,7 +122,7 @@ class Governance:
     # User groups
 
     def user_groups_to_read(self) -> frozenset[str]:
-        """Return the user groups that the policy in force names, or a proposed one; else those kept, which are to go."""
+        """Return the user groups that the policy in force or a proposed one names; else those kept, which are to go."""
         with self.database.read() as session:
             return groups_named(session, self.policy) or frozenset(each.id for each in list_user_groups(session))
 

@@ -128,9 +128,7 @@ def read_related(session: Session, feedback: Feedback) -> list[Feedback]:
     return list(feedback_with_ids(session, [*(feedback.contradicts or []), *(feedback.found_with or [])]))
 
 
-def why_not_review(
-    policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer: Principal
-) -> str:
+def why_not_review(policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer: Principal) -> str:
     """Return why somebody may not review the feedback, to which `others` are related; empty when they may."""
     if feedback.person_id == reviewer.id:
         return "this correction is yours; somebody else has to review it."

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bot.assembly import open_parts
+from bot.cli.adapters import operator
 from bot.cli.output import ConfigOption, JsonOption, print_json
 from learning.documents.bom import bill_of_materials
 from learning.documents.bundle import verify_bundle, write_bundle
@@ -101,6 +102,7 @@ def compliance(file: FileArgument, config: ConfigOption = None, as_json: JsonOpt
     Example: `apprentice documents compliance compliance-2026.zip`
     """
     parts = open_parts(load_settings(config))
+    parts.governance.check_role("export_log", operator())
     with parts.database.read() as session:
         names = export_compliance(file, session, parts.governance.policy, parts.audit, parts.settings.model.base)
     if as_json:

@@ -27,9 +27,7 @@ RETRY_S = 30.0
 class GroupReading:
     """Reads the user groups of all workspaces again and again."""
 
-    def __init__(
-        self, parts: SlackParts, clients: Clients, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, parts: SlackParts, clients: Clients, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
         self._clients = clients
         self._monotonic = monotonic
