@@ -18,6 +18,7 @@ from governance.errors import (
     ReasonRequiredError,
 )
 from governance.policy_simulation import simulate
+from governance.user_groups import UserGroups
 from storage.delegations import Delegation, list_delegations
 from storage.errors import ApprenticeError, NotFoundError
 from storage.people import ensure_person
@@ -370,7 +371,7 @@ def test_a_simulation_counts_it_as_the_other_policy_would(
     rules(sqlite_team, quorum=1, **changes)
     adapter = sqlite_team.adapter(proposal.adapter_digest)
 
-    seen = simulate(sqlite_team.policy, adapter, GOOD, proposal, outcome.decisions)
+    seen = simulate(sqlite_team.policy, adapter, GOOD, proposal, outcome.decisions, UserGroups())
     assert says in seen.why
     assert seen.outcome == ("not enough approvals" if changes else "approved")
 
