@@ -71,7 +71,7 @@ def _why_too_few(policy: Policy, domain: str, groups: UserGroups) -> str:
     if count is None or count >= approval.quorum:
         return ""
     place = "" if domain == DEFAULT_DOMAIN else f" in domain {domain}"
-    return f"approval.quorum is {approval.quorum}{place}, but approval.approvers names {count} people at present."
+    return f"approval.quorum is {approval.quorum}{place}, but approval.approvers names only {count} at present."
 
 
 def _here(entries: Collection[str], workspace_id: str) -> frozenset[str]:

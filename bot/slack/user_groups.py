@@ -49,11 +49,12 @@ class GroupReading:
         rules = self._parts.governance
         wanted = await asyncio.to_thread(rules.user_groups_to_read)
         policies = (rules.policy.digest, wanted)
-        if not wanted or (policies == self._read and self._monotonic() < self._read_again_at):
+        if not wanted:
             return
-        self._read, self._read_again_at = policies, self._monotonic() + READ_AGAIN_S
-        for team in await self._clients.teams():
-            await self._read_one(team)
+        if policies != self._read or self._monotonic() >= self._read_again_at:
+            self._read, self._read_again_at = policies, self._monotonic() + READ_AGAIN_S
+            for team in await self._clients.teams():
+                await self._read_one(team)
         await self._warn()
 
     async def _read_one(self, team: str) -> None:

@@ -245,7 +245,7 @@ def test_what_is_wrong_with_groups_is_said(sqlite_house: Installation) -> None:
     governed(sqlite_house, quorum=2, roles={"operators": ["SOPS", "U_STARTER"]}).read_groups(SLEADS=[APPROVER])
     assert sqlite_house.governance.user_group_warnings() == [
         "Slack knows no user group SOPS, so it names nobody.",
-        "approval.quorum is 2, but approval.approvers names 1 people at present.",
+        "approval.quorum is 2, but approval.approvers names only 1 at present.",
     ]
     sqlite_house.read_groups(SLEADS=[APPROVER, OTHER], SOPS=[EXPERT])
     assert sqlite_house.governance.user_group_warnings() == []
