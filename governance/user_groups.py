@@ -130,7 +130,7 @@ def people_in_words(people: Sequence[str], groups: UserGroups = UserGroups()) ->
     """Say whom a list names."""
     if EVERYBODY in people:
         return "every member"
-    return ", ".join(f"the {groups.in_words(each)}" if is_group(each) else each for each in people)
+    return ", ".join(f"the {groups.in_words(each)}" if is_group(each) else each for each in dict.fromkeys(people))
 
 
 def troubles(people: Iterable[str], groups: UserGroups) -> list[str]:
