@@ -56,6 +56,9 @@ from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 from storage.outbox import OutboxCall
 
+BY_ROLE = (Decision, PolicyVote, Review, Cancellation, GlassAnswer, SettingsChange, Command, Correction)
+"""Jobs that only some may ask for: no change of a user group that we were told of before is overlooked."""
+
 
 class Desks:
     """Does jobs with the client of one workspace, `team` (empty: the one that has the approvers)."""
@@ -86,8 +89,13 @@ class Desks:
         self._overload = OverloadDesk(outbox)
         self._groups = GroupDesk(parts, client)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
+    async def do(self, job: Job, event: InboxEvent) -> None:
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
+        if isinstance(job, BY_ROLE):
+            await self._groups.catch_up(job.team, event)
+        await self._do(job, event)
+
+    async def _do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         match job:
             case Question():
                 if await self._admission.admits(job):

@@ -352,6 +352,11 @@ class Uninstalled:
         return f"uninstalled/{self.workspace}"
 
 
+def lane_of_groups(team: str) -> str:
+    """Name the lane of what Slack tells of a workspace's user groups."""
+    return f"groups/{team}"
+
+
 @dataclass(frozen=True)
 class GroupsChanged:
     """Something about the user groups of a workspace is another; who is in them is read again."""
@@ -368,7 +373,7 @@ class GroupsChanged:
     @property
     def lane(self) -> str:
         """One after the other."""
-        return f"groups/{self.team}"
+        return lane_of_groups(self.team)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.clients import Clients
-from bot.slack.jobs import GroupsChanged
+from bot.slack.jobs import GroupsChanged, lane_of_groups
 from bot.slack.parts import SlackParts
 from bot.slack.refusals import error_code, is_passing
 from governance.membership import Listed
+from storage.inbox import InboxEvent, is_open_before
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class GroupReading:
 
 
 class GroupDesk:
-    """Reads the user groups of one workspace when Slack tells that one of them changed."""
+    """Reads the user groups of one workspace when Slack told that one of them changed."""
 
     def __init__(self, parts: SlackParts, client: AsyncWebClient) -> None:
         self._parts = parts
@@ -85,8 +86,21 @@ class GroupDesk:
         if self._begun_at is not None and self._begun_at > told_at:
             log.debug("event %s tells of what was read", job.event_id)
             return
+        await self._read()
+
+    async def catch_up(self, team: str, event: InboxEvent) -> None:
+        """Read them where Slack told of a change before this event came, and the change was not looked at yet."""
+        if await asyncio.to_thread(self._is_behind, team, event):
+            await self._read()
+
+    async def _read(self) -> None:
         if await asyncio.to_thread(self._parts.governance.user_groups_to_read):
             self._begun_at = await read_user_groups(self._parts, self._client)
+
+    def _is_behind(self, team: str, event: InboxEvent) -> bool:
+        assert event.id is not None
+        with self._parts.database.read() as session:
+            return is_open_before(session, lane_of_groups(team), event.id)
 
 
 async def read_user_groups(parts: SlackParts, client: AsyncWebClient) -> datetime | None:

@@ -17,8 +17,8 @@ from governance.policy import Policy
 from storage.people import person_id
 from storage.user_groups import UserGroup as KeptGroup
 from storage.user_groups import list_user_groups
-from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Town, all_done, eventually, use_policy
-from tests.bot.slack.proposing import proposal_message, proposed
+from tests.bot.slack.conftest import ADA, APPROVALS, MARCUS, PRIYA, Bot, Town, all_done, eventually, jobs_in, use_policy
+from tests.bot.slack.proposing import proposal_message, proposed, read_proposal
 
 
 class Monotonic:
@@ -66,6 +66,20 @@ def counted(bot: Bot) -> list[object]:
 
     bot.client.usergroups_list = reading  # type: ignore[assignment,method-assign]
     return readings
+
+
+def hold_first_reading(bot: Bot) -> asyncio.Event:
+    """Let the next reading that Slack's event asks for take until the event that is returned is set."""
+    go_on, read, readings = asyncio.Event(), bot.client.usergroups_list, list[object]()
+
+    async def reading(**arguments: object) -> object:
+        readings.append(arguments)
+        if len(readings) == 1:
+            await go_on.wait()
+        return await read(**arguments)
+
+    bot.client.usergroups_list = reading  # type: ignore[assignment,method-assign]
+    return go_on
 
 
 async def test_they_are_read_at_the_start_when_slack_tells_of_a_change_and_at_times(
@@ -127,6 +141,25 @@ async def test_a_proposal_mentions_the_group_and_who_left_it_is_told_so_by_its_n
     (refusal,) = await eventually(told)
     assert f"It names: the user group @leads ({leads.id})." in refusal
     assert bot.parts.governance.may_decide(proposal, person_id(team, PRIYA)) == ""
+
+
+async def test_who_was_taken_out_a_moment_before_they_pressed_is_refused(
+    bot: Bot, town: Town, workspace: Workspace, leads: UserGroup
+) -> None:
+    await GroupReading(bot.parts, bot.clients).look()
+    proposal, _ = await proposed(bot)
+    await show_proposal(bot.client, bot.parts, proposal)
+    message = await proposal_message(town)
+    go_on = hold_first_reading(bot)
+    workspace.change_user_group(ADA, leads, [PRIYA])
+    await until(lambda: len(jobs_in(bot)) == 3)
+    await town.press(MARCUS, message, names.APPROVE_ACTION)
+    await until(lambda: "decision" in {each.kind for each in jobs_in(bot, "done")})
+    assert read_proposal(bot, proposal).state == "open"
+    assert "groups_changed" in {each.kind for each in jobs_in(bot, "handling")}
+    go_on.set()
+    await all_done(bot, 4)
+    assert members(bot) == [PRIYA]
 
 
 async def test_a_passing_trouble_of_slack_is_waited_out(bot: Bot, workspace: Workspace, leads: UserGroup) -> None:
