@@ -42,7 +42,8 @@ class GroupReading:
             try:
                 await self.look()
             except Exception:
-                log.exception("looking for user groups failed")
+                log.exception("looking for user groups failed; trying again in %.0f s", RETRY_S)
+                await asyncio.sleep(RETRY_S)
             await asyncio.sleep(PAUSE_S)
 
     async def look(self) -> None:
