@@ -21,6 +21,7 @@ from storage.user_groups import list_user_groups
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
 
 KIM = "operator:kim"
+LEFT, VOTED = "user_group.changed", "decision.approve"
 WHY = "the refund limit that it answers is wrong"
 
 
@@ -193,6 +194,21 @@ def test_what_was_asked_for_later_stays_whichever_comes_first(house: Installatio
         (group,) = list_user_groups(session)
     assert (group.members, group.read_at) == ([EXPERT], times[5])
     assert house.audit.verify(house.database).verified
+
+
+def test_who_votes_while_they_are_taken_out_voted_before_that_or_is_refused(house: Installation) -> None:
+    governed(house, quorum=2)
+    for digest in ("a" * 64, "b" * 64, "c" * 64):
+        house.read_groups(SLEADS=[APPROVER])
+        proposal = house.proposed(digest).id
+        with ThreadPoolExecutor(2) as pool:
+            vote = pool.submit(house.governance.decide, proposal, APPROVER, "approve")
+            pool.submit(house.read_groups, SLEADS=[OTHER]).result()
+        order = [action for body in house.log() if (action := json.loads(body)["action"]) in {LEFT, VOTED}]
+        if isinstance(vote.exception(), NotEntitledError):
+            continue
+        assert vote.result().missing == 1
+        assert order[-2:] == [VOTED, LEFT]
 
 
 def test_who_left_has_no_say_on_a_policy_and_a_vote_does_not_lapse_while_slack_is_away(house: Installation) -> None:
