@@ -16,6 +16,7 @@ from bot.slack.manifest import EVENTS_PATH, INSTALL_PATH
 from bot.slack.refusals import error_code
 from bot.slack.token_cipher import check_keys
 from bot.slack.tokens import needed_tokens, token_problems, token_remedy
+from governance.membership import group_warnings
 from governance.policy import Policy, load_policy
 from governance.policy_versions import policy_in_force, why_not_in_force
 from learning.scheduler import parse_schedule
@@ -58,6 +59,7 @@ def examine(config: Path | None) -> Iterator[Check]:
         yield check(settings)
     yield from _servers(settings)
     yield from _outbox(settings)
+    yield from _user_groups(settings)
 
 
 def _slack(settings: Settings) -> Iterator[Check]:
@@ -161,6 +163,24 @@ def _outbox(settings: Settings) -> Iterator[Check]:
         yield Check("outbox", "ok", detail)
     else:
         yield Check("outbox", "warning", detail, "Start `apprentice up`, or look in its log for what Slack answers.")
+
+
+def _user_groups(settings: Settings) -> Iterator[Check]:
+    """Say which of the user groups that the policy in force names name somebody; nothing where it names none."""
+    database = _readable(settings)
+    if database is None:
+        return
+    try:
+        policy = load_policy(settings.governance.policy)
+        with database.read() as session:
+            policy = policy_in_force(session, policy)
+            found = group_warnings(session, policy, utc_now())
+    except ApprenticeError:  # which has a finding of its own
+        return
+    remedy = "Put people into the group in Slack, or have another policy approved."
+    yield from (Check("user groups", "warning", sentence, remedy) for sentence in found if policy.user_groups)
+    if policy.user_groups and not found:
+        yield Check("user groups", "ok", f"{len(policy.user_groups)} that the policy names were read from Slack")
 
 
 def _policy(settings: Settings) -> Check:

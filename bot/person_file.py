@@ -18,6 +18,7 @@ from storage.people import find_person
 from storage.policies import policies_proposed_by, policy_decisions_by
 from storage.proposals import decisions_by, list_proposals
 from storage.runs import list_runs
+from storage.user_groups import list_user_groups
 
 
 def export_person(parts: Parts, reference: str, path: Path) -> dict[str, int]:
@@ -53,6 +54,8 @@ def _all_about(session: Session, reference: str) -> dict[str, Any]:
                      for each in policies_proposed_by(session, person.id)],
         "delegations": _rows(delegations_of(session, person.id)),
         "break_glass": _rows(break_glass_by(session, person.id)),
+        "user_groups": [f"{each.workspace_id}/{each.id}" for each in list_user_groups(session)
+                        if person.id in each.members],
         "reviews": [{"feedback": row.id, "at": row.reviewed_at, "reason": row.reviewer_reason}
                     for row in reviewed_by(session, person.id)],
         "runs": [run.id for run in list_runs(session) if run.started_by == person.id],

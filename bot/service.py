@@ -29,6 +29,7 @@ from bot.slack.shadowing import Shadowing
 from bot.slack.socket import connected, make_client
 from bot.slack.sweep import keep_small
 from bot.slack.tokens import check_tokens
+from bot.slack.user_groups import GroupReading
 from bot.slack.worker import InboxWorker
 from bot.training import Training
 from bot.web.app import create_web_app
@@ -197,7 +198,8 @@ async def running(
             else connected(slack_parts, client, slack)
         )
         worker, deliverer = InboxWorker(slack_parts, clients), Deliverer(slack_parts, clients)
-        for part in (run_progress, deliverer, worker, Shadowing(slack_parts), Reconciler(slack_parts, client)):
+        looking = (GroupReading(slack_parts, clients), Shadowing(slack_parts), Reconciler(slack_parts, client))
+        for part in (run_progress, deliverer, worker, *looking):
             await _keep_running(stack, part.run())
         await _keep_running(stack, keep_small(slack_parts))
         schedule = start_schedule(settings.training.schedule, training.train_if_due)

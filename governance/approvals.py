@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from governance.policy import Approval, Policy, names
+from governance.policy import Approval, Policy
 from governance.roles import OPERATOR, Action, why_lacking, why_not_meant
+from governance.user_groups import EVERYBODY, Principal, UserGroups, is_group, names, troubles
 from storage.delegations import Delegation
 from storage.policies import PolicyDecision, PolicyVersion
 from storage.proposals import Decision, Proposal
@@ -14,27 +15,27 @@ Proposed = Proposal | PolicyVersion
 """What approvers decide on: an adapter that is proposed, or a policy."""
 
 
-def why_not(
-    policy: Policy, proposed: Proposed, person_id: str, on_behalf_of: str | None = None, standing: str = "member"
-) -> str:
-    """Return why the policy keeps this person from deciding, with somebody else's vote or their own; "" when it lets.
+def why_not(policy: Policy, proposed: Proposed, who: Principal, on_behalf_of: str | None = None) -> str:
+    """Return why the policy keeps somebody from deciding, with somebody else's vote or their own; "" when it lets.
 
     Whoever started the run, or wrote more than the policy's share of what it learned from, does not decide at all:
     an approval that does not count towards the quorum would only look like one. Nor does whoever proposed a policy.
     With another's vote that holds for both; an approver only the other one has to be.
     """
-    if taken_part := _part_in(policy, proposed, person_id):
+    if taken_part := _part_in(policy, proposed, who.id):
         return f"you {taken_part}"
     if on_behalf_of is None:
         action: Action = "decide_on_policy" if isinstance(proposed, PolicyVersion) else "decide"
-        return why_lacking(policy, action, person_id, standing)
+        return why_lacking(policy, action, who)
     if taken_part := _part_in(policy, proposed, on_behalf_of):
         return f"whoever handed you their vote {taken_part}"
-    if not names(policy.approval.approvers, on_behalf_of):
-        return f"the policy {policy.name!r} does not name whoever handed you their vote as an approver."
+    approvers = policy.approval.approvers
+    if not names(approvers, on_behalf_of, who.groups):
+        refusal = f"the policy {policy.name!r} does not name whoever handed you their vote as an approver."
+        return " ".join([refusal, *troubles(approvers, who.groups)])
     if not policy.approval.delegation_days:
         return f"under the policy {policy.name!r} nobody hands on their vote."
-    return why_not_meant(policy.approval.approvers, "approver", person_id, standing)
+    return why_not_meant(approvers, "approver", who)
 
 
 def _part_in(policy: Policy, proposed: Proposed, person_id: str) -> str:
@@ -72,9 +73,10 @@ def why_decided(decisions: Sequence[Decision | PolicyDecision], person_id: str, 
 class Electorate:
     """Who can still decide on what is proposed.
 
-    `named` are those whom the policy names, as it names them; with `anybody`, all others can too, but `excluded`
-    (person ids): whoever started the run, wrote too much of what was learned, proposed the policy, or whose vote is
-    used. `delegations` are those by which somebody else can decide in an approver's place.
+    `named` are those whom the policy names, as it names them: a user group as long as one of its members is left. With
+    `anybody`, all others can too, but `excluded` (person ids): whoever started the run, wrote too much of what was
+    learned, proposed the policy, or whose vote is used. `delegations` are those by which somebody else can decide in an
+    approver's place.
     """
 
     named: list[str]
@@ -88,6 +90,7 @@ class Electorate:
         policy: Policy,
         proposed: Proposed,
         decisions: Sequence[Decision | PolicyDecision],
+        groups: UserGroups,
         delegations: Sequence[Delegation] = (),
     ) -> "Electorate":
         """Find those who are left, of the delegations too."""
@@ -98,19 +101,27 @@ class Electorate:
         )
         excluded = [*taking_part, *(person for decision in decisions for person in decision.people)]
         approvers = policy.approval.approvers
-        named = [each for each in approvers if each != "*" and not any(names([each], person) for person in excluded)]
+        named = [each for each in approvers if each != EVERYBODY and _is_left(each, excluded, groups)]
         left = [each for each in delegations if not {each.delegate, each.delegator} & {*excluded}]
-        return cls(list(dict.fromkeys(named)), "*" in approvers, list(dict.fromkeys(excluded)), left)
+        return cls(list(dict.fromkeys(named)), EVERYBODY in approvers, list(dict.fromkeys(excluded)), left)
 
 
-def why_not_cancel(policy: Policy, run: Run, person_id: str, standing: str = "member") -> str:
-    """Return why the policy keeps this person from cancelling the run, or an empty string.
+def _is_left(named: str, excluded: Sequence[str], groups: UserGroups) -> bool:
+    """Tell whether anybody whom an entry of the policy names is left; of a group that names nobody now, it is said."""
+    if is_group(named):
+        members = groups.members(named)
+        return not members or not {*members} <= {*excluded}
+    return not any(names([named], person, groups) for person in excluded)
+
+
+def why_not_cancel(policy: Policy, run: Run, who: Principal) -> str:
+    """Return why the policy keeps somebody from cancelling the run, or an empty string.
 
     Unlike a decision on an adapter, this lets nothing go live, so whoever started the run may do it too.
     """
-    if person_id == run.started_by or person_id.startswith(OPERATOR):
+    if who.id == run.started_by or who.id.startswith(OPERATOR):
         return ""
-    refusal = why_lacking(policy, "cancel_run", person_id, standing)
+    refusal = why_lacking(policy, "cancel_run", who)
     return f"you did not start this training run, and {refusal}" if refusal else ""
 
 

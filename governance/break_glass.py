@@ -5,7 +5,7 @@ approvers confirm it afterwards with the votes that the proposal would have need
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -17,11 +17,12 @@ from governance.policy import BreakGlassRules, Policy
 from governance.promotion import close_if_stale, promote, take_out, when_live
 from governance.reasons import check_reason
 from governance.roles import why_lacking
+from governance.user_groups import people_in, read_groups, read_principal, troubles
 from governance.voting import cast_vote
 from storage.adapters import find_adapter
 from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
-from storage.people import Person, get_person, person_id, standing_of
+from storage.people import Person, get_person, person_id
 from storage.proposals import Proposal, decisions_on, get_proposal
 from storage.records import new_id
 
@@ -58,7 +59,7 @@ def break_glass(ledger: Ledger, proposal_id: str, person: str, reason: str) -> t
         raise ReasonRequiredError(f"to break the glass, say why in at least {LEAST_REASON} characters.")
     with ledger.changes() as session:
         proposal = get_proposal(session, proposal_id)
-        if refusal := _why_not_break(session, ledger.policy, person):
+        if refusal := _why_not_break(session, ledger.policy, person, ledger.clock()):
             raise NotEntitledError(refusal)
         closed = close_if_stale(ledger, session, proposal)
         done = None if closed else _break(ledger, session, proposal, person, reason)
@@ -157,7 +158,7 @@ def _break(ledger: Ledger, session: Session, proposal: Proposal, person: str, re
         policy_digest=proposal.policy_digest,
         person_id=person,
         reason=reason,
-        told=_whom_to_tell(session, rules, person),
+        told=_whom_to_tell(session, rules, person, now),
         state="open",
         created_at=now,
         confirm_by=now + timedelta(hours=rules.confirm_hours),
@@ -170,20 +171,21 @@ def _break(ledger: Ledger, session: Session, proposal: Proposal, person: str, re
     return glass, f"The adapter {'goes live now.' if promoted else when_live(ledger, session, adapter)}"
 
 
-def _why_not_break(session: Session, policy: Policy, person: str) -> str:
-    if refusal := why_lacking(policy, "break_glass", person, get_person(session, person).standing):
+def _why_not_break(session: Session, policy: Policy, person: str, now: datetime) -> str:
+    get_person(session, person)
+    who, rules = read_principal(session, person, now), policy.break_glass
+    if refusal := why_lacking(policy, "break_glass", who):
         return refusal
-    if not _whom_to_tell(session, policy.break_glass, person):
-        return (
-            "nobody else of break_glass.tell has used the bot yet, and somebody else has to be told. Name one who has."
-        )
+    if not _whom_to_tell(session, rules, person, now):
+        nobody = "nobody else of break_glass.tell has used the bot yet, and somebody else has to be told."
+        return " ".join([nobody, "Name one who has.", *troubles(rules.tell, who.groups)])
     return ""
 
 
-def _whom_to_tell(session: Session, rules: BreakGlassRules, person: str) -> str:
+def _whom_to_tell(session: Session, rules: BreakGlassRules, person: str, now: datetime) -> str:
     """Return the first of those who are to be told who is known and somebody else; "" when there is none."""
     workspace = person.partition("/")[0]
-    for each in rules.tell:
+    for each in people_in(rules.tell, read_groups(session, now)):
         found = session.get(Person, each if "/" in each else person_id(workspace, each))
         if found is not None and found.id != person and found.erased_at is None:
             return found.id
@@ -195,8 +197,8 @@ def _for_judge(ledger: Ledger, session: Session, glass_id: str, person: str) -> 
     rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
     if person == glass.person_id:
         raise NotEntitledError("you broke the glass yourself; somebody else looks at it.")
-    if why_lacking(rules, "answer_break_glass", person, standing_of(session, person)):
-        raise NotEntitledError("only those whom break_glass.tell names, and the approvers, decide on this.")
+    if refusal := why_lacking(rules, "answer_break_glass", read_principal(session, person, ledger.clock())):
+        raise NotEntitledError(refusal)
     return glass
 
 

@@ -12,9 +12,10 @@ from sqlmodel import Session
 
 from governance.errors import DelegationError, NotEntitledError
 from governance.ledger import Ledger
-from governance.policy import Policy, names
+from governance.policy import Policy
 from governance.reasons import check_reason
 from governance.roles import KINDS, why_lacking
+from governance.user_groups import names, read_groups, read_principal, troubles
 from storage.delegations import Delegation, delegations_of, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
@@ -39,8 +40,8 @@ def delegate_vote(ledger: Ledger, delegator: str, delegate: str, ends_at: dateti
         now = ledger.clock()
         for person in (delegator, delegate):
             get_person(session, person)
-        rules = _where_it_counts(session, ledger.policy, delegator)
-        refusal = _why_not_to(session, rules, delegator, delegate) or _why_not_until(rules, now, ends_at)
+        rules = _where_it_counts(session, ledger.policy, delegator, now)
+        refusal = _why_not_to(session, rules, delegator, delegate, now) or _why_not_until(rules, now, ends_at)
         if refusal := refusal or _why_not_another(session, delegator, delegate, now):
             raise DelegationError(refusal)
         made = Delegation(delegator=delegator, delegate=delegate, reason=reason, created_at=now, ends_at=ends_at)
@@ -70,25 +71,28 @@ def whose_vote(session: Session, rules: Sequence[Policy], person_id: str, now: d
     They hold it by the rules of each of these domains in which its owner is an approver, and they are none.
     """
     held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
-    lacking = [each.approval for each in rules if not is_approver(session, each, person_id)]
+    lacking = [each.approval for each in rules if not is_approver(session, each, person_id, now)]
     if held is None or not lacking:
         return None
-    days = [each.delegation_days for each in lacking if names(each.approvers, held.delegator)]
+    groups = read_groups(session, now)
+    days = [each.delegation_days for each in lacking if names(each.approvers, held.delegator, groups)]
     return None if any(held.created_at + timedelta(days=each) <= now for each in days) else held.delegator
 
 
-def is_approver(session: Session, rules: Policy, person_id: str) -> bool:
+def is_approver(session: Session, rules: Policy, person_id: str, now: datetime) -> bool:
     """Tell whether the rules of a domain have this person as an approver."""
-    return not why_lacking(rules, "decide", person_id, standing_of(session, person_id))
+    return not why_lacking(rules, "decide", read_principal(session, person_id, now))
 
 
-def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[Policy]:
+def _where_it_counts(session: Session, policy: Policy, delegator: str, now: datetime) -> list[Policy]:
     """Return the rules of the domains in which a person is an approver who may hand on their vote; at least one."""
     domains = [policy.rules_of(domain) for domain in (DEFAULT_DOMAIN, *policy.domains)]
-    standing = standing_of(session, delegator)
-    theirs = [rules for rules in domains if not why_lacking(rules, "delegate_vote", delegator, standing)]
+    who = read_principal(session, delegator, now)
+    theirs = [rules for rules in domains if not why_lacking(rules, "delegate_vote", who)]
     if not theirs:
-        raise NotEntitledError(f"the policy {policy.name!r} does not name {delegator} as an approver.")
+        approvers = [each for rules in domains for each in rules.approval.approvers]
+        refusal = f"the policy {policy.name!r} does not name {delegator} as an approver."
+        raise NotEntitledError(" ".join([refusal, *troubles(approvers, who.groups)]))
     found = [rules for rules in theirs if rules.approval.delegation_days]
     if not found:
         raise NotEntitledError(
@@ -97,12 +101,12 @@ def _where_it_counts(session: Session, policy: Policy, delegator: str) -> list[P
     return found
 
 
-def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str) -> str:
+def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str, now: datetime) -> str:
     if delegate == delegator:
         return f"{delegator} has that vote already; name somebody else."
     if (standing := standing_of(session, delegate)) != "member":
         return f"{delegate} cannot hold a vote: {KINDS[standing]} cannot be handed what the policy gives to members."
-    if all(is_approver(session, each, delegate) for each in rules):
+    if all(is_approver(session, each, delegate, now) for each in rules):
         return f"{delegate} is an approver too, and one human has one vote; name somebody who is none."
     return ""
 

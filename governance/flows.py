@@ -20,6 +20,7 @@ from governance.erasure import ErasedPerson, enforce_retention, erase_person, le
 from governance.errors import NotEntitledError, ProposalClosedError, TrainingPausedError
 from governance.gates import GateResult, Metric, combine, judge
 from governance.ledger import SYSTEM, Ledger, digests_of
+from governance.membership import Listed, group_warnings, groups_named, keep_user_groups
 from governance.pausing import end_of_pause, why_paused
 from governance.people import why_no_feedback, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
@@ -32,6 +33,7 @@ from governance.review import contest, read_related, review_reason, why_not_revi
 from governance.roles import Action, why_lacking
 from governance.screening import screen, screen_stored
 from governance.suspicion import suspect
+from governance.user_groups import UserGroups, read_groups, read_principal
 from governance.voting import cast_vote, why_not_vote
 from governance.watching import Comparison, compare, why_take_out
 from governance.withdrawal import why_not_withdraw, withdraw
@@ -59,11 +61,12 @@ from storage.feedback import (
 from storage.installations import Installation
 from storage.interactions import Interaction
 from storage.pauses import TRAINING, Pause, current_pause, lift_pause, put_pause
-from storage.people import get_person, standing_of
+from storage.people import get_person
 from storage.pins import Pin
 from storage.proposals import Decision, Proposal, Verdict, decisions_on, get_proposal, list_proposals
 from storage.records import Clock, new_id, utc_now
 from storage.runs import ACTIVE, Run, get_run
+from storage.user_groups import list_user_groups
 
 RunEnd = Literal["failed", "cancelled", "interrupted", "succeeded"]
 
@@ -94,6 +97,18 @@ class Governance:
         """The policy in force; the one that was given until there is one."""
         return self._ledger.policy
 
+    # Roles
+
+    def check_role(self, action: Action, person_id: str) -> None:
+        """Check that somebody has the role which an action needs that is done elsewhere.
+
+        Raises:
+            NotEntitledError: they have not.
+
+        """
+        with self.database.read() as session:
+            self._check_role(session, action, person_id)
+
     # Workspaces
 
     def install_workspace(self, installation: Installation) -> None:
@@ -103,6 +118,22 @@ class Governance:
     def uninstall_workspace(self, workspace_id: str, at: datetime) -> None:
         """Forget an installation, unless it is newer than the removal at that time, and close what waits there."""
         uninstall(self._ledger, workspace_id, at)
+
+    # User groups
+
+    def user_groups_to_read(self) -> frozenset[str]:
+        """Return the user groups that the policy in force or a proposed one names; else those kept, which are to go."""
+        with self.database.read() as session:
+            return groups_named(session, self.policy) or frozenset(each.id for each in list_user_groups(session))
+
+    def keep_user_groups(self, workspace_id: str, listed: Mapping[str, Listed], begun_at: datetime) -> None:
+        """Keep what was read of a workspace's user groups, as `membership.keep_user_groups` says."""
+        keep_user_groups(self._ledger, workspace_id, listed, begun_at)
+
+    def user_group_warnings(self) -> list[str]:
+        """Say what is wrong with the user groups that the policy in force names, a sentence each."""
+        with self.database.read() as session:
+            return group_warnings(session, self.policy, self.clock())
 
     # Feedback
 
@@ -171,6 +202,7 @@ class Governance:
         with self._ledger.changes() as session:
             comparison = own_comparison(session, comparison_id, person_id)
             if comparison.preferred is None:
+                self._check_role(session, "compare", person_id)
                 for feedback in choose(session, comparison, preferred, self.clock()):
                     self._keep(session, feedback)
             said = feedback_with_ids(session, comparison.feedback_ids)
@@ -261,7 +293,8 @@ class Governance:
     def may_set_channel(self, person_id: str) -> str:
         """Return why this person may not change the settings of a channel that they are in; empty when they may."""
         with self.database.read() as session:
-            return why_not_set(self.policy, get_person(session, person_id))
+            get_person(session, person_id)
+            return why_not_set(self.policy, read_principal(session, person_id, self.clock()))
 
     def change_channel(self, workspace_id: str, channel: str, settings: ChannelSettings, person_id: str) -> bool:
         """Put settings of a channel into force; return whether they differ from those before.
@@ -275,7 +308,8 @@ class Governance:
         """
         check_settings(settings)
         with self._ledger.changes() as session:
-            if refusal := why_not_set(self.policy, get_person(session, person_id)):
+            get_person(session, person_id)
+            if refusal := why_not_set(self.policy, read_principal(session, person_id, self.clock())):
                 raise NotEntitledError(refusal)
             before = channel_settings(session, workspace_id, channel)
             if settings == before:
@@ -413,7 +447,7 @@ class Governance:
         with self._ledger.changes() as session:
             run = get_run(session, run_id)
             rules = self.policy.rules_of(run.domain)
-            if refusal := why_not_cancel(rules, run, actor, standing_of(session, actor)):
+            if refusal := why_not_cancel(rules, run, read_principal(session, actor, self.clock())):
                 raise NotEntitledError(refusal)
             if run.state not in ACTIVE:
                 raise IllegalStateError(f"run {run_id} is '{run.state}' already, so it cannot be cancelled.")
@@ -442,7 +476,7 @@ class Governance:
     def may_start_training(self, person_id: str) -> str:
         """Return why this person may not start training, or why nobody may at present; empty when they may."""
         with self.database.read() as session:
-            refusal = why_lacking(self.policy, "start_training", person_id, standing_of(session, person_id))
+            refusal = self._why_lacking(session, "start_training", person_id)
             return refusal or why_paused(session, self.clock())
 
     def pause_training(self, actor: str, hours: float | None = None) -> Pause:
@@ -726,7 +760,8 @@ class Governance:
             raise NotEntitledError(refusal)
         trusted_here = _settings_where_answered(session, feedback.interaction_id).trusted
         before = accepted_by_others(session, [feedback.person_id]).get(feedback.person_id, 0)
-        feedback.review_reason = review_reason(self.policy.feedback, feedback, trusted_here, before)
+        groups = read_groups(session, self.clock()) if self.policy.feedback.trusted else UserGroups()
+        feedback.review_reason = review_reason(self.policy.feedback, feedback, groups, trusted_here, before)
         state = "pending_review" if feedback.review_reason else "accepted"
         screen(feedback, self.policy.privacy)
         if feedback.set_aside:
@@ -761,10 +796,13 @@ class Governance:
         return self.policy.rules_of(find_adapter(session, proposal.adapter_digest).domain)
 
     def _why_not_review(self, session: Session, feedback: Feedback, others: Sequence[Feedback], person_id: str) -> str:
-        return why_not_review(self.policy, feedback, others, person_id, standing_of(session, person_id))
+        return why_not_review(self.policy, feedback, others, read_principal(session, person_id, self.clock()))
+
+    def _why_lacking(self, session: Session, action: Action, person_id: str) -> str:
+        return why_lacking(self.policy, action, read_principal(session, person_id, self.clock()))
 
     def _check_role(self, session: Session, action: Action, person_id: str) -> None:
-        if refusal := why_lacking(self.policy, action, person_id, standing_of(session, person_id)):
+        if refusal := self._why_lacking(session, action, person_id):
             raise NotEntitledError(refusal)
 
     def _count(self, session: Session, proposal: Proposal, person_id: str, verdict: Verdict, reason: str) -> Outcome:

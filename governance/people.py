@@ -2,6 +2,7 @@
 
 from governance.policy import PeopleRules, Policy
 from governance.roles import KINDS, has_role, why_lacking
+from governance.user_groups import Principal
 from storage.people import Person
 
 
@@ -12,16 +13,21 @@ def is_answered(rules: PeopleRules, person: Person) -> bool:
 
 def why_no_answer(policy: Policy, person: Person) -> str:
     """Return why this person is not answered, or an empty string."""
-    return why_lacking(policy, "ask", person.id, person.standing)
+    return why_lacking(policy, "ask", Principal(person.id, person.standing))
 
 
 def why_no_feedback(policy: Policy, person: Person) -> str:
     """Return why this person's feedback does not count, or an empty string."""
-    return why_lacking(policy, "give_feedback", person.id, person.standing)
+    return why_lacking(policy, "give_feedback", Principal(person.id, person.standing))
 
 
-def why_not_set(policy: Policy, person: Person) -> str:
-    """Return why this person may not change the settings of a channel that they are in, or an empty string."""
-    if person.standing != "member":
-        return f"{KINDS[person.standing]} cannot change the settings of a channel; ask a member of the workspace."
-    return why_lacking(policy, "set_channel", person.id, person.standing)
+def why_no_comparison(policy: Policy, person: Person) -> str:
+    """Return why this person is shown no two answers to choose between, or an empty string."""
+    return why_lacking(policy, "compare", Principal(person.id, person.standing))
+
+
+def why_not_set(policy: Policy, who: Principal) -> str:
+    """Return why somebody may not change the settings of a channel that they are in, or an empty string."""
+    if who.standing != "member":
+        return f"{KINDS[who.standing]} cannot change the settings of a channel; ask a member of the workspace."
+    return why_lacking(policy, "set_channel", who)

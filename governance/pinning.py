@@ -15,11 +15,11 @@ from governance.ledger import Ledger
 from governance.policy import Policy
 from governance.reasons import check_reason
 from governance.roles import Action, why_lacking
+from governance.user_groups import Principal, read_principal
 from storage.adapters import Adapter, AdapterState, find_adapter
 from storage.channels import channel_settings
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import IllegalStateError, NotFoundError
-from storage.people import standing_of
 from storage.pins import Pin, PinKind, pins_to, put_pin, remove_pin
 
 BASE = "base"
@@ -57,7 +57,7 @@ def set_pin(ledger: Ledger, subject: Subject, adapter: str, *, actor: str, reaso
     with ledger.changes() as session:
         found = find_adapter(session, adapter) if adapter != BASE else None
         digest, domain = (found.digest, found.domain) if found is not None else (None, DEFAULT_DOMAIN)
-        if refusal := why_not_pin(session, ledger.policy.rules_of(domain), subject, actor):
+        if refusal := why_not_pin(session, ledger.policy.rules_of(domain), subject, actor, now):
             raise NotEntitledError(refusal)
         refusal = why_not_pinnable(found, subject.kind) if found is not None else ""
         if refusal := refusal or _why_not_there(session, ledger.policy, subject, domain):
@@ -87,7 +87,7 @@ def lift_pin(ledger: Ledger, subject_id: str, actor: str) -> None:
     """
     with ledger.changes() as session:
         action: Action = "unpin_self" if subject_id == actor else "unpin_others"
-        if refusal := why_lacking(ledger.policy, action, actor):
+        if refusal := why_lacking(ledger.policy, action, Principal(actor)):
             raise NotEntitledError(f"you can end your own pin only; {refusal}")
         pin = session.get(Pin, subject_id)
         if pin is None or pin.ends_at <= ledger.clock():
@@ -113,14 +113,14 @@ def end_of_pin(now: datetime, days: float) -> datetime:
     return now + timedelta(days=days)
 
 
-def why_not_pin(session: Session, policy: Policy, subject: Subject, actor: str) -> str:
+def why_not_pin(session: Session, policy: Policy, subject: Subject, actor: str, now: datetime) -> str:
     """Return why somebody may not pin this person or channel by the rules of a domain; empty when they may.
 
     An operator may pin anybody; a person themselves, if the policy names them in `rollout.pins_by`.
     """
     if subject.id == actor:
-        return why_lacking(policy, "pin_self", actor, standing_of(session, actor))
-    refusal = why_lacking(policy, "pin_others", actor)
+        return why_lacking(policy, "pin_self", read_principal(session, actor, now))
+    refusal = why_lacking(policy, "pin_others", Principal(actor))
     return f"you can pin yourself only; {refusal}" if refusal else ""
 
 

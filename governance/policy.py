@@ -2,7 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from governance.freezes import check_window
 from governance.poisoning.rules import Canary, PoisoningRules
 from governance.privacy.rules import ErasureRules, PrivacyRules, RetentionRules
+from governance.user_groups import EVERYBODY, is_group
 from storage.domains import DEFAULT_DOMAIN, LABEL, Labels
 from storage.errors import ConfigurationError
 
@@ -31,7 +33,14 @@ OtherFigure = Literal["preference_gain", "general_kl", "leaks", "mean_answer_tok
 Figure = ShareFigure | OtherFigure
 """The figures of an evaluation report that a gate can bound; a typing error in a gate must not leave it out."""
 
+LISTS_OF_PEOPLE = (
+    ("approval", "approvers"), ("training", "starters"), ("feedback", "trusted"), ("feedback", "reviewers"),
+    ("channels", "settings_by"), ("roles", "operators"), ("rollout", "pins_by"), ("break_glass", "who"),
+    ("break_glass", "tell"),
+)  # fmt: skip
+"""Section and key of each list of people."""
 People = Annotated[list[str], Field(min_length=1)]
+"""`*`, ids of people and of user groups; `governance.user_groups` says whom a list names."""
 Welcome = Literal["answer", "answer_no_feedback", "ignore"]
 
 
@@ -105,7 +114,8 @@ class Approval(_Section):
 
     @model_validator(mode="after")
     def _quorum_can_be_reached(self) -> Self:
-        if "*" not in self.approvers and len(set(self.approvers)) < self.quorum:
+        is_counted = EVERYBODY not in self.approvers and not any(map(is_group, self.approvers))
+        if is_counted and len(set(self.approvers)) < self.quorum:
             raise ValueError(f"quorum is {self.quorum}, but only {len(set(self.approvers))} approvers are named")
         return self
 
@@ -232,9 +242,10 @@ class BreakGlassRules(_Section):
 
     @model_validator(mode="after")
     def _somebody_else_is_told(self) -> Self:
-        if "*" in self.tell:
+        if EVERYBODY in self.tell:
             raise ValueError("tell names people, one of whom is told; '*' is nobody in particular")
-        if self.who and not set(self.tell) - (set(self.who) if len(set(self.who)) == 1 else set()):
+        only = set(self.who) if len(set(self.who)) == 1 and not is_group(self.who[0]) else set()
+        if self.who and not set(self.tell) - only:
             raise ValueError("tell names nobody but whoever breaks the glass; somebody else has to be told")
         return self
 
@@ -276,8 +287,6 @@ class Policy(_Section):
     erasure: ErasureRules = ErasureRules()
     domains: dict[Annotated[str, Field(pattern=LABEL)], DomainRules] = {}
     """The domains that have adapters of their own; all others, and what is said nowhere, are the default one's."""
-    _stored: tuple[str, str] = ("", "")
-    """The policy as canonical JSON, and the digest by which it is known in that form alone (`known_as`)."""
 
     @model_validator(mode="after")
     def _questions_are_tolerated_in_shares_only(self) -> Self:
@@ -322,18 +331,33 @@ class Policy(_Section):
 
     def known_as(self, digest: str) -> Self:
         """Return this policy, known by the digest under which an earlier release, that lacked some keys, stored it."""
-        self._stored = (self.canonical, digest)
+        vars(self)["digest"] = digest
         return self
 
     @property
-    def digest(self) -> str:
-        """SHA-256, in hex, of the policy as canonical JSON; comments and order do not matter to it.
+    def people_named(self) -> Mapping[str, Sequence[str]]:
+        """All lists of people, by their keys; those of the domains too."""
+        own = _lists_of(self, "")
+        for domain, rules in self.domains.items():
+            own |= _lists_of(rules, f"domains.{domain}.")
+        return own
 
-        Made anew each time, so that a copy in which something is different never has the digest of another policy.
-        """
-        canonical = self.canonical
-        stored, digest = self._stored
-        return digest if canonical == stored else hashlib.sha256(canonical.encode()).hexdigest()
+    @property
+    def user_groups(self) -> frozenset[str]:
+        """The user groups that any of its lists names, as it names them."""
+        return frozenset(each for people in self.people_named.values() for each in people if is_group(each))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, in which these fields are different; with one that is, its digest is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update:
+            vars(copied).pop("digest", None)
+        return copied
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the policy as canonical JSON; comments and order do not matter to it."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @property
     def canonical(self) -> str:
@@ -341,9 +365,11 @@ class Policy(_Section):
         return rfc8785.dumps(self.model_dump(mode="json")).decode()
 
 
-def names(people: Sequence[str], person_id: str) -> bool:
-    """Tell whether a list of the policy names this person: by `*`, person id, or the Slack user id in it."""
-    return "*" in people or person_id in people or person_id.rpartition("/")[2] in people
+def _lists_of(rules: Policy | DomainRules, path: str) -> dict[str, Sequence[str]]:
+    lists = {
+        f"{path}{section}.{key}": getattr(getattr(rules, section, None), key, None) for section, key in LISTS_OF_PEOPLE
+    }
+    return {key: people for key, people in lists.items() if people}
 
 
 def load_policy(source: str | Path = SMALL_TEAM) -> Policy:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.approvals import Ballot, why_not
-from governance.policy import Approval, Policy, names
+from governance.policy import Policy
+from governance.user_groups import EVERYBODY, Principal, UserGroups, count_people, people_in_words
 from storage.domains import DEFAULT_DOMAIN
-from storage.people import Person
 from storage.policies import PolicyDecision, PolicyVersion
 
 Asked = Mapping[str, Policy]
-"""The rules by which is decided, those of the policy in force, by domain."""
+"""The rules of the policy in force whose approvals are asked for, by domain."""
 
 
 def approvals_asked(old: Policy, new: Policy) -> dict[str, Policy]:
@@ -22,7 +22,7 @@ def approvals_asked(old: Policy, new: Policy) -> dict[str, Policy]:
 
     A domain that asks for the same approvals as one before it is not named.
     """
-    asked = {DEFAULT_DOMAIN: old}
+    asked = {DEFAULT_DOMAIN: old.rules_of(DEFAULT_DOMAIN)}
     for domain in old.domains:
         rules = old.rules_of(domain)
         asked_before = any(rules.approval == each.approval for each in asked.values())
@@ -46,22 +46,22 @@ def reminder_hours(asked: Asked) -> list[float]:
     return sorted({hours for rules in asked.values() for hours in rules.approval.remind_hours_before})
 
 
-def why_never(asked: Asked, proposed_by: str) -> str:
+def why_never(asked: Asked, proposed_by: str, groups: UserGroups) -> str:
     """Return why nobody's decisions can ever be enough when this person proposes, or an empty string."""
-    for domain, approval in _approvals(asked):
-        left = {each for each in approval.approvers if not names([each], proposed_by)}
-        if "*" not in approval.approvers and len(left) < approval.quorum:
+    for domain, rules in asked.items():
+        left = count_people(rules.approval.approvers, groups, but=proposed_by)
+        if left is not None and left < rules.approval.quorum:
             return (
-                f"{_of(domain, approval)}, and whoever proposes a policy does not decide on it: only {len(left)} would "
-                "be left. Let somebody else propose it."
+                f"{_of(domain, rules, groups)}, and whoever proposes a policy does not decide on it: only "
+                f"{left} would be left. Let somebody else propose it."
             )
     return ""
 
 
-def counts(rules: Policy, version: PolicyVersion, decision: PolicyDecision, person: Person) -> bool:
-    """Tell whether this person's decision counts by the rules of a domain, as their own vote or the one they held."""
+def counts(rules: Policy, version: PolicyVersion, decision: PolicyDecision, who: Principal) -> bool:
+    """Tell whether somebody's decision counts by the rules of a domain, as their own vote or the one they held."""
     votes = {None, decision.on_behalf_of}
-    return any(not why_not(rules, version, person.id, whose, person.standing) for whose in votes)
+    return any(not why_not(rules, version, who, whose) for whose in votes)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PolicyBallot:
 
     @classmethod
     def of(
-        cls, version: PolicyVersion, decisions: Sequence[PolicyDecision], people: Mapping[str, Person], asked: Asked
+        cls, version: PolicyVersion, decisions: Sequence[PolicyDecision], people: Mapping[str, Principal], asked: Asked
     ) -> "PolicyBallot":
         """Count in each domain the decisions of those who may decide there; `people` has them by id."""
         ballots = {
@@ -103,14 +103,11 @@ def missing_text(missing: Mapping[str, int]) -> str:
 
 def asked_text(asked: Asked) -> str:
     """Say how many approvals are needed, and whose."""
-    return " ".join(f"{_of(domain, approval)}." for domain, approval in _approvals(asked))
+    return " ".join(f"{_of(domain, rules)}." for domain, rules in asked.items())
 
 
-def _approvals(asked: Asked) -> list[tuple[str, Approval]]:
-    return [(domain, rules.approval) for domain, rules in asked.items()]
-
-
-def _of(domain: str, approval: Approval) -> str:
-    who = "any member" if "*" in approval.approvers else ", ".join(approval.approvers)
+def _of(domain: str, rules: Policy, groups: UserGroups = UserGroups()) -> str:  # noqa: B008 - it is frozen
+    approvers = rules.approval.approvers
+    who = "any member" if EVERYBODY in approvers else people_in_words(approvers, groups)
     place = "" if domain == DEFAULT_DOMAIN else f" in {domain}"
-    return f"Approvals needed{place}: {approval.quorum}, of {who}"
+    return f"Approvals needed{place}: {rules.approval.quorum}, of {who}"

@@ -27,9 +27,10 @@ from governance.policy_check import check_policy
 from governance.policy_versions import policy_of
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
+from governance.user_groups import Principal, UserGroups, read_groups
 from governance.voting import cast_vote, electorate_of, why_not_vote
 from storage.errors import ConfigurationError, IllegalStateError
-from storage.people import Person, get_person
+from storage.people import get_person
 from storage.policies import (
     PolicyDecision,
     PolicyState,
@@ -43,6 +44,7 @@ from storage.policies import (
 )
 from storage.proposals import Verdict
 from storage.records import new_id
+from storage.user_groups import list_user_groups
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class PolicyCase:
     """A version of the policy, and what is asked for and was decided.
 
     `policy` is what it says, `old` the one that it was to replace (None: it was the first), `people` are those who
-    decided, by id.
+    decided, by id, with the user groups as they were last read: a vote that is cast does not lapse while Slack is away.
     """
 
     version: PolicyVersion
@@ -66,7 +68,7 @@ class PolicyCase:
     old: Policy | None
     asked: Asked
     decisions: Sequence[PolicyDecision]
-    people: Mapping[str, Person]
+    people: Mapping[str, Principal]
 
     @property
     def ballot(self) -> PolicyBallot:
@@ -79,7 +81,9 @@ def read_policy_case(session: Session, version: PolicyVersion) -> PolicyCase:
     policy = policy_of(version)
     old = policy_of(find_version(session, version.under_digest)) if version.under_digest else None
     decisions = decisions_on_version(session, version.id)
-    people = {each.person_id: get_person(session, each.person_id) for each in decisions}
+    groups = UserGroups(list_user_groups(session))
+    voters = [get_person(session, each.person_id) for each in decisions]
+    people = {each.id: Principal(each.id, each.standing, groups) for each in voters}
     asked = approvals_asked(old, policy) if old is not None else {}
     return PolicyCase(version, policy, old, asked, decisions, people)
 
@@ -131,9 +135,9 @@ class PolicyChanges:
             current = self._ledger.policy
             _check_proposable(session, policy, current)
             asked = approvals_asked(current, policy)
-            if refusal := why_never(asked, proposed_by):
-                raise NotEntitledError(refusal)
             now = self._ledger.clock()
+            if refusal := why_never(asked, proposed_by, read_groups(session, now)):
+                raise NotEntitledError(refusal)
             version = self._new(policy, proposed_by, reason, now + timedelta(days=expiry_days(asked)))
             version.under_digest = current.digest
             session.add(version)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from governance.policy import Gate, Policy, ShareFigure
+from governance.user_groups import EVERYBODY, is_group
 
 SHARES = frozenset(get_args(ShareFigure))
-EVERYBODY = "*"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Findings:
 
 def check_policy(policy: Policy) -> Findings:
     """Look for what contradicts itself, in the policy's own rules and in those of each domain."""
-    return Findings(tuple(_everywhere(policy, _contradictions)), tuple(_everywhere(policy, _warnings)))
+    contradictions = (*_handles(policy), *_everywhere(policy, _contradictions))
+    return Findings(contradictions, tuple(_everywhere(policy, _warnings)))
 
 
 def _everywhere(policy: Policy, look: Callable[[Policy], Iterator[str]]) -> Iterator[str]:
@@ -33,6 +34,16 @@ def _everywhere(policy: Policy, look: Callable[[Policy], Iterator[str]]) -> Iter
         for sentence in look(policy.rules_of(domain)):
             if sentence not in own:
                 yield f"In domain {domain}: {sentence}"
+
+
+def _handles(policy: Policy) -> Iterator[str]:
+    for key, people in policy.people_named.items():
+        for each in people:
+            if each.rpartition("/")[2].startswith("@"):
+                yield (
+                    f"{key} has {each!r}, which names nobody: handles change hands. Name a user group by its id, such "
+                    "as S0614TZR7, which Slack copies from the group's menu, and a person by theirs."
+                )
 
 
 def _contradictions(rules: Policy) -> Iterator[str]:
@@ -90,7 +101,7 @@ def _approvers_left(rules: Policy) -> int | None:
     """Count the approvers of a run that one of them started; None where anybody can approve."""
     approvers = set(rules.approval.approvers)
     starters = set(rules.training.starters or approvers)
-    if EVERYBODY in approvers or not starters <= approvers:
+    if EVERYBODY in approvers or any(map(is_group, approvers)) or not starters <= approvers:
         return None
     return len(approvers) - 1
 
@@ -103,7 +114,8 @@ def _warnings(rules: Policy) -> Iterator[str]:
             "training: a run that one of them starts can never be approved, only scheduled ones can. Name "
             "training.starters, or another approver."
         )
-    if len(set(rules.feedback.reviewers)) == 1 and EVERYBODY not in rules.feedback.reviewers:
+    reviewers = set(rules.feedback.reviewers)
+    if len(reviewers) == 1 and EVERYBODY not in reviewers and not any(map(is_group, reviewers)):
         yield (
             "feedback.reviewers names one person, whose own corrections nobody can accept where they need a review. "
             "Name a second one."

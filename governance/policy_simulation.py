@@ -11,6 +11,7 @@ from typing import Literal
 from governance.approvals import Ballot, why_not
 from governance.gates import GateResult, Metric, combine, judge
 from governance.policy import Policy
+from governance.user_groups import Principal, UserGroups
 from storage.adapters import Adapter
 from storage.proposals import Decision, Proposal
 
@@ -34,8 +35,12 @@ def simulate(
     metrics: Mapping[str, Metric],
     proposal: Proposal | None,
     decisions: Sequence[Decision],
+    groups: UserGroups,
 ) -> Simulated:
-    """Say how an adapter would have fared; `metrics` are those of its report, `decisions` those on its proposal."""
+    """Say how an adapter would have fared; `metrics` are those of its report, `decisions` those on its proposal.
+
+    Who is in a user group is what was last read.
+    """
     rules = policy.rules_of(adapter.domain)
     results = judge(rules, metrics)
     if combine(results, rules.evidence) == "reject":
@@ -43,7 +48,8 @@ def simulate(
     if proposal is None:
         return _simulated(adapter, "not enough approvals", "it was never proposed, so nobody decided.")
     refusals = {
-        decision.id: why_not(rules, proposal, decision.person_id, decision.on_behalf_of) for decision in decisions
+        each.id: why_not(rules, proposal, Principal(each.person_id, groups=groups.as_last_read), each.on_behalf_of)
+        for each in decisions
     }
     counted = [decision for decision in decisions if not refusals[decision.id]]
     left_out = [f"{each.person_id}: {refusals[each.id]}" for each in decisions if refusals[each.id]]

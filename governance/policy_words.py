@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from governance.poisoning.rules import PoisoningRules
 from governance.policy import Gate, Policy
 from governance.privacy.rules import TREATMENTS
-from governance.roles import explain_roles, people_in_words
+from governance.roles import explain_roles
+from governance.user_groups import people_in_words
 from storage.domains import DEFAULT_DOMAIN
 
 
@@ -93,8 +94,8 @@ def _teaching(policy: Policy) -> Iterator[str]:
         yield f"Every correction waits until somebody else accepts it, of: {people_in_words(feedback.reviewers)}."
     elif feedback.trusted:
         yield (
-            f"Corrections by {', '.join(feedback.trusted)} count at once; those of all others wait until one of these "
-            f"accepts them: {people_in_words(feedback.reviewers)}."
+            f"Corrections by {people_in_words(feedback.trusted)} count at once; those of all others wait until one of "
+            f"these accepts them: {people_in_words(feedback.reviewers)}."
         )
     elif feedback.trusted_from:
         yield (

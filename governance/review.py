@@ -7,9 +7,10 @@ from sqlmodel import Session
 
 from governance.ledger import SYSTEM, Ledger
 from governance.poisoning.findings import in_words as suspicions_in_words
-from governance.policy import FeedbackRules, Policy, names
+from governance.policy import FeedbackRules, Policy
 from governance.privacy.findings import in_words
 from governance.roles import why_lacking
+from governance.user_groups import Principal, UserGroups, names
 from storage.feedback import WAITING, Feedback, ReviewReason, feedback_with_ids, get_feedback
 from storage.people import names_of
 
@@ -80,7 +81,11 @@ def read_case(session: Session, feedback_id: str) -> Case:
 
 
 def review_reason(
-    rules: FeedbackRules, feedback: Feedback, trusted_here: Sequence[str] = (), accepted_before: int = 0
+    rules: FeedbackRules,
+    feedback: Feedback,
+    groups: UserGroups,
+    trusted_here: Sequence[str] = (),
+    accepted_before: int = 0,
 ) -> ReviewReason | None:
     """Return why somebody else has to look at new feedback; None when nobody has to.
 
@@ -90,8 +95,8 @@ def review_reason(
     """
     if feedback.kind != "correction":
         return None
-    is_trusted_here = names(trusted_here, feedback.person_id)
-    of_policy = _reason_of_policy(rules, feedback, accepted_before)
+    is_trusted_here = names(trusted_here, feedback.person_id, groups)
+    of_policy = _reason_of_policy(rules, feedback, groups, accepted_before)
     if of_policy and not (rules.channels_may_trust and is_trusted_here):
         return of_policy
     if trusted_here and not is_trusted_here:
@@ -101,11 +106,13 @@ def review_reason(
     return None
 
 
-def _reason_of_policy(rules: FeedbackRules, feedback: Feedback, accepted_before: int) -> ReviewReason | None:
+def _reason_of_policy(
+    rules: FeedbackRules, feedback: Feedback, groups: UserGroups, accepted_before: int
+) -> ReviewReason | None:
     if rules.corrections_need_review:
         return "every_correction"
     if rules.trusted:
-        return None if names(rules.trusted, feedback.person_id) else "not_trusted"
+        return None if names(rules.trusted, feedback.person_id, groups) else "not_trusted"
     return "new_person" if accepted_before < rules.trusted_from else None
 
 
@@ -121,18 +128,16 @@ def read_related(session: Session, feedback: Feedback) -> list[Feedback]:
     return list(feedback_with_ids(session, [*(feedback.contradicts or []), *(feedback.found_with or [])]))
 
 
-def why_not_review(
-    policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer_id: str, standing: str = "member"
-) -> str:
-    """Return why this person may not review the feedback, to which `others` are related; empty when they may."""
-    if feedback.person_id == reviewer_id:
+def why_not_review(policy: Policy, feedback: Feedback, others: Sequence[Feedback], reviewer: Principal) -> str:
+    """Return why somebody may not review the feedback, to which `others` are related; empty when they may."""
+    if feedback.person_id == reviewer.id:
         return "this correction is yours; somebody else has to review it."
-    own = {other.id for other in others if other.person_id == reviewer_id}
+    own = {other.id for other in others if other.person_id == reviewer.id}
     if own & {*(feedback.contradicts or [])}:
         return "this correction contradicts one of yours; somebody else has to review it."
     if own:
         return "this correction was found together with one of yours; somebody else has to review it."
-    return why_lacking(policy, "review", reviewer_id, standing)
+    return why_lacking(policy, "review", reviewer)
 
 
 def contest(ledger: Ledger, session: Session, feedback_ids: Sequence[str], stands: Sequence[str]) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple, get_args
 
-from governance.policy import PeopleRules, Policy, names
+from governance.policy import PeopleRules, Policy
+from governance.user_groups import EVERYBODY, Principal, names, people_in_words, troubles
 
 Role = Literal["asker", "corrector", "reviewer", "approver", "operator", "auditor"]
 """Askers are answered, correctors teach, reviewers judge corrections, approvers adapters; operators keep all running,
@@ -31,7 +32,6 @@ OPERATOR = "operator:"
 """How the id begins of whoever uses the command line; no person's does. They could end the process as well, and read
 what it keeps, so they are always operators and auditors."""
 KINDS = {"guest": "guests", "external": "people of other organisations", "bot": "other apps"}
-EVERYBODY = "*"
 
 
 class Need(NamedTuple):
@@ -112,31 +112,31 @@ NEEDED: Mapping[Action, Need] = {
 }
 
 
-def why_lacking(policy: Policy, action: Action, person_id: str, standing: str = "member") -> str:
-    """Return why this person lacks the role that an action needs, and who has it; empty when they have it.
+def why_lacking(policy: Policy, action: Action, who: Principal) -> str:
+    """Return why somebody lacks the role that an action needs, and who has it; empty when they have it.
 
-    `standing` is `Person.standing`; whom a list of the policy means, `why_not_meant` says.
+    Whom a list of the policy means, `why_not_meant` says.
     """
     need = NEEDED[action]
     match need.role:
         case None:
             return ""
         case "asker" | "corrector" as role:
-            return _why_unwelcome(policy.people, role, standing)
-        case "operator" | "auditor" if person_id.startswith(OPERATOR):
+            return _why_unwelcome(policy.people, role, who.standing)
+        case "operator" | "auditor" if who.id.startswith(OPERATOR):
             return ""
         case role:
-            return _why_unnamed(policy, need, role, person_id, standing)
+            return _why_unnamed(policy, need, role, who)
 
 
-def why_not_meant(people: Sequence[str], role: Role, person_id: str, standing: str) -> str:
+def why_not_meant(people: Sequence[str], role: Role, who: Principal) -> str:
     """Return why a list of the policy that says "*" does not mean this person, or an empty string.
 
-    "*" means the members of the workspace; guests and others can be named, by their ids.
+    "*" means the members of the workspace; guests and others can be named, by their ids or in a user group.
     """
-    if standing == "member" or names([each for each in people if each != EVERYBODY], person_id):
+    if who.standing == "member" or names([each for each in people if each != EVERYBODY], who.id, who.groups):
         return ""
-    return f"{KINDS[standing]} cannot do this unless the policy names them as {role}s, as it does members."
+    return f"{KINDS[who.standing]} cannot do this unless the policy names them as {role}s, as it does members."
 
 
 def has_role(rules: PeopleRules, role: ByStanding, standing: str) -> bool:
@@ -145,11 +145,6 @@ def has_role(rules: PeopleRules, role: ByStanding, standing: str) -> bool:
     if role == "asker":
         return welcome != "ignore"
     return standing != "bot" and welcome == "answer"
-
-
-def people_in_words(people: Sequence[str]) -> str:
-    """Say whom a list of the policy names."""
-    return "every member" if EVERYBODY in people else ", ".join(people)
 
 
 def explain_roles(policy: Policy) -> Iterator[str]:
@@ -181,16 +176,17 @@ def _why_unwelcome(rules: PeopleRules, role: ByStanding, standing: str) -> str:
     return f"Thank you, but feedback of {KINDS[standing]} does not count here; members of the workspace teach me."
 
 
-def _why_unnamed(policy: Policy, need: Need, role: Role, person_id: str, standing: str) -> str:
+def _why_unnamed(policy: Policy, need: Need, role: Role, who: Principal) -> str:
     if need.named is None:
         return f"only whoever uses the command line is {_a(role)} who may {need.what}."
     people = need.named(policy)
-    if not names(people, person_id):
-        return (
-            f"the policy {policy.name!r} does not let you {need.what}: it does not name you as {_a(role)}. "
-            f"It names: {people_in_words(people)}."
-        )
-    return why_not_meant(people, role, person_id, standing)
+    if names(people, who.id, who.groups):
+        return why_not_meant(people, role, who)
+    refusal = (
+        f"the policy {policy.name!r} does not let you {need.what}: it does not name you as {_a(role)}. "
+        f"It names: {people_in_words(people, who.groups)}."
+    )
+    return " ".join([refusal, *troubles(people, who.groups)])
 
 
 def _a(role: Role) -> str:

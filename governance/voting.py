@@ -14,9 +14,10 @@ from governance.delegation import is_approver, whose_vote
 from governance.errors import AlreadyDecidedError, NotEntitledError
 from governance.ledger import Ledger, digests_of
 from governance.policy import Policy
+from governance.user_groups import read_groups, read_principal
 from storage.delegations import list_delegations
 from storage.errors import ApprenticeError
-from storage.people import get_person, standing_of
+from storage.people import get_person
 from storage.policies import PolicyDecision, PolicyVersion, decisions_on_version
 from storage.proposals import Decision, Verdict, decisions_on
 from storage.records import new_id
@@ -40,14 +41,15 @@ def cast_vote(
 
     """
     get_person(session, person)
-    whose = find_vote(session, rules, proposed, person, ledger.clock())
+    now = ledger.clock()
+    whose = find_vote(session, rules, proposed, person, now)
     values: dict[str, Any] = {
         "id": new_id("dec"),
         "person_id": person,
         "on_behalf_of": whose,
         "verdict": verdict,
         "reason": reason,
-        "created_at": ledger.clock(),
+        "created_at": now,
     }
     bound_to = {**digests_of(proposed), "on_behalf_of": whose}
     if isinstance(proposed, PolicyVersion):
@@ -70,11 +72,11 @@ def find_vote(session: Session, rules: Sequence[Policy], proposed: Proposed, per
         NotEntitledError: this person may not decide on this.
 
     """
-    decisions, standing = _decisions_on(session, proposed), standing_of(session, person)
+    decisions, who = _decisions_on(session, proposed), read_principal(session, person, now)
     refusals: list[ApprenticeError] = []
     for whose in dict.fromkeys((whose_vote(session, rules, person, now), None)):
-        asked = [each for each in rules if whose is None or not is_approver(session, each, person)]
-        refused = [why_not(each, proposed, person, whose, standing) for each in asked]
+        asked = [each for each in rules if whose is None or not is_approver(session, each, person, now)]
+        refused = [why_not(each, proposed, who, whose) for each in asked]
         if decided := why_decided(decisions, person, whose):
             refusals.append(AlreadyDecidedError(decided))
         elif "" not in refused:
@@ -99,9 +101,9 @@ def electorate_of(session: Session, rules: Policy, proposed: Proposed, now: date
     counting = [
         each
         for each in held
-        if not why_not(rules, proposed, each.delegate, each.delegator, standing_of(session, each.delegate))
+        if not why_not(rules, proposed, read_principal(session, each.delegate, now), each.delegator)
     ]
-    return Electorate.of(rules, proposed, _decisions_on(session, proposed), counting)
+    return Electorate.of(rules, proposed, _decisions_on(session, proposed), read_groups(session, now), counting)
 
 
 def _decisions_on(session: Session, proposed: Proposed) -> Sequence[Decision | PolicyDecision]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from governance.ledger import SYSTEM, Ledger
 from storage.inbox import close_waiting
 from storage.installations import Installation, find_installation, remove_installation, save_installation
+from storage.user_groups import remove_user_groups
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def install(ledger: Ledger, installation: Installation) -> None:
 
 
 def uninstall(ledger: Ledger, workspace_id: str, at: datetime) -> None:
-    """Forget the token of a workspace that removed the app at that time, and close what waits for it.
+    """Forget token and user groups of a workspace that removed the app at that time, and close what waits for it.
 
     One that has installed the app again since then keeps everything: Slack's events may come late. The second of the
     two events that tell of a removal finds nothing to do.
@@ -32,6 +33,7 @@ def uninstall(ledger: Ledger, workspace_id: str, at: datetime) -> None:
             return
         if installation is not None:
             remove_installation(session, installation)
+        remove_user_groups(session, workspace_id)
         closed = close_waiting(session, workspace_id, LEFT, at, ledger.clock())
         if installation is not None or closed:
             ledger.record(session, "workspace.uninstalled", workspace_id, {}, actor=SYSTEM)

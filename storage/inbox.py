@@ -125,6 +125,12 @@ def in_hand(session: Session, kind: str) -> list[InboxEvent]:
     return list(session.exec(select(InboxEvent).where(InboxEvent.state == "handling", InboxEvent.kind == kind)))
 
 
+def is_open_before(session: Session, lane: str, event_id: int) -> bool:
+    """Tell whether an event of a lane that came before another one, of whatever lane, is not handled yet."""
+    earlier = select(InboxEvent.id).where(InboxEvent.lane == lane, col(InboxEvent.id) < event_id)
+    return session.exec(earlier.where(col(InboxEvent.state).in_(OPEN)).limit(1)).first() is not None
+
+
 def times_received(
     session: Session, kinds: Collection[str], after: datetime, *, person: str | None = None, place: str | None = None
 ) -> list[datetime]:

@@ -25,6 +25,7 @@ from storage.reviews import ReviewMessage
 from storage.rollbacks import Rollback
 from storage.runs import Run
 from storage.shadows import AnswerFailure, ShadowAnswer
+from storage.user_groups import UserGroup
 
 metadata = SQLModel.metadata
 
@@ -56,6 +57,7 @@ __all__ = [
     "Run",
     "ShadowAnswer",
     "UsedFeedback",
+    "UserGroup",
     "Workspace",
     "metadata",
 ]

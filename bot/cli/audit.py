@@ -12,12 +12,14 @@ from rich.markup import escape
 
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
+from bot.whoami import operator
 from governance.audit_export import CHECKER, export_log
 from governance.audit_following import LogFollower
 from governance.audit_proofs import as_json as proof_as_json
 from governance.audit_proofs import prove_consistency, prove_inclusion
 from governance.checkpoints import Checkpoint
 from governance.errors import AuditLogError
+from governance.roles import Action
 from storage.audit import LogRecord
 from storage.settings import load_settings
 
@@ -45,7 +47,7 @@ def verify(checkpoint: CheckpointOption = None, config: ConfigOption = None, as_
 
     Example: `apprentice audit verify --checkpoint usb/checkpoint-000000000412.json`
     """
-    parts = open_parts(load_settings(config))
+    parts = _open_for("check_log", config)
     result = parts.audit.verify(parts.database, *(checkpoint or []))
     if as_json:
         print_json(asdict(result))
@@ -76,7 +78,7 @@ def prove(
     """
     if (record is None) == (since is None):
         raise typer.BadParameter("give either a record's place or --since, not both.", param_hint="RECORD")
-    parts = open_parts(load_settings(config))
+    parts = _open_for("check_log", config)
     if since is not None:
         text = json.dumps(proof_as_json(prove_consistency(parts.audit, parts.audit.checkpoints.read(since))), indent=1)
     else:
@@ -99,7 +101,7 @@ def export(
 
     Example: `apprentice audit export audit-2026.zip`
     """
-    parts = open_parts(load_settings(config))
+    parts = _open_for("export_log", config)
     newest = export_log(parts.audit, parts.database, file)
     if as_json:
         print_json({"records": newest.size, "root": newest.root, "key": newest.key})
@@ -129,13 +131,20 @@ def watch(
 
     Example: `apprentice audit watch --state /mnt/usb/seen.json`
     """
-    parts = open_parts(load_settings(config))
+    parts = _open_for("check_log", config)
     try:
         _follow(parts, LogFollower(parts.audit, parts.database, state), every, once=once, as_json=as_json)
     except AuditLogError as error:
         _alarm(str(error), as_json=as_json)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+def _open_for(action: Action, config: Path | None) -> Parts:
+    """Open the parts for whoever may do this to the log."""
+    parts = open_parts(load_settings(config))
+    parts.governance.check_role(action, operator())
+    return parts
 
 
 def _follow(parts: Parts, follower: LogFollower, every: float, *, once: bool, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
+from bot.whoami import operator
 from learning.documents.bom import bill_of_materials
 from learning.documents.bundle import verify_bundle, write_bundle
 from learning.documents.card import model_card
@@ -101,6 +102,7 @@ def compliance(file: FileArgument, config: ConfigOption = None, as_json: JsonOpt
     Example: `apprentice documents compliance compliance-2026.zip`
     """
     parts = open_parts(load_settings(config))
+    parts.governance.check_role("export_log", operator())
     with parts.database.read() as session:
         names = export_compliance(file, session, parts.governance.policy, parts.audit, parts.settings.model.base)
     if as_json:

@@ -9,6 +9,7 @@ from rich.console import Console
 from bot.assembly import Parts, open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
 from bot.person_file import export_person
+from bot.whoami import operator
 from learning.erasure import Forgotten, forget
 from storage.people import find_person
 from storage.settings import load_settings
@@ -34,6 +35,7 @@ def export_command(
     Example: `apprentice person export U0PRIYA priya.json`
     """
     parts = open_parts(load_settings(config))
+    parts.governance.check_role("export_person", operator())
     counts = export_person(parts, person, file)
     if as_json:
         print_json(counts)

@@ -16,6 +16,7 @@ from governance.policy import Policy, load_policy
 from governance.policy_check import check_policy
 from governance.policy_simulation import simulate as simulate_one
 from governance.policy_words import explain_policy
+from governance.user_groups import read_groups
 from learning.evaluation import read_report
 from storage.adapters import Adapter, list_adapters
 from storage.errors import ApprenticeError
@@ -77,7 +78,8 @@ def simulate(file: PolicyArgument, config: ConfigOption = None, as_json: JsonOpt
 def _row(parts: Parts, session: Session, policy: Policy, adapter: Adapter) -> dict[str, Any]:
     proposal = proposal_for(session, adapter.digest)
     decisions = decisions_on(session, proposal.id) if proposal else []
-    seen = simulate_one(policy, adapter, _metrics(parts, adapter), proposal, decisions)
+    groups = read_groups(session, parts.governance.clock())
+    seen = simulate_one(policy, adapter, _metrics(parts, adapter), proposal, decisions, groups)
     is_now, would_be = seen.then, seen.outcome
     return {"adapter": seen.adapter[:12], "domain": seen.domain, "is": is_now, "would_be": would_be, "why": seen.why}
 

@@ -8,6 +8,7 @@ from typing import Any
 from bot.slack import names
 from governance.gates import GateResult, worst_first
 from governance.reasons import MAX_REASON_LENGTH
+from governance.user_groups import is_group
 from learning.evaluation import Change
 from storage.interactions import Interaction
 
@@ -89,9 +90,10 @@ def moment(when: datetime) -> str:
     return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
-def mention(person: str) -> str:
-    """Name a person, by their id, so that Slack tells them."""
-    return f"<@{escape(person.rpartition('/')[2])}>"
+def mention(named: str) -> str:
+    """Name a person, or a user group, by their id, so that Slack tells them."""
+    key = escape(named.rpartition("/")[2])
+    return f"<!subteam^{key}>" if is_group(named) else f"<@{key}>"
 
 
 def pieces(text: str, limit: int = SECTION_LIMIT) -> list[str]:

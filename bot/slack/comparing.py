@@ -25,7 +25,7 @@ from bot.slack.parts import SlackParts
 from bot.slack.requests import Command
 from bot.slack.whisper import Notice, confide
 from governance.comparing import Rivals, rivals
-from governance.people import why_no_feedback
+from governance.people import why_no_comparison
 from storage.adapters import Adapter
 from storage.comparisons import BlindComparison, answers_of
 from storage.errors import ApprenticeError
@@ -116,7 +116,7 @@ class ComparisonDesk:
         policy = self._parts.governance.policy
         domain = policy.domain_of(plan.domain)
         with self._parts.database.read() as session:
-            refusal = why_no_feedback(policy, get_person(session, asker))
+            refusal = why_no_comparison(policy, get_person(session, asker))
             return refusal or rivals(session, self._parts.serving.answers(domain), domain) or NO_RIVAL
 
     def _kept(self, comparison_id: str) -> Notice | None:

@@ -19,6 +19,7 @@ from bot.slack.jobs import (
     Cancellation,
     Correction,
     Decision,
+    GroupsChanged,
     Job,
     Joined,
     News,
@@ -50,9 +51,13 @@ from bot.slack.reviewing import ReviewDesk
 from bot.slack.rolling_back import RollbackDesk
 from bot.slack.stages import StageDesk
 from bot.slack.stopping import StopDesk
+from bot.slack.user_groups import GroupDesk
 from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 from storage.outbox import OutboxCall
+
+BY_ROLE = (Decision, PolicyVote, Review, Cancellation, GlassAnswer, SettingsChange, Command, Correction)
+"""Jobs that only some may ask for: no change of a user group that we were told of before is overlooked."""
 
 
 class Desks:
@@ -82,9 +87,15 @@ class Desks:
         self._settings = SettingsDesk(parts, client, outbox, directory)
         self._stopping = StopDesk(parts, client, outbox)
         self._overload = OverloadDesk(outbox)
+        self._groups = GroupDesk(parts, client)
 
-    async def do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
+    async def do(self, job: Job, event: InboxEvent) -> None:
         """Do a job; `event` is its row in the inbox, in which a question notes what it has begun."""
+        if isinstance(job, BY_ROLE):
+            await self._groups.catch_up(job.team, event)
+        await self._do(job, event)
+
+    async def _do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
         match job:
             case Question():
                 if await self._admission.admits(job):
@@ -119,6 +130,8 @@ class Desks:
                 await self._news.tell(job)
             case Uninstalled():
                 await self._leaving.leave(job)
+            case GroupsChanged():
+                await self._groups.read(job, event.received_at)
             case Joined():
                 await self._settings.greet(job)
             case SettingsChange():
@@ -164,6 +177,6 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.posting(key, job.user, sentence)
         case (
             Opened() | Promotion() | StageBegun() | TakenOut() | News() | ReviewNews() | Joined() | Uninstalled()
-            | Refusal() | GlassBroken()
+            | Refusal() | GlassBroken() | GroupsChanged()
         ):  # fmt: skip
             return None  # nobody asked for anything

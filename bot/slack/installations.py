@@ -87,6 +87,11 @@ class Installations(AsyncInstallationStore):
                 return find_installation(session, workspace_id)
             return next(iter(list_installations(session)), None)
 
+    def teams(self) -> list[str]:
+        """Return the ids of the workspaces that installed the app, the oldest installation first."""
+        with self._database.read() as session:
+            return [each.workspace_id for each in list_installations(session)]
+
     def token(self, installation: Installation) -> str:
         """Return the token of its bot; raise ConfigurationError when the key is not the one with which it was kept."""
         return self._cipher.decrypt(installation.token)
@@ -195,3 +200,7 @@ class InstalledClients(Clients):
         client = self._others.setdefault(team, self._make())
         client.token = self._installations.token(found)
         return client
+
+    async def teams(self) -> list[str]:
+        """Return the ids of all workspaces that installed the app."""
+        return await asyncio.to_thread(self._installations.teams)

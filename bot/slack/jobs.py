@@ -352,6 +352,30 @@ class Uninstalled:
         return f"uninstalled/{self.workspace}"
 
 
+def lane_of_groups(team: str) -> str:
+    """Name the lane of what Slack tells of a workspace's user groups."""
+    return f"groups/{team}"
+
+
+@dataclass(frozen=True)
+class GroupsChanged:
+    """Something about the user groups of a workspace is another; who is in them is read again."""
+
+    kind: ClassVar[str] = "groups_changed"
+    team: str
+    event_id: str
+
+    @property
+    def key(self) -> str:
+        """Each change is an event of its own."""
+        return f"event/{self.team}/{self.event_id}"
+
+    @property
+    def lane(self) -> str:
+        """One after the other."""
+        return lane_of_groups(self.team)
+
+
 @dataclass(frozen=True)
 class Joined:
     """The bot was added to a channel."""
@@ -470,6 +494,7 @@ Job = (
     | Command
     | DataRequest
     | NewsChoice
+    | GroupsChanged
     | Joined
     | SettingsChange
     | Stop
@@ -518,6 +543,8 @@ def job_of_event(  # noqa: PLR0911 - a line for each kind of event
             return _written(team, event, bot_user, hearing)
         case "agent_session_stopped":
             return Stop(team, event["channel"], event["user"], event["thread_ts"], body["event_id"])
+        case "subteam_created" | "subteam_updated" | "subteam_members_changed":
+            return GroupsChanged(team, body["event_id"])
         case "app_uninstalled":
             return Uninstalled(team, body["event_time"], body["event_id"])
         case "tokens_revoked" if event["tokens"].get("bot"):

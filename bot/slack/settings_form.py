@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.slack import names
-from bot.slack.blocks import Blocks, button, plain, section
+from bot.slack.blocks import Blocks, button, mention, plain, section
 from governance.channels import LANGUAGES
+from governance.user_groups import EVERYBODY
 from storage.channels import Answers, ChannelSettings
 
 ANSWERS: Mapping[Answers, str] = {
@@ -29,8 +30,7 @@ def greeting() -> tuple[str, Blocks]:
 
 def off_notice(settings_by: Sequence[str]) -> tuple[str, Blocks]:
     """Say that the bot is off in a channel, and who can change that: fallback text and blocks."""
-    named = [person.rpartition("/")[2] for person in settings_by]
-    who = "Any member who is not a guest" if "*" in named else " or ".join(f"<@{user}>" for user in named)
+    who = "Any member who is not a guest" if EVERYBODY in settings_by else " or ".join(map(mention, settings_by))
     text = f"I am switched off in this channel. {who} can change that."
     return text, [section(text), _settings_button()]
 

@@ -298,6 +298,7 @@ def _boot(workspace: Workspace, user: str) -> Json:
             }
             for number, member in enumerate(workspace.members.values())
         ],
+        "user_groups": [{"id": group.id, "handle": group.handle} for group in workspace.user_groups.values()],
         "channels": channels,
         "app": {
             "user": app.bot_user,

@@ -1,9 +1,9 @@
 """What the app is told: the Events API's payloads, made from what happened. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bot.workspace.model import AppDefinition, Channel, Json, Message
+from bot.workspace.model import AppDefinition, Channel, Json, Message, UserGroup
 
 SCOPES: Mapping[str, str] = {
     "app_mention": "app_mentions:read",
@@ -13,6 +13,9 @@ SCOPES: Mapping[str, str] = {
     "message.mpim": "mpim:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
+    "subteam_created": "usergroups:read",
+    "subteam_members_changed": "usergroups:read",
+    "subteam_updated": "usergroups:read",
 }
 """What an app subscribes to -> the scope without which Slack does not deliver it."""
 SUBSCRIPTIONS: Mapping[str, str] = {
@@ -24,6 +27,7 @@ SUBSCRIPTIONS: Mapping[str, str] = {
 """Kind of a channel -> the subscription that messages in it belong to."""
 JOINING: Mapping[str, str] = {"channel": "channels:read", "group": "groups:read"}
 """Kind of a channel that one can join -> the scope without which Slack does not tell who did."""
+GROUP_USERS = 500
 
 
 class Event(NamedTuple):
@@ -81,6 +85,29 @@ def of_reaction(user: str, message: Message, name: str, ts: str, *, added: bool)
     item = {"type": "message", "channel": message.channel, "ts": message.ts}
     content = {"user": user, "reaction": name, "item": item, "item_user": message.user, "event_ts": ts}
     return Event(kind, {"type": kind, **content})
+
+
+def of_group(kind: str, described: Json, ts: str) -> Event:
+    """Give the event of a user group that was made or changed; Slack names at most 500 of its users."""
+    shown = {**described, "users": described["users"][:GROUP_USERS], "channel_count": 0}
+    return Event(kind, {"type": kind, "subteam": shown, "event_ts": ts})
+
+
+def of_group_members(group: UserGroup, before: Sequence[str], previous_update: int, team: str, ts: str) -> Event:
+    """Give the event of who came into a user group and who left it; of whom there are none, there is no key."""
+    content: Json = {
+        "type": "subteam_members_changed",
+        "subteam_id": group.id,
+        "team_id": team,
+        "date_previous_update": previous_update,
+        "date_update": group.date_update,
+        "event_ts": ts,
+    }
+    added = [user for user in group.users if user not in before]
+    removed = [user for user in before if user not in group.users]
+    for name, users in (("added_users", added), ("removed_users", removed)):
+        content |= {name: users, f"{name}_count": len(users)} if users else {}
+    return Event("subteam_members_changed", content)
 
 
 def of_removed_app(app: AppDefinition) -> Iterator[Event]:

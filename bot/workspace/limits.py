@@ -15,6 +15,8 @@ A_MINUTE: Mapping[str, int] = {
     "chat.stopStream": TIER_2,
     "conversations.list": TIER_2,
     "reactions.remove": TIER_2,
+    "usergroups.list": TIER_2,
+    "usergroups.users.list": TIER_2,
     "users.list": TIER_2,
     "assistant.threads.setStatus": TIER_4,
     "assistant.threads.setSuggestedPrompts": TIER_4,

@@ -1,4 +1,4 @@
-"""The methods `conversations.*`, `users.*`, `team.info` and `bots.info`: who and what is in the workspace."""
+"""The methods `conversations.*`, `users.*`, `usergroups.*`, `team.info` and `bots.info`: who and what is where."""
 
 from bot.workspace.calls import (
     KINDS,
@@ -14,7 +14,7 @@ from bot.workspace.calls import (
     require_scope,
     whole_number,
 )
-from bot.workspace.model import Channel, Json, Message
+from bot.workspace.model import Channel, Json, Message, UserGroup
 from bot.workspace.state import Workspace
 
 MESSAGES = 100
@@ -96,6 +96,21 @@ def users_info(workspace: Workspace, arguments: Json) -> Json:
     return {"user": workspace.describe_user(workspace.members[find_user(workspace, arguments)])}
 
 
+def usergroups_list(workspace: Workspace, arguments: Json) -> Json:
+    """List the user groups, without those that are turned off unless they are asked for."""
+    shown = [each for each in workspace.user_groups.values() if _is_asked_for(each, arguments)]
+    users, count = is_set(arguments, "include_users"), is_set(arguments, "include_count")
+    return {"usergroups": [workspace.describe_user_group(each, users=users, count=count) for each in shown]}
+
+
+def usergroups_users_list(workspace: Workspace, arguments: Json) -> Json:
+    """List the ids of those in a user group."""
+    group = workspace.user_groups.get(str(arguments["usergroup"]))
+    if group is None or not _is_asked_for(group, arguments):
+        raise SlackError("no_such_subteam")
+    return {"users": list(group.users)}
+
+
 def bots_info(workspace: Workspace, arguments: Json) -> Json:
     """Describe the app's own bot."""
     app = workspace.app
@@ -114,6 +129,10 @@ def reactions_get(workspace: Workspace, arguments: Json) -> Json:
     channel = find_channel(workspace, arguments)
     message = find_message(workspace, arguments, "timestamp")
     return {"type": "message", "channel": channel.id, "message": message.public()}
+
+
+def _is_asked_for(group: UserGroup, arguments: Json) -> bool:
+    return not group.date_delete or is_set(arguments, "include_disabled")
 
 
 def _listed(workspace: Workspace, arguments: Json, user: str, *, public: bool) -> Json:

@@ -49,6 +49,21 @@ class Channel:
         return "im" if self.is_im else "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
 
+@dataclass
+class UserGroup:
+    """A user group; `users` are ids of members. Times are seconds since 1970; `date_delete` is 0 while it is on."""
+
+    id: str
+    handle: str
+    name: str
+    users: tuple[str, ...]
+    created_by: str
+    updated_by: str
+    date_create: int
+    date_update: int
+    date_delete: int = 0
+
+
 @dataclass(frozen=True)
 class AppDefinition:
     """The installed app: tokens, granted scopes, subscribed events, shortcuts (callback id, name) and commands.

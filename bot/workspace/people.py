@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bot.workspace.blocks import view_problems, with_ids
-from bot.workspace.model import Channel, Json, Message
+from bot.workspace.model import Channel, Json, Message, UserGroup
 from bot.workspace.socket_mode import AppDidNotAnswerError, SocketMode
 from bot.workspace.state import Workspace
 
@@ -59,6 +59,20 @@ class People:
         if place.is_im or place.is_mpim:
             raise ActionRefusedError("Nobody can be added to direct messages.")
         self._workspace.join_channel(self._member(other), place, user)
+
+    def create_user_group(self, user: str, handle: str, name: str, members: Sequence[str] = ()) -> UserGroup:
+        """Create a user group with these members."""
+        if any(group.handle == handle for group in self._workspace.user_groups.values()):
+            raise ActionRefusedError("Another user group has that handle.")
+        return self._workspace.add_user_group(self._member(user), handle, name, map(self._member, members))
+
+    def set_user_group(self, user: str, group: str, members: Sequence[str]) -> None:
+        """Put these members into a user group in place of those who are in it."""
+        self._workspace.change_user_group(self._member(user), self._group(group), map(self._member, members))
+
+    def switch_user_group(self, user: str, group: str, *, on: bool) -> None:
+        """Turn a user group off, or on again."""
+        self._workspace.change_user_group(self._member(user), self._group(group), is_on=on)
 
     def react(self, user: str, channel: str, ts: str, name: str, *, add: bool = True) -> None:
         """Add or remove a reaction."""
@@ -233,6 +247,11 @@ class People:
         if user not in self._workspace.members:
             raise ActionRefusedError("There is no such member.")
         return user
+
+    def _group(self, key: str) -> UserGroup:
+        if key not in self._workspace.user_groups:
+            raise ActionRefusedError("There is no such user group.")
+        return self._workspace.user_groups[key]
 
     def _place(self, user: str, channel: str) -> Channel:
         place = self._workspace.channels.get(channel)

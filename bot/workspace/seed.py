@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from bot.workspace.model import AppDefinition, Channel, Member, Message
+from bot.workspace.model import AppDefinition, Channel, Member, Message, UserGroup
 from bot.workspace.state import Workspace
 from storage.errors import ArtifactError
 from storage.records import Clock, utc_now
@@ -38,6 +38,8 @@ def load_workspace(file: Path, app: AppDefinition, clock: Clock = utc_now) -> Wo
         channels = [Channel(**{**channel, "members": tuple(channel["members"])}) for channel in kept["channels"]]
         workspace = Workspace(kept["team_id"], kept["team_name"], members, channels, app, clock)
         workspace.restore(Message(**message) for message in kept["messages"])
+        groups = (UserGroup(**{**group, "users": tuple(group["users"])}) for group in kept.get("user_groups", []))
+        workspace.user_groups = {group.id: group for group in groups}
         workspace.homes = kept["homes"]
         workspace.undelivered = kept["unacknowledged"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from bot.workspace import events
 from bot.workspace.events import Event
 from bot.workspace.limits import RateLimits
-from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, new_view
+from bot.workspace.model import COLOURS, AppDefinition, Channel, Faults, Json, Member, Message, UserGroup, new_view
 from storage.records import Clock, utc_now
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class Workspace:
         }
         self.clock = clock
         self.history: dict[str, dict[str, Message]] = defaultdict(dict)
+        self.user_groups: dict[str, UserGroup] = {}
         self.views: dict[str, tuple[str, Json]] = {}
         self.homes: dict[str, Json] = {}
         self._statuses: dict[tuple[str, str], tuple[str, float]] = {}
@@ -170,6 +171,59 @@ class Workspace:
         if channel.is_im:
             described["user"] = next((user for user in channel.members if user != self.bot_user), self.bot_user)
         return described
+
+    def describe_user_group(self, group: UserGroup, *, users: bool, count: bool) -> Json:
+        """Return a user group as `usergroups.list` gives it, with its users and their number if asked."""
+        described = {
+            "id": group.id,
+            "team_id": self.team_id,
+            "is_usergroup": True,
+            "is_subteam": True,
+            "name": group.name,
+            "description": "",
+            "handle": group.handle,
+            "is_external": False,
+            "date_create": group.date_create,
+            "date_update": group.date_update,
+            "date_delete": group.date_delete,
+            "auto_type": None,
+            "auto_provision": False,
+            "enterprise_subteam_id": "",
+            "created_by": group.created_by,
+            "updated_by": group.updated_by,
+            "deleted_by": group.updated_by if group.date_delete else None,
+            "prefs": {"channels": [], "groups": []},
+        }
+        described |= {"users": list(group.users)} if users else {}
+        return described | ({"user_count": len(group.users)} if count else {})
+
+    # User groups
+
+    def add_user_group(self, user: str, handle: str, name: str, users: Iterable[str]) -> UserGroup:
+        """Make a user group, and tell the app."""
+        now = int(self._now())
+        key = f"S{secrets.token_hex(5).upper()}"
+        group = UserGroup(key, handle, name, tuple(dict.fromkeys(users)), user, user, now, now)
+        self.user_groups[key] = group
+        self._tell_of_group("subteam_created", group)
+        return group
+
+    def change_user_group(
+        self, user: str, group: UserGroup, users: Iterable[str] | None = None, *, is_on: bool | None = None
+    ) -> None:
+        """Change who is in a user group, or turn it off or on, and tell the app."""
+        before, previous, now = group.users, group.date_update, int(self._now())
+        group.updated_by, group.date_update = user, now
+        group.users = before if users is None else tuple(dict.fromkeys(users))
+        group.date_delete = group.date_delete if is_on is None else 0 if is_on else now
+        self._tell_of_group("subteam_updated", group)
+        if {*before} != {*group.users}:
+            self._tell_if_wanted(events.of_group_members(group, before, previous, self.team_id, self.next_ts()))
+
+    def _tell_of_group(self, kind: str, group: UserGroup) -> None:
+        described = self.describe_user_group(group, users=True, count=True)
+        self._tell_if_wanted(events.of_group(kind, described, self.next_ts()))
+        self.save_soon()
 
     # Messages
 
@@ -448,8 +502,7 @@ class Workspace:
     def uninstall(self) -> None:
         """Remove the app: its token is good no more, and two events tell it so."""
         for event in events.of_removed_app(self.app):
-            if events.is_wanted(event, self.app):
-                self._deliver(event)
+            self._tell_if_wanted(event)
         self.revoked.add(self.app.bot_token)
         self.app = replace(self.app, bot_token="")
 
@@ -519,6 +572,7 @@ class Workspace:
             "members": [asdict(member) for member in self.members.values() if member.id != self.bot_user],
             "channels": [asdict(channel) for channel in self.channels.values()],
             "messages": [asdict(message) for messages in self.history.values() for message in messages.values()],
+            "user_groups": [asdict(group) for group in self.user_groups.values()],
             "homes": self.homes,
             "unacknowledged": self.unacknowledged(),
         }
@@ -562,6 +616,11 @@ class Workspace:
         is_there = self.app.bot_token and self.bot_user in self.channels[channel].members
         if is_there and events.is_wanted(event, self.app):
             self._deliver(event, is_shared=self.channels[channel].is_ext_shared)
+
+    def _tell_if_wanted(self, event: Event) -> None:
+        """Deliver an event that happened in no channel, if the app subscribed to it and may see it."""
+        if self.app.bot_token and events.is_wanted(event, self.app):
+            self._deliver(event)
 
     def _deliver(self, event: Event, *, is_shared: bool = False) -> None:
         payload = {

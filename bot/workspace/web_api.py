@@ -274,6 +274,8 @@ METHODS: Mapping[str, Method] = {
     "conversations.join": Method(lookups.conversations_join, ("channels:join",), ("channel",)),
     "users.list": Method(lookups.users_list, ("users:read",)),
     "users.info": Method(lookups.users_info, ("users:read",), ("user",)),
+    "usergroups.list": Method(lookups.usergroups_list, ("usergroups:read",)),
+    "usergroups.users.list": Method(lookups.usergroups_users_list, ("usergroups:read",), ("usergroup",)),
     "users.conversations": Method(lookups.users_conversations, READ),
     "agents.sessions.setStatus": Method(sessions.set_status, CHAT, ("channel_id", "status", "thread_ts")),
     "assistant.threads.setStatus": Method(_set_status, ASSISTANT + CHAT, ("channel_id", "thread_ts")),

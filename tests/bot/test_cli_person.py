@@ -27,7 +27,7 @@ def test_a_person_gets_all_that_is_kept_about_them(apprentice: CommandLine, hous
 
     assert result.json == {
         "questions": 1, "feedback": 1, "decisions": 0, "policies": 0, "delegations": 0, "break_glass": 0, "reviews": 0,
-        "runs": 0, "mail": 0, "adapters": 0,
+        "runs": 0, "mail": 0, "adapters": 0, "user_groups": 0,
     }  # fmt: skip
     content = json.loads((apprentice.folder / "expert.json").read_text())
     assert [row["text"] for row in content["feedback"]] == [f"The key is {SECRET}."]

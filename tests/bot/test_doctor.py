@@ -14,7 +14,7 @@ from storage.policies import list_versions
 from storage.records import utc_now
 from tests.bot.commands import CommandLine, Result
 from tests.bot.workspace.conftest import APP, BOT, Town, town
-from tests.governance.installation import Installation
+from tests.governance.installation import APPROVER, Clock, Installation
 from tests.learning.server_double import BASE, Double
 from tests.learning.tiny import make_tiny_base
 
@@ -202,3 +202,18 @@ def test_a_policy_file_that_is_not_in_force_is_found(
         session.add(version)
     (check,) = of(apprentice("doctor", "--json"), "policy")
     assert (check["state"], "is not what was approved" in check["detail"]) == ("failed", True)
+
+
+def test_a_user_group_that_names_nobody_is_found(
+    apprentice: CommandLine, sqlite_database: Database, tmp_path: Path
+) -> None:
+    assert of(apprentice("doctor", "--json"), "user groups") == []
+    house = Installation(sqlite_database, tmp_path, Clock(utc_now()))
+    house.use_policy(approval={"approvers": ["SLEADS"]})
+    house.governance.policies.put_first_in_force()
+    (check,) = of(apprentice("doctor", "--json"), "user groups")
+    assert (check["state"], "SLEADS was never read" in check["detail"]) == ("warning", True)
+
+    house.read_groups(SLEADS=[APPROVER])
+    (check,) = of(apprentice("doctor", "--json"), "user groups")
+    assert check["state"] == "ok"

@@ -7,6 +7,7 @@ from pathlib import Path
 from governance.audit import AuditLog
 from governance.flows import Governance
 from governance.gates import Metric
+from governance.membership import Listed
 from governance.policy import Policy, load_policy
 from storage.adapters import Adapter, find_adapter, serving_adapter
 from storage.audit import read_audit_records
@@ -69,6 +70,14 @@ class Installation:
         """Have somebody in the database who is no ordinary member."""
         with self.database.transaction() as session:
             keep_profile(session, "T1", person.partition("/")[2], Profile(person, standing=standing), self.clock())
+
+    def read_groups(self, **members: list[str]) -> None:
+        """Have it read from Slack who is in which user group, by its id; those that are not named are not there."""
+        listed = {
+            key: Listed(key.lower(), is_enabled=True, members=[person.partition("/")[2] for person in people])
+            for key, people in members.items()
+        }
+        self.governance.keep_user_groups("T1", listed, self.clock())
 
     def evaluated(self, digest: str, metrics: dict[str, Metric] | None = None, domain: str = DEFAULT_DOMAIN) -> str:
         run = self.governance.queue_run(started_by=STARTER, recipe="default", base_digest="base", domain=domain)

@@ -17,6 +17,7 @@ from governance.errors import (
     ReasonRequiredError,
 )
 from governance.policy_simulation import simulate
+from governance.user_groups import UserGroups
 from governance.voting import electorate_of
 from storage.delegations import Delegation, list_delegations
 from storage.errors import ApprenticeError, NotFoundError
@@ -370,7 +371,7 @@ def test_a_simulation_counts_it_as_the_other_policy_would(
     rules(sqlite_team, quorum=1, **changes)
     adapter = sqlite_team.adapter(proposal.adapter_digest)
 
-    seen = simulate(sqlite_team.policy, adapter, GOOD, proposal, outcome.decisions)
+    seen = simulate(sqlite_team.policy, adapter, GOOD, proposal, outcome.decisions, UserGroups())
     assert says in seen.why
     assert seen.outcome == ("not enough approvals" if changes else "approved")
 

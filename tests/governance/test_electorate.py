@@ -3,6 +3,7 @@
 import pytest
 
 from governance.approvals import Electorate
+from governance.user_groups import read_groups
 from storage.proposals import decisions_on, get_proposal
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
 
@@ -12,7 +13,8 @@ EVERYBODY = (STARTER, EXPERT, APPROVER, OTHER)
 def electorate(house: Installation, proposal_id: str) -> Electorate:
     with house.database.read() as session:
         proposal = get_proposal(session, proposal_id)
-        return Electorate.of(house.policy, proposal, decisions_on(session, proposal_id))
+        groups = read_groups(session, house.clock())
+        return Electorate.of(house.policy, proposal, decisions_on(session, proposal_id), groups)
 
 
 @pytest.mark.parametrize("approvers", [["*"], ["U_STARTER", "U_EXPERT", APPROVER, "U_OTHER"], ["U_EXPERT", "*"]])

@@ -6,6 +6,7 @@ import pytest
 
 from governance.policy import Policy, load_policy
 from governance.policy_simulation import simulate
+from governance.user_groups import UserGroups
 from storage.proposals import decisions_on
 from tests.governance.installation import APPROVER, EXPERT, GOOD, OTHER, Installation
 
@@ -20,7 +21,7 @@ def under(house: Installation, **sections: dict[str, object]) -> tuple[str, str]
         adapter = house.adapter(NEW)
         proposal = house.proposal_of(NEW)
         decisions = decisions_on(session, proposal.id) if proposal else []
-    seen = simulate(Policy.model_validate(content), adapter, GOOD, proposal, decisions)
+    seen = simulate(Policy.model_validate(content), adapter, GOOD, proposal, decisions, UserGroups())
     return seen.outcome, seen.why
 
 
@@ -69,6 +70,6 @@ def test_an_undecided_gate_does_what_the_other_policy_says(house: Installation) 
     strict = load_policy().model_copy(
         update={"evidence": load_policy().evidence.model_copy(update={"undecided": "reject"})}
     )
-    seen = simulate(strict, house.adapter(NEW), few, None, [])
+    seen = simulate(strict, house.adapter(NEW), few, None, [], UserGroups())
     assert seen.outcome == "rejected by its gates"
     assert "not enough evidence" in seen.why

@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  me: query.get("user"), channel: query.get("channel"), users: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(), stoppable: new Set(),
+  me: query.get("user"), channel: query.get("channel"), users: new Map(), groups: new Map(), channels: [], messages: [], thread: null, statuses: new Map(), timers: new Map(), stoppable: new Set(),
   prompts: null, unread: new Map(), tab: "messages", home: null, guide: null, guideClosed: false, app: { shortcuts: [], commands: [] }, team: null,
 };
 let stopListening = () => {};
@@ -24,6 +24,7 @@ const names = {
   people: () => [...state.users.values()].filter((user) => !user.is_bot),
   zone: () => state.users.get(state.me)?.tz,
   channel: (id) => state.channels.find((channel) => channel.id === id)?.name ?? id,
+  group: (id) => state.groups.get(id) ?? id,
 };
 const app = { state, names, openThread, become, suggest, redraw: () => drawConversation() };
 const showFaults = makeFaults($("faults"));
@@ -33,6 +34,7 @@ async function become(user, channel) {
   stopListening();
   const boot = await get("boot", { user });
   Object.assign(state, { me: user, channels: boot.channels, app: boot.app, team: boot.team, guide: boot.guide, thread: null, prompts: null });
+  state.groups = new Map(boot.user_groups.map((group) => [group.id, group.handle]));
   state.users = new Map(boot.users.map((member) => [member.id, member]));
   stopListening = listen(user, onEvent, () => openChannel(state.channel));
   drawMembers();

@@ -29,6 +29,7 @@ const SHARED = [
   [/`([^`\n]+)`/, (m) => el("code", {}, unescape(m[1]))],
   [/:([a-z0-9_+-]+):/, (m) => EMOJI[m[1]] ?? m[0]],
   [/<@([A-Z0-9]+)(?:\|[^>]*)?>/, (m, names) => el("span", { class: "mention" }, `@${names.user(m[1])}`)],
+  [/<!subteam\^([A-Z0-9]+)(?:\|[^>]*)?>/, (m, names) => el("span", { class: "mention" }, `@${names.group(m[1])}`)],
   [/<#([A-Z0-9]+)(?:\|([^>]*))?>/, (m, names) => el("span", { class: "mention" }, `#${m[2] || names.channel(m[1])}`)],
   [/<!date\^(\d+)\^([^|>^]+)(?:\^[^|>]*)?\|([^>]*)>/, (m, names) => el("time", { datetime: new Date(m[1] * 1000).toISOString(), title: unescape(m[3]) }, moment(Number(m[1]), m[2], names.zone?.()))],
   [/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/, (m) => link(m[1], unescape(m[2] || m[1]))],

@@ -18,12 +18,15 @@ from bot.slack.http import receiving
 from bot.slack.oauth import InstallPages
 from bot.slack.parts import SlackParts
 from bot.slack.token_cipher import KEY_FILE, open_cipher
+from bot.slack.user_groups import GroupReading
 from bot.workspace.seed import AppDefinition
+from bot.workspace.state import Workspace
 from storage.audit import read_audit_records
 from storage.errors import ConfigurationError
 from storage.installations import list_installations
 from storage.settings import SlackSettings
-from tests.bot.slack.conftest import ADA, MARCUS, PRIYA, Bot, Town, Web, all_done, eventually, jobs_in
+from storage.user_groups import list_user_groups
+from tests.bot.slack.conftest import ADA, MARCUS, PRIYA, Bot, Town, Web, all_done, eventually, jobs_in, use_policy
 
 CLIENT_ID, CLIENT_SECRET = "17.42", "not-for-everybody"
 COOKIE = "slack-app-oauth-state"
@@ -146,6 +149,27 @@ async def test_a_workspace_that_has_not_installed_the_app_has_no_client(office: 
     assert await office.pages.clients.of("") is office.client
     with pytest.raises(NotInstalledError, match="TOTHER"):
         await office.pages.clients.of("TOTHER")
+
+
+async def test_the_user_groups_of_each_workspace_are_read_until_it_removes_the_app(
+    office: Office, town: Town, web: Web, workspace: Workspace
+) -> None:
+    group = workspace.add_user_group(ADA, "leads", "Team leads", [MARCUS])
+    use_policy(office, approval={"approvers": [group.id]})
+    reading = GroupReading(office.parts, office.clients)
+    await reading.look()
+    assert groups(office) == []
+
+    await install(town, web)
+    await GroupReading(office.parts, office.clients).look()
+    assert groups(office) == [("TLOCAL", ["TLOCAL/UMARCUS"])]
+    workspace.uninstall()
+    await eventually(lambda: asyncio.to_thread(lambda: groups(office) == []))
+
+
+def groups(office: Office) -> list[tuple[str, list[str]]]:
+    with office.parts.database.read() as session:
+        return [(each.workspace_id, each.members) for each in list_user_groups(session)]
 
 
 async def test_a_question_of_a_workspace_without_the_app_is_closed_and_others_are_answered(

@@ -37,6 +37,7 @@ ACTION_OF: Mapping[str, Action | None] = {
     "joined": None,
     "refusal": None,
     "uninstalled": None,
+    "groups_changed": None,
 }
 ACTION_OF_COMMAND: Mapping[str, Action] = {
     "help": "ask",

@@ -196,6 +196,13 @@ async def test_a_moment_is_shown_in_the_readers_own_time_zone(page: Page, town: 
     await expect(page.locator("article")).to_contain_text("open until Jan 2, 2026 at 7:30")
 
 
+async def test_a_mention_of_a_user_group_shows_its_handle(page: Page, town: Town) -> None:
+    group = town.people.create_user_group("UADA", "leads", "Team leads", ["UBOB"])
+    await page.get_by_label("Choose who you are").select_option("UBOB")  # who reads the page anew
+    await town.client().chat_postMessage(channel="C1", text=f"Who can decide: <!subteam^{group.id}>.")
+    await expect(page.locator("article .mention")).to_have_text("@leads")
+
+
 async def test_people_are_chosen_in_a_form_which_keeps_them_when_it_is_refused(page: Page, town: Town) -> None:
     app, sent = AsyncApp(client=town.client()), []
     element = {"type": "multi_users_select", "action_id": "people", "initial_users": ["UADA"]}
