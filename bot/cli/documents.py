@@ -9,10 +9,7 @@ from rich.markup import escape
 
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
-from learning.documents.bom import bill_of_materials
 from learning.documents.bundle import verify_bundle, write_bundle
-from learning.documents.card import model_card
-from learning.documents.compliance import export_compliance
 from learning.documents.facts import gather
 from storage.settings import load_settings
 
@@ -32,6 +29,8 @@ def card(adapter: AdapterArgument, config: ConfigOption = None) -> None:
 
     Example: `apprentice documents card 3f9a0c12`
     """
+    from learning.documents.card import model_card  # noqa: PLC0415 - its library loads only where it is needed
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         print(model_card(gather(session, adapter, parts.settings.model.base)), end="")
@@ -43,6 +42,8 @@ def bom(adapter: AdapterArgument, config: ConfigOption = None) -> None:
 
     Example: `apprentice documents bom 3f9a0c12`
     """
+    from learning.documents.bom import bill_of_materials  # noqa: PLC0415 - its library loads only where it is needed
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         print(bill_of_materials(gather(session, adapter, parts.settings.model.base)), end="")
@@ -56,6 +57,9 @@ def bundle(
 
     Example: `apprentice documents bundle 3f9a0c12 adapter.zip`
     """
+    from learning.documents.bom import bill_of_materials  # noqa: PLC0415 - its library loads only where it is needed
+    from learning.documents.card import model_card  # noqa: PLC0415 - as above
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         facts = gather(session, adapter, parts.settings.model.base)
@@ -100,6 +104,8 @@ def compliance(file: FileArgument, config: ConfigOption = None, as_json: JsonOpt
 
     Example: `apprentice documents compliance compliance-2026.zip`
     """
+    from learning.documents.compliance import export_compliance  # noqa: PLC0415 - as above
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         names = export_compliance(file, session, parts.governance.policy, parts.audit, parts.settings.model.base)
