@@ -10,10 +10,7 @@ from rich.markup import escape
 from bot.assembly import open_parts
 from bot.cli.output import ConfigOption, JsonOption, print_json
 from bot.whoami import operator
-from learning.documents.bom import bill_of_materials
 from learning.documents.bundle import verify_bundle, write_bundle
-from learning.documents.card import model_card
-from learning.documents.compliance import export_compliance
 from learning.documents.facts import gather
 from storage.settings import load_settings
 
@@ -33,6 +30,8 @@ def card(adapter: AdapterArgument, config: ConfigOption = None) -> None:
 
     Example: `apprentice documents card 3f9a0c12`
     """
+    from learning.documents.card import model_card  # noqa: PLC0415 - its library loads only where it is needed
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         print(model_card(gather(session, adapter, parts.settings.model.base)), end="")
@@ -44,6 +43,8 @@ def bom(adapter: AdapterArgument, config: ConfigOption = None) -> None:
 
     Example: `apprentice documents bom 3f9a0c12`
     """
+    from learning.documents.bom import bill_of_materials  # noqa: PLC0415 - its library loads only where it is needed
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         print(bill_of_materials(gather(session, adapter, parts.settings.model.base)), end="")
@@ -57,6 +58,9 @@ def bundle(
 
     Example: `apprentice documents bundle 3f9a0c12 adapter.zip`
     """
+    from learning.documents.bom import bill_of_materials  # noqa: PLC0415 - its library loads only where it is needed
+    from learning.documents.card import model_card  # noqa: PLC0415 - as above
+
     parts = open_parts(load_settings(config))
     with parts.database.read() as session:
         facts = gather(session, adapter, parts.settings.model.base)
@@ -101,6 +105,8 @@ def compliance(file: FileArgument, config: ConfigOption = None, as_json: JsonOpt
 
     Example: `apprentice documents compliance compliance-2026.zip`
     """
+    from learning.documents.compliance import export_compliance  # noqa: PLC0415 - as above
+
     parts = open_parts(load_settings(config))
     parts.governance.check_role("export_log", operator())
     with parts.database.read() as session:

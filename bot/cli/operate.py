@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.output import ConfigOption, JsonOption, print_json
-from bot.doctor import examine
 from bot.slack.manifest import manifest_for_http, manifest_text
 from storage.settings import load_settings
 
@@ -65,6 +64,8 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: `apprentice doctor`
     """
+    from bot.doctor import examine  # noqa: PLC0415 - Slack's libraries load only where they are needed
+
     checks = list(examine(config))
     if as_json:
         print_json([dataclasses.asdict(check) for check in checks])
