@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.errors import ApprenticeError
 from storage.feedback import Feedback
 from storage.group_commit import GroupCommit
-from storage.policies import PolicyVersion
+from storage.policies import PolicyVersion, digest_in_force
 from storage.proposals import Proposal
 from storage.records import Clock
 from storage.runs import Run
@@ -33,17 +33,19 @@ Stated = Adapter | Proposal | BreakGlass | Run | Feedback | PolicyVersion
 
 
 class Ledger:
-    """Changes states and records them, under the policy in force. Writers take turns, so each sees one true state.
-
-    `policy` is the one in force when this process last looked, and the one that was given until there is one.
-    """
+    """Changes states and records them, under the policy in force. Writers take turns, so each sees one true state."""
 
     def __init__(self, database: Database, policy: Policy, audit: AuditLog, clock: Clock) -> None:
         self.database = database
-        self.policy = policy
+        self._known = policy, policy.digest  # which is made anew whenever a policy is asked for it
         self.audit = audit
         self.clock = clock
         self._commits = GroupCommit(database)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force when this process last looked, and the one that was given until there is one."""
+        return self._known[0]
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
@@ -53,7 +55,7 @@ class Ledger:
         """
         with self._commits.transaction() as session:
             lock_audit_log(session)
-            self.policy = policy_in_force(session, self.policy)
+            self._look(session)
             yield session
         with _keeping_what_is_committed():
             self.audit.sign(self.database, self.clock())
@@ -61,7 +63,13 @@ class Ledger:
     def follow_policy(self) -> None:
         """Take over the policy in force, if another process has changed it."""
         with self.database.read() as session:
-            self.policy = policy_in_force(session, self.policy)
+            self._look(session)
+
+    def _look(self, session: Session) -> None:
+        policy, digest = self._known
+        if digest_in_force(session) not in {None, digest}:
+            policy = policy_in_force(session, policy)
+            self._known = policy, policy.digest
 
     def move(self, session: Session, row: Stated, state: str, *, actor: str, reason: str = "") -> None:
         """Put a row into a state.
@@ -88,7 +96,7 @@ class Ledger:
             actor=actor,
             action=action,
             object_id=object_id,
-            digests={"policy": self.policy.digest} | known,
+            digests={"policy": self._known[1]} | known,
             reason=reason,
             now=self.clock(),
         )
