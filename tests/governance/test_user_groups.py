@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from governance.delegation import electorate_of
 from governance.errors import NotEntitledError
 from governance.membership import Listed
 from governance.policy import LISTS_OF_PEOPLE, BreakGlassRules, Policy
 from governance.policy_check import check_policy
 from governance.policy_words import explain_policy
 from governance.user_groups import LASTING, is_group
+from governance.voting import electorate_of
 from storage.errors import ApprenticeError
 from storage.user_groups import list_user_groups
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
