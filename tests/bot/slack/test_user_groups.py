@@ -113,7 +113,7 @@ async def test_a_group_is_read_as_soon_as_a_policy_that_names_it_is_proposed(bot
     group = workspace.add_user_group(ADA, "leads", "Team leads", [MARCUS])
     policies = bot.parts.governance.policies
     reading = GroupReading(bot.parts, bot.clients, Monotonic())
-    await asyncio.to_thread(policies.put_first_in_force)
+    await asyncio.to_thread(policies.put_first_in_force, "operator:kim")
     await reading.look()
     content = bot.parts.governance.policy.model_dump()
     content["approval"]["approvers"] = [group.id]
