@@ -241,7 +241,7 @@ def proposal_message(
         section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in worst_first(gates)) if gates else "*Gates*\nnone"),
     ]
     tail = [approve_or_reject(names.APPROVE_ACTION, names.REJECT_ACTION, proposal_id)] if decidable else []
-    tail += [roll_back_button(proposal_id)] if live else []
+    tail += [_roll_back(proposal_id)] if live else []
     if not changes:
         return [*head, *tail]
     show_all = button(names.CHANGES_ACTION, "Show all answers that change", proposal_id)
@@ -300,8 +300,7 @@ def approve_or_reject(approve_action: str, reject_action: str, value: str) -> di
     }
 
 
-def roll_back_button(proposal_id: str) -> dict[str, Any]:
-    """Give the button that takes the adapter of a proposal out."""
+def _roll_back(proposal_id: str) -> dict[str, Any]:
     return {
         "type": "actions",
         "elements": [button(names.ROLL_BACK_ACTION, "Roll back", proposal_id, style="danger")],
