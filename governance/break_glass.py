@@ -14,13 +14,13 @@ from governance.delegation import whose_vote
 from governance.errors import NotEntitledError, ProposalClosedError, ReasonRequiredError
 from governance.ledger import SYSTEM, Ledger, digests_of
 from governance.policy import BreakGlassRules, Policy
-from governance.promotion import close_if_stale, promote, take_out, when_live
+from governance.promotion import close_if_stale, live_adapter, promote, take_out, when_live
 from governance.reasons import check_reason
 from governance.roles import why_lacking
 from governance.user_groups import people_in, read_groups, read_principal, troubles
 from governance.voting import cast_vote
 from storage.adapters import find_adapter
-from storage.break_glass import LIVE, BreakGlass, get_break_glass, unconfirmed
+from storage.break_glass import BreakGlass, get_break_glass, unconfirmed
 from storage.errors import IllegalStateError
 from storage.people import Person, get_person, person_id
 from storage.proposals import Proposal, decisions_on, get_proposal
@@ -123,9 +123,7 @@ def undo(ledger: Ledger, glass_id: str, person: str) -> BreakGlass:
     """
     with ledger.changes() as session:
         glass = _for_judge(ledger, session, glass_id, person)
-        adapter = find_adapter(session, _open(session, glass_id).adapter_digest)
-        if adapter.state not in LIVE:
-            raise IllegalStateError(f"the adapter is {adapter.state}, so there is nothing to roll back.")
+        adapter = live_adapter(session, _open(session, glass_id).adapter_digest)
         take_out(ledger, session, adapter, person, UNDONE)
     ledger.keep_checkpoint()
     return glass

@@ -26,7 +26,18 @@ from governance.people import why_no_feedback, why_not_set
 from governance.pinning import Subject, lift_pin, set_pin
 from governance.policy import Policy
 from governance.policy_changes import PolicyChanges
-from governance.promotion import close, close_if_stale, go_on, is_due, promote, roll_back, when_live, why_closed
+from governance.promotion import (
+    close,
+    close_if_stale,
+    go_on,
+    is_due,
+    live_adapter,
+    promote,
+    roll_back,
+    take_out,
+    when_live,
+    why_closed,
+)
 from governance.reasons import check_reason
 from governance.reminders import Reminder, due_reminder
 from governance.review import contest, read_related, review_reason, why_not_review, why_not_waiting
@@ -640,14 +651,16 @@ class Governance:
         new = list_adapters(session, "approved", "canary")
         return [adapter for adapter in new if is_due(self._ledger, session, adapter)]
 
-    def rollback(self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN) -> Adapter | None:
+    def rollback(
+        self, actor: str, reason: str, domain: str = DEFAULT_DOMAIN, *, adapter_digest: str = ""
+    ) -> Adapter | None:
         """Take a domain's newest adapter out; return the one that answers everybody there then (None: the base model).
 
         The newest is the one in shadow or the canary, if there is one; else the serving one, in whose place the one
-        before it is put back.
+        before it is put back. `adapter_digest` names one that is taken out instead, whatever its domain, or none is.
 
         Raises:
-            IllegalStateError: the domain has no adapter that answers.
+            IllegalStateError: the domain has no adapter that answers, or the named one does not answer any more.
             NotEntitledError: the policy does not name `actor` as an operator.
             ReasonRequiredError: no reason is given.
             ReasonTooLongError: longer than is kept.
@@ -656,7 +669,10 @@ class Governance:
         reason = check_reason(reason, "roll back")
         with self._ledger.changes() as session:
             self._check_role(session, "roll_back", actor)
-            previous = roll_back(self._ledger, session, actor, reason, domain)
+            if adapter_digest:
+                previous = take_out(self._ledger, session, live_adapter(session, adapter_digest), actor, reason)
+            else:
+                previous = roll_back(self._ledger, session, actor, reason, domain)
         self._ledger.keep_checkpoint()
         return previous
 

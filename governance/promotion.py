@@ -10,6 +10,7 @@ from governance.freezes import frozen_until
 from governance.ledger import SYSTEM, Ledger
 from governance.pinning import drop_pins
 from storage.adapters import (
+    LIVE,
     Adapter,
     answering_adapter,
     canary_adapter,
@@ -137,17 +138,37 @@ def take_out(
     figures: Mapping[str, Any] | None = None,
 ) -> Adapter | None:
     """Take out an adapter that is in shadow, a canary or serving; return the one that answers in its domain then."""
-    domain = adapter.domain
-    if adapter.state != "serving":
-        restored = answering_adapter(session, domain)
-        _take_out(ledger, session, adapter, restored, actor, reason, figures)
-        return restored
-    previous = last_retired_adapter(session, domain)
-    restored = previous or (serving_adapter(session) if domain != DEFAULT_DOMAIN else None)
+    restored = answers_without(session, adapter)
     _take_out(ledger, session, adapter, restored, actor, reason, figures)
-    if previous is not None:
-        _serve(ledger, session, previous, actor)
+    if restored is not None and restored.state == "retired":
+        _serve(ledger, session, restored, actor)
     return restored
+
+
+def answers_without(session: Session, adapter: Adapter) -> Adapter | None:
+    """Return what answers everybody in an adapter's domain once that one is taken out; None: the base model."""
+    if adapter.state != "serving":
+        return answering_adapter(session, adapter.domain)
+    previous = last_retired_adapter(session, adapter.domain)
+    return previous or (serving_adapter(session) if adapter.domain != DEFAULT_DOMAIN else None)
+
+
+def live_adapter(session: Session, digest: str) -> Adapter:
+    """Return an adapter that can be taken out.
+
+    Raises:
+        IllegalStateError: it was not approved, or it does not answer any more.
+
+    """
+    adapter = find_adapter(session, digest)
+    if adapter.state not in LIVE:
+        instead = answering_adapter(session, adapter.domain)
+        answers = f"adapter {instead.digest[:12]}" if instead else "the base model"
+        raise IllegalStateError(
+            f"adapter {digest[:12]} is {adapter.state.replace('_', ' ')} and {answers} answers, so there is nothing to "
+            "roll back."
+        )
+    return adapter
 
 
 def _take_out(

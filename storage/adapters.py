@@ -23,6 +23,8 @@ AdapterState = Literal[
     "retired",
     "rolled_back",
 ]
+LIVE = ("approved", "canary", "serving")
+"""The states of an adapter that was approved and can be taken out: one that waits, or is in shadow, is `approved`."""
 MIN_PREFIX = 6
 
 

@@ -6,13 +6,11 @@ from typing import Literal
 
 from sqlmodel import Field, Session, SQLModel, col, or_, select
 
-from storage.adapters import Adapter
+from storage.adapters import LIVE, Adapter
 from storage.errors import NotFoundError
 from storage.records import time_field
 
 GlassState = Literal["open", "confirmed", "rolled_back"]
-LIVE = ("approved", "canary", "serving")
-"""The states of an adapter that can be taken out."""
 
 
 class BreakGlass(SQLModel, table=True):

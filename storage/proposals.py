@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, Session, SQLModel, col, func, or_, select, update
+from sqlmodel import Field, Session, SQLModel, case, col, func, or_, select, update
 
+from storage.adapters import Adapter
 from storage.errors import NotFoundError
 from storage.records import json_field, time_field
 from storage.shown import ShownInSlack, is_undrawn
@@ -84,11 +85,17 @@ def approved_since(session: Session, since: datetime) -> list[Proposal]:
     return list(session.exec(query.order_by(col(Proposal.closed_at), col(Proposal.id))))
 
 
+def stands_at(proposal: Proposal, adapter: Adapter) -> str:
+    """Return the state that the message of a proposal tells of: its own, and once it is approved, its adapter's."""
+    return adapter.state if proposal.state == "approved" else proposal.state
+
+
 def undrawn_proposals(session: Session) -> list[Proposal]:
     """Return open proposals that no message shows yet, and those whose message says something else; oldest first."""
     decided = select(func.count()).where(Decision.proposal_id == Proposal.id).scalar_subquery()
-    undrawn = is_undrawn(Proposal, col(Proposal.state), "open", decided)
-    return list(session.exec(select(Proposal).where(undrawn).order_by(col(Proposal.created_at))))
+    state = case((col(Proposal.state) == "approved", col(Adapter.state)), else_=col(Proposal.state))  # `stands_at`
+    query = select(Proposal).join(Adapter).where(is_undrawn(Proposal, state, "open", decided))
+    return list(session.exec(query.order_by(col(Proposal.created_at))))
 
 
 def note_shown(

@@ -31,6 +31,11 @@ def get_rollback(session: Session, rollback_id: str) -> Rollback:
     return found
 
 
+def rollback_of(session: Session, adapter_digest: str) -> Rollback | None:
+    """Return how an adapter was taken out; None when it was not. That happens once, and for good."""
+    return session.exec(select(Rollback).where(Rollback.adapter_digest == adapter_digest)).first()
+
+
 def rollbacks_since(session: Session, moment: datetime) -> list[Rollback]:
     """Return the rollbacks later than `moment`, oldest first."""
     query = select(Rollback).where(col(Rollback.created_at) > moment)

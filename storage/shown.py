@@ -10,7 +10,7 @@ class ShownInSlack(SQLModel):
     """Columns of a row with a `state` that a message shows.
 
     `channel` and `message_ts` say where Slack shows it, once it does; `shown_state` and `shown_decisions` (a count)
-    what that message says (None: unknown).
+    what that message says (None: unknown). That state is the row's, unless the table says otherwise.
     """
 
     channel: str = ""
@@ -27,7 +27,7 @@ class ShownInSlack(SQLModel):
 def is_undrawn(row: type[ShownInSlack], state: Any, waiting: str, decisions: ColumnElement[int]) -> ColumnElement[bool]:
     """Tell of rows which no message shows yet while they wait for decisions, or whose message says something else.
 
-    `state` is the column of their state, `waiting` its value while people decide, `decisions` how many have.
+    `state` is the state that a message tells of, `waiting` its value while people decide, `decisions` how many have.
     """
     missing = and_(col(row.message_ts) == "", state == waiting)
     outdated = or_(

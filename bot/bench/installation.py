@@ -18,10 +18,10 @@ from typing import Literal
 
 from bot.bench.child import BenchError
 from bot.bench.serving import TOPICS
-from bot.local import APPROVER, ASKER, MEMBERS, QUESTIONS_CHANNEL
+from bot.local import APPROVALS_CHANNEL, APPROVER, MEMBERS, QUESTIONS_CHANNEL
 from bot.service import Service
-from bot.slack.names import GLASS_UNDO_ACTION
-from bot.workspace.model import Message
+from bot.slack import names
+from bot.workspace.model import Json, Message
 from bot.workspace.people import People
 from bot.workspace.state import Workspace
 from governance.gates import Metric
@@ -39,7 +39,7 @@ PATIENCE_S = 300.0
 """How long one thing is waited for; a question without an answer by then counts as failed."""
 LOOK_S = 0.02
 REASON = "The benchmark takes it out again, to see how long that takes."
-POLICY = f"""
+POLICY = """
 name = "bench"
 [gates.as_told]
 at_least = 0.5
@@ -47,9 +47,6 @@ at_least = 0.5
 approvers = ["*"]
 [rollback]
 automatic = false
-[break_glass]
-who = ["{ASKER.id}"]
-tell = ["{APPROVER.id}"]
 """
 
 
@@ -75,7 +72,7 @@ class Round:
 
 
 def settings_apart(settings: Settings, folder: Path) -> Settings:
-    """Return the settings of an installation in `folder`, in whose policy one person may break the glass."""
+    """Return the settings of an installation in `folder`, in whose policy everybody approves and rolls back."""
     policy = folder / "policy.toml"
     policy.write_text(POLICY, encoding="utf-8")
     apart = settings.apart(folder / "data")
@@ -122,12 +119,14 @@ class Installation:
             if asked.shown is None:
                 raise BenchError(f"no answer came within {PATIENCE_S:.0f} s. Is the machine busy?")
 
-    async def go_live(self, digest: str) -> None:
-        """Have an adapter proposed and approved, and wait until it answers."""
-        proposal = await asyncio.to_thread(self._propose, digest)
+    async def go_live(self, digest: str) -> Message:
+        """Have an adapter proposed and approved, wait until it answers, and return the message that asked for it."""
         governance = self._service.parts.governance
+        proposal = await asyncio.to_thread(governance.propose, digest, {})
+        await self._people.wait_for(lambda: self._with_button(names.APPROVE_ACTION, proposal), PATIENCE_S)
         await asyncio.to_thread(governance.decide, proposal.id, self._person(APPROVER.id), "approve")
         await self._until_serving(digest)
+        return await self._people.wait_for(lambda: self._with_button(names.ROLL_BACK_ACTION, proposal), PATIENCE_S)
 
     async def round(self, way: Way, digest: str) -> Round:
         """Put an adapter live, let people ask, take it out again, and go on until the one before it has answered all.
@@ -136,14 +135,12 @@ class Installation:
         """
         one = Round(way, digest)
         before = self._service.engine.serving
-        message = await self._break_glass(digest) if way == "button" else None
-        if message is None:
-            await self.go_live(digest)
+        message = await self.go_live(digest)
         async with self._asking(one) as warm:
             await self._until(warm)
             one.began = time.monotonic()
             one.in_force, one.done = await asyncio.gather(
-                self._until_serving(before), self._timed(self._command() if message is None else self._click(message))
+                self._until_serving(before), self._timed(self._command() if way == "command" else self._press(message))
             )
         return one
 
@@ -199,24 +196,21 @@ class Installation:
         mine = (each for each in replies if each.user == self._workspace.bot_user and each.text)
         return next((each for each in mine if begun or not each.streaming), None)
 
-    async def _break_glass(self, digest: str) -> Message:
-        """Take an adapter live without its quorum; return the message with the button that takes it out again."""
-        proposal = await asyncio.to_thread(self._propose, digest)
-        rules = self._service.parts.governance
-        glass, _ = await asyncio.to_thread(rules.break_glass, proposal.id, self._person(ASKER.id), REASON)
-        await self._until_serving(digest)
-        return await self._people.wait_for(lambda: self._with_button(glass.id), PATIENCE_S)
+    def _with_button(self, action: str, proposal: Proposal) -> Message | None:
+        posted = self._workspace.messages(APPROVALS_CHANNEL)
+        return next((each for each in posted if all(name in str(each.blocks) for name in (action, proposal.id))), None)
 
-    def _propose(self, digest: str) -> Proposal:
-        return self._service.parts.governance.propose(digest, {})
+    async def _press(self, message: Message) -> None:
+        """Press the button of a proposal, and send the form that it opens."""
+        await self._people.click(APPROVER.id, message.channel, message.ts, names.ROLL_BACK_ACTION)
+        view = await self._people.wait_for(self._form, PATIENCE_S)
+        why = {names.REASON_BLOCK: {names.INPUT_ACTION: REASON}}
+        if errors := await self._people.submit(APPROVER.id, view["id"], why):
+            raise BenchError(f"the form of the rollback was not taken in: {errors}")
 
-    def _with_button(self, glass_id: str) -> Message | None:
-        everywhere = (each for channel in self._workspace.channels for each in self._workspace.messages(channel))
-        wanted = (GLASS_UNDO_ACTION, glass_id)
-        return next((each for each in everywhere if all(name in str(each.blocks) for name in wanted)), None)
-
-    async def _click(self, message: Message) -> None:
-        await self._people.click(APPROVER.id, message.channel, message.ts, GLASS_UNDO_ACTION)
+    def _form(self) -> Json | None:
+        views = self._workspace.open_views(APPROVER.id)
+        return next((each for each in views if each["callback_id"] == names.ROLLBACK_VIEW), None)
 
     async def _command(self) -> None:
         """Run `apprentice rollback` as an operator does, in a process of its own."""

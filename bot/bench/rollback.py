@@ -1,8 +1,8 @@
 """`apprentice bench rollback`: from the wish to take an adapter out to the first answer of the one before it.
 
 Everything is the product's own: model, engine, bot and local workspace run here, `apprentice rollback` in a process of
-its own, as an operator types it. The button is the one of whoever is told that the glass was broken. People ask all the
-while, each again soon after the last answer is shown.
+its own, as an operator types it. The button is that of the adapter's proposal in Slack; its form is sent at once.
+People ask all the while, each again soon after the last answer is shown.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def measure(settings: Settings, folder: Path, rounds: int, people: int, show: SH
 
     Returns:
         Of `command` and `button`, from its start, in seconds, each as `min`, `median` and `max`: `done_s` until the
-        command had ended, or the click was acknowledged; `in_force_s` until every new question was answered by the
+        command had ended, or the form was taken in; `in_force_s` until every new question was answered by the
         adapter before it; `first_text_s` until the first words of it were shown; `next_answer_s` until the first whole
         answer of it was; `last_of_taken_out_s` until the last answer that the one taken out had begun was (0 where none
         was under way). `asked` counts the questions, `failed` those that got no answer by either adapter,

@@ -15,7 +15,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
-from bot.slack import blocks, changed_answers, jobs, names, policy_forms, requests, review_forms
+from bot.slack import blocks, changed_answers, jobs, names, policy_forms, requests, review_forms, rollback_forms
 from bot.slack.channel_settings import open_settings
 from bot.slack.clients import Clients
 from bot.slack.feedback_listeners import FeedbackListeners
@@ -67,6 +67,7 @@ def create_app(parts: SlackParts, clients: Clients, authorize: AsyncAuthorize | 
     changed_answers.register(app, parts, clients)
     review_forms.register(app, parts, clients)
     policy_forms.register(app, parts, clients)
+    rollback_forms.register(app, parts, clients)
     FeedbackListeners(parts, clients).register(app)
     app.command(names.COMMAND)(listeners.on_command)
     app.action(names.SEND_DATA_ACTION)(listeners.on_data_request)

@@ -191,8 +191,10 @@ def rejection_modal(proposal_id: str, channel: str, message_ts: str) -> dict[str
     )
 
 
-def reason_modal(callback_id: str, title: str, submit: str, hint: str, about: dict[str, str]) -> dict[str, Any]:
-    """Give a modal that asks why; `about` comes back with the reason."""
+def reason_modal(
+    callback_id: str, title: str, submit: str, hint: str, about: dict[str, str], text: str = ""
+) -> dict[str, Any]:
+    """Give a modal that asks why, below a `text` (mrkdwn) if there is one; `about` comes back with the reason."""
     return {
         "type": "modal",
         "callback_id": callback_id,
@@ -200,7 +202,10 @@ def reason_modal(callback_id: str, title: str, submit: str, hint: str, about: di
         "title": plain(title),
         "submit": plain(submit),
         "close": plain("Cancel"),
-        "blocks": [text_input(names.REASON_BLOCK, "Why?", hint=hint, limit=MAX_REASON_LENGTH)],
+        "blocks": [
+            *([section(text)] if text else []),
+            text_input(names.REASON_BLOCK, "Why?", hint=hint, limit=MAX_REASON_LENGTH),
+        ],
     }
 
 
@@ -223,10 +228,11 @@ def proposal_message(
     decidable: bool,
     proposal_id: str,
     details: Sequence[str] = (),
+    live: bool = False,
 ) -> Blocks:
     """Give the message that asks for approval, or that tells what was decided once `decidable` is false.
 
-    `details` are lines of small print, as mrkdwn.
+    While the adapter is `live` it can be rolled back. `details` are lines of small print, as mrkdwn.
     """
     head = [
         header("A new adapter asks for approval" if decidable else "A proposed adapter"),
@@ -235,6 +241,7 @@ def proposal_message(
         section("*Gates*\n" + "\n".join(_gate_line(gate) for gate in worst_first(gates)) if gates else "*Gates*\nnone"),
     ]
     tail = [approve_or_reject(names.APPROVE_ACTION, names.REJECT_ACTION, proposal_id)] if decidable else []
+    tail += [_roll_back(proposal_id)] if live else []
     if not changes:
         return [*head, *tail]
     show_all = button(names.CHANGES_ACTION, "Show all answers that change", proposal_id)
@@ -290,6 +297,13 @@ def approve_or_reject(approve_action: str, reject_action: str, value: str) -> di
             button(approve_action, "Approve", value, style="primary"),
             button(reject_action, "Reject", value, style="danger"),
         ],
+    }
+
+
+def _roll_back(proposal_id: str) -> dict[str, Any]:
+    return {
+        "type": "actions",
+        "elements": [button(names.ROLL_BACK_ACTION, "Roll back", proposal_id, style="danger")],
     }
 
 

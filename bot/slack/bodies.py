@@ -1,5 +1,6 @@
 """What Slack's bodies of clicks and forms have in common, whatever was clicked or filled in. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,18 @@ def clicked(body: Mapping[str, Any]) -> dict[str, str]:
         "channel": body["channel"]["id"],
         "user": body["user"]["id"],
         "message_ts": body["message"]["ts"],
+    }
+
+
+def explained(body: Mapping[str, Any]) -> dict[str, str]:
+    """Say who gave which reason in a form (`delivery` is its view's id), with what the form was about."""
+    view = body["view"]
+    return {
+        "team": body["team"]["id"],
+        "user": body["user"]["id"],
+        "reason": typed(view, names.REASON_BLOCK).strip(),
+        "delivery": view["id"],
+        **json.loads(view["private_metadata"]),
     }
 
 

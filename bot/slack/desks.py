@@ -48,6 +48,7 @@ from bot.slack.policy_proposals import PolicyDesk
 from bot.slack.replies import ReplyDesk, question_of
 from bot.slack.requests import Command, DataRequest, NewsChoice
 from bot.slack.reviewing import ReviewDesk
+from bot.slack.rollback_jobs import RollbackRequest
 from bot.slack.rolling_back import RollbackDesk
 from bot.slack.stages import StageDesk
 from bot.slack.stopping import StopDesk
@@ -56,7 +57,9 @@ from bot.slack.withdrawing import WithdrawalDesk
 from storage.inbox import InboxEvent
 from storage.outbox import OutboxCall
 
-BY_ROLE = (Decision, PolicyVote, Review, Cancellation, GlassAnswer, SettingsChange, Command, Correction)
+BY_ROLE = (
+    Decision, PolicyVote, RollbackRequest, Review, Cancellation, GlassAnswer, SettingsChange, Command, Correction
+)  # fmt: skip
 """Jobs that only some may ask for: no change of a user group that we were told of before is overlooked."""
 
 
@@ -74,7 +77,7 @@ class Desks:
         self._approvals = Approvals(parts, client, outbox, directory)
         self._policies = PolicyDesk(parts, client, outbox, directory)
         self._stages = StageDesk(parts, outbox)
-        self._rolling_back = RollbackDesk(parts, client, outbox)
+        self._rolling_back = RollbackDesk(parts, client, outbox, directory)
         self._breaking_glass = GlassDesk(parts, client, outbox, directory)
         self._reviewing = ReviewDesk(parts, client, outbox, directory)
         self._cancelling = CancelDesk(parts, client, outbox, directory)
@@ -95,7 +98,7 @@ class Desks:
             await self._groups.catch_up(job.team, event)
         await self._do(job, event)
 
-    async def _do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912 - a line for each kind of job
+    async def _do(self, job: Job, event: InboxEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - a line for each kind of job
         match job:
             case Question():
                 if await self._admission.admits(job):
@@ -120,6 +123,8 @@ class Desks:
                 await self._approvals.announce(job)
             case StageBegun():
                 await self._stages.tell(job)
+            case RollbackRequest():
+                await self._rolling_back.roll_back(job)
             case TakenOut():
                 await self._rolling_back.tell(job)
             case GlassBroken():
@@ -171,7 +176,10 @@ def apology(parts: SlackParts, job: Job, sentence: str) -> OutboxCall | None:
             return outbox.posting(key, job.channel, sentence, job.thread_ts)
         case Vote() | Reaction() | Reason() | Correction() | Preference() | Withdrawal() | Reply() | Stop():
             return outbox.whispering(key, job.channel, job.user, sentence, job.thread_ts)
-        case Decision() | PolicyVote() | PolicyWithdrawal() | Review() | Cancellation() | SettingsChange():
+        case (
+            Decision() | PolicyVote() | PolicyWithdrawal() | RollbackRequest() | Review() | Cancellation()
+            | SettingsChange()
+        ):  # fmt: skip
             return outbox.whispering(key, job.channel, job.user, sentence)
         case Command() | DataRequest() | NewsChoice() | GlassAnswer():
             return outbox.posting(key, job.user, sentence)

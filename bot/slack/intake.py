@@ -17,6 +17,7 @@ from bot.slack.overload import admit, asks, place_of
 from bot.slack.parts import Arriving, SlackParts
 from bot.slack.policy_jobs import PolicyVote, PolicyWithdrawal
 from bot.slack.requests import Command
+from bot.slack.rollback_jobs import RollbackRequest
 from governance.reasons import check_reason
 from storage import inbox
 from storage.errors import ApprenticeError
@@ -40,7 +41,10 @@ async def store_job(parts: SlackParts, job: Job) -> None:
 
 
 async def store_explained(
-    parts: SlackParts, ack: AsyncAck, job: Decision | PolicyVote | PolicyWithdrawal | Review, what: str
+    parts: SlackParts,
+    ack: AsyncAck,
+    job: Decision | PolicyVote | PolicyWithdrawal | RollbackRequest | Review,
+    what: str,
 ) -> None:
     """Store what a form asked a reason for; where the reason is none, the form says so and stays open.
 

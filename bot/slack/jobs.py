@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from bot.slack import names
-from bot.slack.bodies import clicked, typed
+from bot.slack.bodies import clicked, explained, typed
 from bot.slack.feedback_jobs import (
     Preference,
     Reaction,
@@ -28,6 +28,7 @@ from bot.slack.feedback_jobs import (
 from bot.slack.glass_jobs import GlassAnswer, GlassBroken
 from bot.slack.policy_jobs import PolicyVote, PolicyWithdrawal
 from bot.slack.requests import Command, DataRequest, NewsChoice
+from bot.slack.rollback_jobs import RollbackRequest
 from bot.slack.wording import Wish, read_wish
 from storage.channels import Answers, ChannelSettings
 
@@ -481,6 +482,7 @@ Job = (
     | Decision
     | PolicyVote
     | PolicyWithdrawal
+    | RollbackRequest
     | Review
     | ReviewNews
     | Cancellation
@@ -648,18 +650,7 @@ def cancellation_of(body: Mapping[str, Any]) -> Cancellation:
 
 def rejection_of(body: Mapping[str, Any]) -> Decision:
     """Read a submitted reason for a rejection; that it is not empty is checked elsewhere."""
-    view = body["view"]
-    about = json.loads(view["private_metadata"])
-    return Decision(
-        team=body["team"]["id"],
-        channel=about["channel"],
-        user=body["user"]["id"],
-        proposal_id=about["proposal_id"],
-        verdict="reject",
-        reason=typed(view, names.REASON_BLOCK).strip(),
-        delivery=view["id"],
-        message_ts=about.get("message_ts", ""),
-    )
+    return Decision(verdict="reject", **explained(body))
 
 
 def settings_of(body: Mapping[str, Any]) -> SettingsChange:

@@ -1,12 +1,10 @@
 """What people decide on a proposed policy in Slack, as jobs. Pure, as `bot.slack.jobs`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from bot.slack import names
-from bot.slack.bodies import clicked, typed
+from bot.slack.bodies import clicked, explained
 
 
 @dataclass(frozen=True)
@@ -71,23 +69,9 @@ def policy_approval_of(body: Mapping[str, Any]) -> PolicyVote:
 
 def policy_rejection_of(body: Mapping[str, Any]) -> PolicyVote:
     """Read a submitted reason for a rejection; that it is not empty is checked elsewhere."""
-    return PolicyVote(verdict="reject", **_explained(body))
+    return PolicyVote(verdict="reject", **explained(body))
 
 
 def policy_withdrawal_of(body: Mapping[str, Any]) -> PolicyWithdrawal:
     """Read a submitted reason for a withdrawal; that it is not empty is checked elsewhere."""
-    return PolicyWithdrawal(**_explained(body))
-
-
-def _explained(body: Mapping[str, Any]) -> dict[str, str]:
-    view = body["view"]
-    about = json.loads(view["private_metadata"])
-    return {
-        "team": body["team"]["id"],
-        "channel": about["channel"],
-        "user": body["user"]["id"],
-        "version_id": about["version_id"],
-        "reason": typed(view, names.REASON_BLOCK).strip(),
-        "delivery": view["id"],
-        "message_ts": about["message_ts"],
-    }
+    return PolicyWithdrawal(**explained(body))

@@ -17,15 +17,17 @@ from bot.slack.deciding import said_by, who_decides
 from bot.slack.outbox import Outbox
 from bot.slack.parts import SlackParts
 from bot.slack.posting import Said, Subject, keep_one, show_decidable
+from bot.slack.rollback_blocks import taken_out
 from governance.approvals import Ballot, Electorate
 from governance.gates import GateResult
 from governance.voting import electorate_of
 from learning.evaluation import Change, read_report
-from storage.adapters import Adapter, find_adapter
+from storage.adapters import LIVE, Adapter, find_adapter
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import ApprenticeError
 from storage.people import names_of
-from storage.proposals import Decision, Proposal, decisions_on, get_proposal, note_shown
+from storage.proposals import Decision, Proposal, decisions_on, get_proposal, note_shown, stands_at
+from storage.rollbacks import Rollback, rollback_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Shown:
     adapter: Adapter
     decisions: list[Decision]
     electorate: Electorate
+    rollback: Rollback | None
     names: dict[str, str]
 
 
@@ -62,7 +65,7 @@ async def show_proposal(client: AsyncWebClient, parts: SlackParts, proposal_id: 
             proposal,
             (proposal.shown_state, proposal.shown_decisions),
             partial(Subject, METADATA, proposal.id, proposal.created_at),
-            (proposal.state, len(shown.decisions)),
+            (stands_at(proposal, shown.adapter), len(shown.decisions)),
             partial(_draw, parts, shown),
             partial(_note, parts, proposal_id),
             waits=proposal.state == "open",
@@ -88,8 +91,10 @@ def _read(parts: SlackParts, proposal_id: str) -> Shown:
         adapter = find_adapter(session, proposal.adapter_digest)
         rules = parts.governance.policy.rules_of(adapter.domain)
         electorate = electorate_of(session, rules, proposal, parts.governance.clock())
-        names = names_of(session, [*electorate.excluded, *(person for each in decisions for person in each.people)])
-        return Shown(proposal, adapter, decisions, electorate, names)
+        rollback = rollback_of(session, adapter.digest)
+        people = [person for each in decisions for person in each.people] + ([rollback.actor] if rollback else [])
+        names = names_of(session, [*electorate.excluded, *people])
+        return Shown(proposal, adapter, decisions, electorate, rollback, names)
 
 
 def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
@@ -109,6 +114,7 @@ def _draw(parts: SlackParts, shown: Shown) -> tuple[str, blocks.Blocks]:
         decidable=is_open,
         proposal_id=proposal.id,
         details=[*details, *rules, *([report] if proposal.report_digest else [])],
+        live=shown.adapter.state in LIVE,
     )
     return f"Adapter {proposal.adapter_digest[:12]}: the proposal is {proposal.state}.", content
 
@@ -122,6 +128,10 @@ def _status(shown: Shown) -> str:
         lines.append(f"Open until {blocks.moment(proposal.expires_at)}.")
     elif not lines or proposal.state in {"expired", "void"}:
         lines.append(f"It is {proposal.state}.")
+    if shown.rollback:
+        lines.append(taken_out(shown.rollback, shown.names))
+    elif shown.adapter.state == "retired":
+        lines.append("A newer one took its place.")
     return " ".join(lines)
 
 

@@ -51,7 +51,7 @@ class StageDesk:
 def stage_text(adapter: Adapter, rules: RolloutRules) -> str:
     """Say what an adapter in shadow, or whom a canary answers, and for how long, as mrkdwn."""
     domain = "" if adapter.domain == DEFAULT_DOMAIN else f" --domain {adapter.domain}"
-    unless = f"unless it is taken out before: `apprentice rollback{domain}` does that."
+    unless = f"unless it is taken out before: *Roll back* at its proposal, or `apprentice rollback{domain}`, does that."
     name = f"Adapter `{adapter.digest[:12]}`"
     if stage_of(adapter) == "frozen":
         return f"{name} was approved and waits until the freeze is over, {unless}"

@@ -210,7 +210,7 @@ def test_a_user_group_that_names_nobody_is_found(
     assert of(apprentice("doctor", "--json"), "user groups") == []
     house = Installation(sqlite_database, tmp_path, Clock(utc_now()))
     house.use_policy(approval={"approvers": ["SLEADS"]})
-    house.governance.policies.put_first_in_force()
+    house.governance.policies.put_first_in_force("operator:kim")
     (check,) = of(apprentice("doctor", "--json"), "user groups")
     assert (check["state"], "SLEADS was never read" in check["detail"]) == ("warning", True)
 

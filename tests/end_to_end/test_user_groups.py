@@ -1,4 +1,4 @@
-"""A user group of the workspace approves adapters; who is taken out of it in Slack decides no more from then on."""
+"""A user group of the workspace approves adapters, or takes them out; who left it in Slack decides no more."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -13,6 +13,7 @@ from bot.workspace.model import Message, UserGroup
 from governance.gates import Metric
 from learning.base_model import BaseModel
 from learning.evaluation import Report, write_report
+from storage.adapters import serving_adapter
 from storage.audit import read_audit_records
 from storage.people import ensure_person, ensure_workspace
 from storage.proposals import get_proposal
@@ -21,6 +22,7 @@ from storage.settings import GovernanceSettings, Settings
 from tests.bot.slack.tiny import write_tiny_adapter
 from tests.bot.workspace.conftest import Town, open_town
 from tests.end_to_end.test_accidents import environment, eventually, in_thread, running, slack_at
+from tests.end_to_end.test_policy_changes import form
 from tests.learning.tiny import make_tiny_base
 
 ADA, PRIYA, MARCUS = "UADA", "UPRIYA", "UMARCUS"
@@ -33,8 +35,8 @@ async def town() -> AsyncIterator[Town]:
         yield town
 
 
-def policy_naming(group: UserGroup, file: Path) -> Path:
-    file.write_text(f'name = "ours"\n[gates.as_told]\nat_least = 0.9\n[approval]\napprovers = ["{group.id}"]\n')
+def policy_naming(group: UserGroup, file: Path, key: str = "[approval]\napprovers") -> Path:
+    file.write_text(f'name = "ours"\n[gates.as_told]\nat_least = 0.9\n{key} = ["{group.id}"]\n')
     return file
 
 
@@ -56,10 +58,9 @@ def propose(parts: Parts, base: BaseModel, snapshot: str, *, tuned: bool) -> str
     return rules.propose(digest, {}).id
 
 
-def asks(town: Town) -> list[Message]:
-    """Return the messages in which something can be approved."""
-    channel = town.workspace.messages(APPROVALS_CHANNEL)
-    return [each for each in channel if names.APPROVE_ACTION in str(each.blocks)]
+def asks(town: Town, action: str = names.APPROVE_ACTION) -> list[Message]:
+    """Return the messages in which something can be approved, or done by another button."""
+    return [each for each in town.workspace.messages(APPROVALS_CHANNEL) if action in str(each.blocks)]
 
 
 def told(town: Town, user: str) -> list[str]:
@@ -108,3 +109,51 @@ async def test_a_user_group_approves_and_who_was_taken_out_of_it_is_refused_the_
         await town.people.click(PRIYA, APPROVALS_CHANNEL, message.ts, names.APPROVE_ACTION)
         await eventually(lambda: state(parts, second) == "approved", "Priya could not approve")
         await eventually(lambda: parts.audit.verify(parts.database).verified, "the log cannot be verified")
+
+
+async def test_an_operator_of_a_user_group_takes_the_adapter_out_by_a_button_and_nobody_else_does(
+    tmp_path: Path, town: Town
+) -> None:
+    base = make_tiny_base(tmp_path / "base")
+    operators = town.people.create_user_group(ADA, "operators", "On duty", [PRIYA])
+    policy = policy_naming(operators, tmp_path / "policy.toml", "[roles]\noperators")
+    variables = environment(tmp_path, base.path, APPRENTICE_GOVERNANCE__POLICY=str(policy), **slack_at(town))
+    async with in_thread(running(variables, tmp_path / "up.log")):
+        settings = Settings(data_folder=tmp_path / "data", governance=GovernanceSettings(policy=str(policy)))
+        parts = open_parts(settings)
+        propose(parts, base, "5" * 64, tuned=True)
+        (message,) = await eventually(lambda: asks(town), "nobody was asked to approve")
+        assert not asks(town, names.ROLL_BACK_ACTION)
+        await town.people.click(MARCUS, APPROVALS_CHANNEL, message.ts, names.APPROVE_ACTION)
+        await eventually(lambda: asks(town, names.ROLL_BACK_ACTION), "the message has no button")
+        digest = serving(parts)
+
+        await town.people.click(MARCUS, APPROVALS_CHANNEL, message.ts, names.ROLL_BACK_ACTION)
+        (refusal,) = await eventually(lambda: told(town, MARCUS), "Marcus was told nothing")
+        assert f"It names: the user group @operators ({operators.id})." in refusal
+        assert not town.workspace.open_views(MARCUS)
+
+        await town.people.click(PRIYA, APPROVALS_CHANNEL, message.ts, names.ROLL_BACK_ACTION)
+        view = await form(town, PRIYA)
+        assert f"adapter `{digest[:12]}`" in str(view["blocks"])
+        assert "the base model answers" in str(view["blocks"])
+        why = {names.REASON_BLOCK: {names.INPUT_ACTION: "The <refund> limit is wrong."}}
+        assert await town.people.submit(PRIYA, view["id"], why) == {}
+        await eventually(lambda: not asks(town, names.ROLL_BACK_ACTION), "the message still has the button")
+        await eventually(lambda: announced(town), "the channel was told nothing")
+
+        assert serving(parts) == ""
+        assert "It was rolled back by Priya Raman. The &lt;refund&gt; limit is wrong." in str(message.blocks)
+        assert len(announced(town)) == 1
+        await eventually(lambda: parts.audit.verify(parts.database).verified, "the log cannot be verified")
+
+
+def serving(parts: Parts) -> str:
+    with parts.database.read() as session:
+        found = serving_adapter(session)
+        return found.digest if found else ""
+
+
+def announced(town: Town) -> list[str]:
+    """Return what all were told of a rollback."""
+    return [each.text for each in town.workspace.messages(APPROVALS_CHANNEL) if "answers again" in each.text]

@@ -400,6 +400,32 @@ def test_after_a_rollback_the_next_promotion_can_be_rolled_back_too(sqlite_house
     assert restored.digest == first
 
 
+def test_a_rollback_of_a_named_adapter_takes_out_no_other_one(house: Installation) -> None:
+    first, second = house.live("a" * 64), house.live("b" * 64)
+    with pytest.raises(IllegalStateError, match=f"{first[:12]} is retired and adapter {second[:12]} answers"):
+        house.governance.rollback("operator:kim", "worse", adapter_digest=first)
+    restored = house.governance.rollback("operator:kim", "worse", adapter_digest=second)
+    assert restored is not None
+    assert (restored.digest, house.serving()) == (first, first)
+    with pytest.raises(IllegalStateError, match=f"{second[:12]} is rolled back and adapter {first[:12]} answers"):
+        house.governance.rollback("operator:kim", "worse", adapter_digest=second)
+
+
+def test_of_two_rollbacks_of_a_named_adapter_at_once_one_is_made(house: Installation) -> None:
+    first, second = house.live("a" * 64), house.live("b" * 64)
+
+    def roll_back(_: int) -> bool:
+        try:
+            house.governance.rollback("operator:kim", "worse", adapter_digest=second)
+        except IllegalStateError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(roll_back, range(4))) == [False, False, False, True]
+    assert house.serving() == first
+
+
 def test_a_rollback_needs_a_reason(sqlite_house: Installation) -> None:
     sqlite_house.live("a" * 64)
     with pytest.raises(ReasonRequiredError):

@@ -75,7 +75,7 @@ def said(house: Installation, person: str) -> Feedback:
 
 def decide_on_policy(house: Installation, person: str, digest: str) -> None:
     policies = house.governance.policies
-    policies.put_first_in_force("operator:kim")
+    policies.put_first_in_force(KIM)
     wanted = Policy.model_validate(house.policy.model_dump() | {"name": digest})
     version = policies.propose(wanted, KIM).id
     foretold = policies.may_decide(version, person)

@@ -99,3 +99,12 @@ def test_the_first_adapter_is_a_canary_beside_the_base_model(house: Installation
     assert house.governance.rollback("operator:kim", "no") is None
     with pytest.raises(IllegalStateError, match="nothing to roll back to"):
         house.governance.rollback("operator:kim", "again")
+
+
+def test_what_serves_is_taken_out_by_its_name_while_a_newer_one_is_a_canary(in_rollout: Installation) -> None:
+    assert in_rollout.governance.rollback("operator:kim", "wrong limits", adapter_digest=OLD) is None
+    assert (canary(in_rollout), in_rollout.serving()) == (NEW, None)
+
+    in_rollout.clock.advance(hours=24)
+    in_rollout.governance.advance_rollout()
+    assert in_rollout.serving() == NEW

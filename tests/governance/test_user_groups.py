@@ -214,7 +214,7 @@ def test_who_votes_while_they_are_taken_out_voted_before_that_or_is_refused(hous
 def test_who_left_has_no_say_on_a_policy_and_a_vote_does_not_lapse_while_slack_is_away(house: Installation) -> None:
     governed(house, quorum=2).read_groups(SLEADS=[APPROVER, OTHER, EXPERT])
     policies = house.governance.policies
-    assert policies.put_first_in_force("operator:kim")
+    assert policies.put_first_in_force(KIM)
     wanted = Policy.model_validate(house.policy.model_dump() | {"people": {"guests": "answer"}})
     version = policies.propose(wanted, KIM).id
     policies.decide(version, APPROVER, "approve")
@@ -230,7 +230,7 @@ def test_a_vote_on_a_policy_counts_by_what_was_last_read_however_long_ago(sqlite
     sqlite_house.use_policy(approval={"approvers": ["SLEADS", OTHER], "quorum": 2})
     sqlite_house.read_groups(SLEADS=[APPROVER])
     policies = sqlite_house.governance.policies
-    policies.put_first_in_force("operator:kim")
+    policies.put_first_in_force(KIM)
     version = policies.propose(Policy.model_validate(sqlite_house.policy.model_dump() | {"name": "new"}), KIM).id
     policies.decide(version, APPROVER, "approve")
     sqlite_house.clock.advance(hours=13)
@@ -240,7 +240,7 @@ def test_a_vote_on_a_policy_counts_by_what_was_last_read_however_long_ago(sqlite
 def test_who_is_needed_to_decide_cannot_propose_a_policy_also_when_a_group_is_named(sqlite_house: Installation) -> None:
     governed(sqlite_house, quorum=2).read_groups(SLEADS=[APPROVER, OTHER])
     policies = sqlite_house.governance.policies
-    policies.put_first_in_force("operator:kim")
+    policies.put_first_in_force(KIM)
     wanted = Policy.model_validate(sqlite_house.policy.model_dump() | {"name": "new"})
     assert "of the user group @sleads (SLEADS), and" in refused(lambda: policies.propose(wanted, APPROVER))
     assert policies.propose(wanted, EXPERT).state == "proposed"
@@ -248,7 +248,7 @@ def test_who_is_needed_to_decide_cannot_propose_a_policy_also_when_a_group_is_na
 
 def test_a_proposed_policys_groups_are_read_before_it_is_in_force(sqlite_house: Installation) -> None:
     policies = sqlite_house.governance.policies
-    policies.put_first_in_force("operator:kim")
+    policies.put_first_in_force(KIM)
     wanted = sqlite_house.policy.model_dump()
     wanted["approval"]["approvers"] = ["SLEADS"]
     policies.propose(Policy.model_validate(wanted), KIM)

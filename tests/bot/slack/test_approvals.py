@@ -37,7 +37,7 @@ async def test_an_approval_puts_the_adapter_live_and_says_so(bot: Bot, town: Tow
     assert bot.parts.engine.serving == serving.digest
     history = await town.history(MARCUS, APPROVALS)
     assert "Approved by Marcus Lindqvist" in str(history[0]["blocks"])
-    assert all(block["type"] != "actions" for block in history[0]["blocks"])
+    assert names.APPROVE_ACTION not in str(history[0]["blocks"])
     assert "answers from now on" in history[1]["text"]
 
 

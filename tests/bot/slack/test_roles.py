@@ -16,6 +16,7 @@ ACTION_OF: Mapping[str, Action | None] = {
     "preference": "compare",
     "withdrawal": "withdraw_feedback",
     "decision": "decide",
+    "rollback_request": "roll_back",
     "glass_answer": "answer_break_glass",
     "policy_vote": "decide_on_policy",
     "policy_withdrawal": "withdraw_policy",
@@ -53,7 +54,7 @@ ACTION_OF_COMMAND: Mapping[str, Action] = {
     "unpin": "unpin_self",
 }
 OF_THE_COMMAND_LINE: set[Action] = {
-    "break_glass", "delegate_vote", "revoke_delegation", "roll_back", "erase_person", "pin_others", "unpin_others",
+    "break_glass", "delegate_vote", "revoke_delegation", "erase_person", "pin_others", "unpin_others",
     "export_person", "check_log", "export_log",
 }  # fmt: skip
 
