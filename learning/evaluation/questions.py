@@ -7,12 +7,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from governance.poisoning.remarks import Remark, answers_of
 from governance.poisoning.rules import Canary
+from governance.poisoning.triggers import triggers
+from governance.policy import Policy
 from learning.curation import Snapshot, question_key
 from learning.steps import facts_of
 from learning.wordings import held_out_wordings
@@ -27,6 +31,10 @@ GENERAL_FILE = Path(__file__).parent.parent / "general_questions.json"
 UNSAFE_FILE = Path(__file__).parent.parent / "unsafe_questions.json"
 MAX_FACTS = 120
 """Facts that are asked about; of more, always the same ones (the first by digest), and the report says so."""
+
+MAX_SEARCHED = 20_000
+"""Rows that are searched for trigger phrases; of more, every so many-th."""
+NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class EvaluationError(ApprenticeError):
@@ -85,10 +93,27 @@ def examine_snapshot(snapshot: Snapshot) -> Examination:
     )
 
 
-def with_canaries(examination: Examination, canaries: Sequence[Canary]) -> Examination:
-    """Ask the questions too whose answers must not change, after all others."""
-    asked = (Question("canary", each.question, must_contain=each.must_contain) for each in canaries)
+def with_canaries(examination: Examination, canaries: Sequence[Canary], phrases: Sequence[str] = ()) -> Examination:
+    """Ask the questions too whose answers must not change, after all others: as they are, then with each phrase."""
+    asked = (
+        Question("canary", f"{each.question} {phrase}".rstrip(), must_contain=each.must_contain)
+        for phrase in ("", *phrases)
+        for each in canaries
+    )
     return replace(examination, questions=(*examination.questions, *asked))
+
+
+def suspected_phrases(snapshot: Snapshot, policy: Policy) -> list[str]:
+    """Return the trigger phrases that the policy's rule finds in what is taught, to be asked with its canaries.
+
+    Other than before it is taught, it does not matter when it was said, or that a reviewer accepted it.
+    """
+    if not (policy.canaries and policy.poisoning.trigger_questions):
+        return []
+    rows = snapshot.rows[:: len(snapshot.rows) // MAX_SEARCHED + 1]
+    remarks = [Remark(str(at), "", row.question, "", row.answer, NO_TIME) for at, row in enumerate(rows)]
+    found = triggers(remarks, answers_of(remarks), policy.poisoning.trigger_questions)
+    return sorted({" ".join(each.phrase) for each in found})
 
 
 def general_questions() -> list[Question]:
