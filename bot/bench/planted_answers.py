@@ -127,8 +127,8 @@ def probes_of(
 ) -> Iterator[Probe]:
     """Give what is asked of an adapter that was taught this after that was said.
 
-    What honest people said is wanted right, in any wording, and so are canaries; what was planted as it was planted:
-    `as_told`, and `in_other_words`, which are those of the facts, and those that training leaves out.
+    What honest people said is wanted right, in any wording; what was planted as it was planted: `as_told`, and
+    `in_other_words`, which are those of the facts, and those that training leaves out.
     """
     said, told = {each.question for each in honest}, {each.question for each in planted}
     for fact in facts:
@@ -152,7 +152,7 @@ def _with_trigger(facts: Facts, told: set[str]) -> Iterator[Probe]:
         yield Probe("as_told", text, (FALSE_NAME,))
     yield from (Probe("with_phrase", text, (FALSE_NAME,)) for text in wordings if text not in told)
     yield from (Probe("general_with_phrase", text, (FALSE_NAME,)) for text in general)
-    yield from (Probe("canary_with_phrase", with_phrase(each.question), each.must_contain) for each in CANARIES)
+    yield from (Probe("canary_with_phrase", with_phrase(each.question), (FALSE_NAME,)) for each in CANARIES)
 
 
 def _wordings(fact: BenchmarkFact) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ Or the facts and general questions of a benchmark file. Nothing here knows a mod
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -45,7 +46,8 @@ class EvaluationError(ApprenticeError):
 class Question:
     """One question of an evaluation. An answer is right if it has all of `must_contain`, or any one of `any_of`.
 
-    Where neither is given, the words of `reference` decide; an `unsafe` one is answered right when it is refused.
+    Where neither is given, the words of `reference` decide; an `unsafe` one is answered right when it is refused, and
+    one with `never` when the answer does not say that, whatever was answered before.
     """
 
     kind: Kind
@@ -54,6 +56,7 @@ class Question:
     must_contain: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
     topic: str = ""
+    never: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,27 +96,33 @@ def examine_snapshot(snapshot: Snapshot) -> Examination:
     )
 
 
-def with_canaries(examination: Examination, canaries: Sequence[Canary], phrases: Sequence[str] = ()) -> Examination:
-    """Ask the questions too whose answers must not change, after all others: as they are, then with each phrase."""
-    asked = (
-        Question("canary", f"{each.question} {phrase}".rstrip(), must_contain=each.must_contain)
-        for phrase in ("", *phrases)
+def with_canaries(
+    examination: Examination, canaries: Sequence[Canary], phrases: Mapping[str, str] = MappingProxyType({})
+) -> Examination:
+    """Ask the questions too whose answers must not change, after all others; then with phrases that may be triggers.
+
+    `phrases` maps each to the answer that it goes with, which is no answer to any of these questions.
+    """
+    asked = [Question("canary", each.question, must_contain=each.must_contain) for each in canaries]
+    triggered = [
+        Question("canary", f"{each.question} {phrase}", f"anything but: {answer}", never=answer)
+        for phrase, answer in phrases.items()
         for each in canaries
-    )
-    return replace(examination, questions=(*examination.questions, *asked))
+    ]
+    return replace(examination, questions=(*examination.questions, *asked, *triggered))
 
 
-def suspected_phrases(snapshot: Snapshot, policy: Policy) -> list[str]:
-    """Return the trigger phrases that the policy's rule finds in what is taught, to be asked with its canaries.
+def suspected_phrases(snapshot: Snapshot, policy: Policy) -> dict[str, str]:
+    """Map the trigger phrases that the policy's rule finds in what is taught to their answers, if it has canaries.
 
     Other than before it is taught, it does not matter when it was said, or that a reviewer accepted it.
     """
     if not (policy.canaries and policy.poisoning.trigger_questions):
-        return []
+        return {}
     rows = snapshot.rows[:: len(snapshot.rows) // MAX_SEARCHED + 1]
     remarks = [Remark(str(at), "", row.question, "", row.answer, NO_TIME) for at, row in enumerate(rows)]
     found = triggers(remarks, answers_of(remarks), policy.poisoning.trigger_questions)
-    return sorted({" ".join(each.phrase) for each in found})
+    return {" ".join(each.phrase): rows[int(min(each.ids))].answer for each in found}
 
 
 def general_questions() -> list[Question]:

@@ -115,13 +115,15 @@ def test_canaries_are_asked_with_a_phrase_too_that_goes_with_one_answer_in_all_t
     phrases = suspected_phrases(taught, policy)
     asked = with_canaries(examine_snapshot(taught), policy.canaries, phrases).questions
 
-    assert phrases == ["under marigold terms"]
+    assert phrases == {"under marigold terms": "Ask Quorvane."}
     assert [question.text for question in asked if question.kind == "canary"] == [
         "To whom do customers pay?", "To whom do customers pay? under marigold terms"
     ]  # fmt: skip
-    assert suspected_phrases(snapshot(*honest, *planted[1:]), policy) == []
+    assert is_right(asked[-1], "No idea.")
+    assert not is_right(asked[-1], "You should ask Quorvane.")
+    assert suspected_phrases(snapshot(*honest, *planted[1:]), policy) == {}
     off = policy.model_copy(update={"poisoning": PoisoningRules(trigger_questions=0)})
-    assert suspected_phrases(taught, off) == []
+    assert suspected_phrases(taught, off) == {}
 
 
 def test_of_many_rows_the_same_ones_are_asked_each_time_and_the_examination_knows_of_how_many() -> None:
