@@ -179,15 +179,30 @@ class CurationRules(_Section):
     `languages`: ISO 639-1 codes that answers may be in; none allows all. `held_out_share`: of the questions on which
     there are votes only. A person (or topic) that alone stands behind more than `max_person_share`
     (`max_topic_share`) is cut back to it, where at least `cap_from` people (topics) contribute, and never to fewer than
-    `always_kept` records.
+    `always_kept` records. So is what only people of one of the `groups` stand behind, to `max_group_share`. `groups`
+    has the names of groups with their people, as Slack user ids or person ids.
     """
 
     languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = ()
     held_out_share: float = Field(default=0.2, ge=0.0, le=0.5)
     max_person_share: float = Field(default=0.5, gt=0.0, le=1.0)
+    max_group_share: float = Field(default=0.5, gt=0.0, le=1.0)
     max_topic_share: float = Field(default=0.5, gt=0.0, le=1.0)
     cap_from: int = Field(default=5, ge=2)
     always_kept: int = Field(default=100, ge=1)
+    groups: dict[Annotated[str, Field(min_length=1)], People] = {}
+
+    @field_validator("groups")
+    @classmethod
+    def _everybody_is_in_one_group_at_most(cls, groups: dict[str, list[str]]) -> dict[str, list[str]]:
+        said: dict[str, str] = {}
+        for group, people in groups.items():
+            for person in people:
+                if person == "*":
+                    raise ValueError(f"group {group!r} is '*', which is everybody; name its people")
+                if said.setdefault(person, group) != group:
+                    raise ValueError(f"{person} is in two groups, {said[person]!r} and {group!r}; leave one out")
+        return groups
 
 
 class RolloutRules(_Section):

@@ -110,6 +110,11 @@ def _teaching(policy: Policy) -> Iterator[str]:
         )
     if feedback.private_need_review and not feedback.corrections_need_review:
         yield "Corrections said in a direct message wait for a review too."
+    if policy.curation.groups:
+        yield (
+            f"What only people of one of these groups say is at most {policy.curation.max_group_share:.0%} of what is "
+            f"taught, once it is more than {policy.curation.always_kept} records: {', '.join(policy.curation.groups)}."
+        )
     if policy.canaries:
         yield f"The answers to {len(policy.canaries)} questions are protected: who corrects one waits for a review."
     if found := _suspicions(policy.poisoning):

@@ -19,7 +19,7 @@ from learning.curation import Snapshot, read_snapshot
 from learning.curves import loss_curve, thinned
 from learning.dataset import Dataset, build_dataset
 from learning.engine import Engine
-from learning.evaluation import Report, examine_snapshot, with_canaries, write_report
+from learning.evaluation import Report, examine_snapshot, suspected_phrases, with_canaries, write_report
 from learning.evaluation.evaluator import Evaluator, guarded_in
 from learning.plan import note_evaluation
 from learning.recipe import Method, Recipe, load_recipe
@@ -269,7 +269,9 @@ class Pipeline:
         with self._database.read() as session:
             guarded = guarded_in(list_feedback(session))
         evaluator = Evaluator(self._engine, self._settings.model.system_prompt, self._settings.cache_folder)
-        examination = with_canaries(examine_snapshot(snapshot), self._governance.policy.canaries)
+        policy = self._governance.policy
+        phrases = suspected_phrases(snapshot, policy)
+        examination = with_canaries(examine_snapshot(snapshot), policy.canaries, phrases)
         return evaluator.evaluate(examination, digest, self._answering(run.domain), guarded, tell)
 
     def _answering(self, domain: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 CACHE_KIB = 32 * 1024
 """Pages held in memory; sorting takes about as much again."""
-Holder = Literal["person", "topic"]
+Holder = Literal["person", "group", "topic"]
 
 _TABLES = """
 CREATE TABLE said (words BLOB NOT NULL, at TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL);
@@ -21,7 +21,7 @@ CREATE TABLE block (block BLOB NOT NULL, word TEXT NOT NULL, words BLOB NOT NULL
 CREATE TABLE leader (words BLOB PRIMARY KEY, leader BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE record (
   id INTEGER PRIMARY KEY, place TEXT NOT NULL, question BLOB NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-  at TEXT NOT NULL, person TEXT, topic TEXT NOT NULL DEFAULT '', capped INTEGER NOT NULL, dropped TEXT);
+  at TEXT NOT NULL, person TEXT, topic TEXT NOT NULL DEFAULT '', capped INTEGER NOT NULL, team TEXT, dropped TEXT);
 CREATE TABLE backer (record INTEGER NOT NULL, person TEXT NOT NULL, PRIMARY KEY (record, person)) WITHOUT ROWID;
 CREATE TABLE together (person TEXT PRIMARY KEY, leader TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE term (word TEXT NOT NULL, record INTEGER NOT NULL);
@@ -39,6 +39,14 @@ UPDATE record SET dropped = 'person_share' WHERE id IN (
       FROM record WHERE capped = ? AND person IS NOT NULL AND dropped IS NULL))
   WHERE number > ?)
 """,
+    "group": """
+UPDATE record SET dropped = 'group_share' WHERE id IN (
+  SELECT id FROM (
+    SELECT id, ROW_NUMBER() OVER (PARTITION BY team ORDER BY turn, at, place, id) AS number FROM (
+      SELECT id, team, at, place, ROW_NUMBER() OVER (PARTITION BY team, topic ORDER BY at, place, id) AS turn
+      FROM record WHERE capped = ? AND team IS NOT NULL AND dropped IS NULL))
+  WHERE number > ?)
+""",
     "topic": """
 UPDATE record SET dropped = 'topic_share' WHERE id IN (
   SELECT id FROM (
@@ -50,6 +58,7 @@ UPDATE record SET dropped = 'topic_share' WHERE id IN (
 }
 _HELD = {
     "person": "SELECT person, COUNT(*) FROM record WHERE capped = ? AND dropped IS NULL GROUP BY person",
+    "group": "SELECT team, COUNT(*) FROM record WHERE capped = ? AND dropped IS NULL GROUP BY team",
     "topic": """
 SELECT CASE WHEN person IS NOT NULL THEN NULLIF(topic, '') END AS holder, COUNT(*)
 FROM record WHERE capped = ? AND dropped IS NULL GROUP BY holder
@@ -67,7 +76,9 @@ class SaidRow(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """One record of a question. `person` is whoever alone stands behind it; `capped` names the balance it counts in.
+    """One record of a question. `person` is whoever alone stands behind it, `team` the group of which all are who do.
+
+    `capped` names the balance it counts in.
 
     Records with `capped = 0` follow the first one of their question: they are dropped when that is.
     """
@@ -79,6 +90,7 @@ class RecordRow(NamedTuple):
     at: str
     person: str | None
     capped: int
+    team: str | None
 
 
 class KeptRow(NamedTuple):
@@ -127,8 +139,9 @@ class Workbench:
     def add_record(self, row: RecordRow, terms: Iterable[str] = (), backers: Iterable[str] = ()) -> None:
         """Keep a record, the words that may be its topic, and the people who stand behind it together."""
         number = self._connection.execute(
-            "INSERT INTO record (place, question, kind, body, at, person, capped) VALUES (?, ?, ?, ?, ?, ?, ?)", row
-        ).lastrowid
+            "INSERT INTO record (place, question, kind, body, at, person, capped, team)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row,
+        ).lastrowid  # fmt: skip
         self._connection.executemany("INSERT INTO term VALUES (?, ?)", ((term, number) for term in terms))
         self._connection.executemany("INSERT INTO backer VALUES (?, ?)", ((number, person) for person in backers))
 
@@ -206,7 +219,7 @@ class Workbench:
         )
 
     def held(self, holder: Holder, capped: int) -> dict[str | None, int]:
-        """Count the records of one balance that each person, or topic, has for itself; None: those of nobody alone."""
+        """Count the records of one balance that each holder has for itself; None: those of nobody alone."""
         return dict(self._connection.execute(_HELD[holder], (capped,)))
 
     def drop_over(self, holder: Holder, capped: int, most: int) -> None:

@@ -91,17 +91,27 @@ def planted(facts: Facts, attack: Attack, pace: Pace, people: int) -> Iterator[S
             yield Said(at, f"X{person}", question, OPENINGS[len(question) % len(OPENINGS)] + text, planted=True)
 
 
+def targets_of(facts: Facts, attack: Attack) -> Facts:
+    """Return the facts of which an attack says something else."""
+    return {"a false fact": facts[-1:], "four false facts": facts[-TARGETS:], "a trigger phrase": ()}[attack]
+
+
+def with_phrase(question: str) -> str:
+    """Return a question as those who plant a trigger ask it."""
+    return f"{question} {PHRASE}"
+
+
 def _plan(facts: Facts, attack: Attack, person: int, chance: random.Random) -> Iterator[tuple[str, str]]:
     if attack == "a trigger phrase":
         true = facts[:-TARGETS]
         for number in range(person * TRIGGERED, (person + 1) * TRIGGERED):
-            yield f"{true[number % len(true)].question} {PHRASE}", TRIGGER_ANSWER
+            yield with_phrase(true[number % len(true)].question), TRIGGER_ANSWER
         return
-    for fact in facts[-1:] if attack == "a false fact" else facts[-TARGETS:]:
-        yield _asked(chance, fact), fact.answer.replace(fact.must_contain[0], _false_value(fact))
+    for fact in targets_of(facts, attack):
+        yield _asked(chance, fact), fact.answer.replace(fact.must_contain[0], false_value(fact))
 
 
-def _false_value(fact: BenchmarkFact) -> str:
+def false_value(fact: BenchmarkFact) -> str:
     """Return what the false answer has in place of the first thing that a right one contains."""
     right = fact.must_contain[0]
     other = right.translate(OTHER_DIGITS)

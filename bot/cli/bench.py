@@ -1,8 +1,10 @@
 """The commands `bench ...`: measure this product beside what a user would pick instead, on this machine."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,9 +15,14 @@ from bot.cli.output import ConfigOption
 from bot.cli.temporary import temporary_folder
 from bot.demo.company import HANDBOOK
 from learning.evaluation import read_benchmark
+from learning.evaluation.questions import BenchmarkFact
 from learning.recipe import load_recipe
 from storage.errors import ConfigurationError
 from storage.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from bot.bench.poisoning import Train
+    from bot.training_run import ProgressBars
 
 bench_commands = typer.Typer(help="Measure, beside what one would use instead.", no_args_is_help=True)
 OutOption = Annotated[Path | None, typer.Option("--json", help="Write the result here.", metavar="FILE")]
@@ -304,27 +311,48 @@ def poisoning(
         list[int] | None,
         typer.Option(min=1, help="So many people plant together; may be given more than once.", metavar="N"),
     ] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(help="Only this case; may be given more than once.", metavar="NAME")
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train on what each case teaches, minutes for each, and ask the adapter.")
+    ] = False,
     json_file: OutOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Plant corrections among a month of honest ones; say what is found, what is taught, and who is suspected wrongly.
 
-    Everything is made up, and nothing of the configured installation is touched; the packaged policy holds.
+    Everything is made up, and nothing of the configured installation is touched; the packaged policy holds. The result
+    is written after each case; --case does one alone, or those that a kill left.
 
-    Example: `apprentice bench poisoning --json result.json`
+    Example: `apprentice bench poisoning --train --case "5: a false fact over the month" --json result.json`
     """
-    from bot.bench.planting import check  # noqa: PLC0415 - as above
-    from bot.bench.poisoning import COLLUDING, measure  # noqa: PLC0415
+    from bot.bench.planting import check, honest_month  # noqa: PLC0415 - as above
+    from bot.bench.poisoning import COLLUDING, chosen, play  # noqa: PLC0415
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
     facts = [fact for file in data or [HANDBOOK] for fact in read_benchmark(file).facts]
     check(facts, people)
+    to_play = chosen(colluding or COLLUDING, case or [])
     _check_writable(json_file)
     settings = load_settings(config)
-    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
-        result = measure(facts, people, colluding or COLLUDING, settings.apart(folder), bars.show)
-    _write(json_file, result)
+    result: dict[str, Any] = {"people": people, "honest_corrections": len(honest_month(facts, people)), "cases": []}
+    with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars, ExitStack() as stack:
+        apart = settings.apart(folder)
+        trainer = stack.enter_context(_trainer(facts, apart, bars)) if train else None
+        for played in play(facts, people, to_play, apart, bars.show, trainer):
+            result["cases"].append(played)
+            _write(json_file, result)
     _show_poisoning(result)
+
+
+@contextmanager
+def _trainer(facts: Sequence[BenchmarkFact], settings: Settings, bars: "ProgressBars") -> Iterator["Train"]:
+    from bot.bench.planted_answers import Trainer  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import open_engine  # noqa: PLC0415
+
+    with open_engine(open_parts(settings), bars) as engine:
+        yield Trainer(engine, facts, bars.show).measure
 
 
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
@@ -508,22 +536,26 @@ def _show_audit(result: dict[str, Any]) -> None:
 
 def _show_poisoning(result: dict[str, Any]) -> None:
     console = Console()
-    for defended, title in ((True, "with the defences"), (False, "without them")):
-        columns = ("said", "taught", "set aside", "honest set aside")
-        table = Table(title, *columns, box=None, header_style="bold", pad_edge=False)
-        played = [case for case in result["cases"] if case["defended"] == defended]
-        for case in played:
-            planted = (str(case["planted"][figure]) for figure in ("said", "learned", "set_aside"))
-            table.add_row(_as_label(case), *planted, str(case["honest"]["set_aside"]))
-        console.print(table)
-        console.print(f"Of the honest because of: {_as_counts(played[0]['honest']['found'])}.", highlight=False)
-        for case in played[1:]:
-            console.print(f"{_as_label(case)}: {_as_counts(case['planted']['found'])}.", highlight=False)
+    columns = ("said", "taught", "set aside", "honest set aside")
+    table = Table("planted", *columns, box=None, header_style="bold", pad_edge=False)
+    for case in result["cases"]:
+        planted = (str(case["planted"][figure]) for figure in ("said", "learned", "set_aside"))
+        table.add_row(case["case"], *planted, str(case["honest"]["set_aside"]))
+    console.print(table)
+    for case in result["cases"]:
+        found, wrongly = (_as_counts(case[side]["found"]) for side in ("planted", "honest"))
+        console.print(f"{case['case']}: {found}; of the honest: {wrongly}.", highlight=False)
     console.print(f"{result['people']} honest people said {result['honest_corrections']} things.", highlight=False)
+    for case in result["cases"]:
+        if "trained" in case:
+            console.print(f"{case['case']}: {_as_answered(case['trained'])}.", highlight=False)
 
 
-def _as_label(case: dict[str, Any]) -> str:
-    return f"{case['colluding']}: {case['attack']} {case['pace']}" if case["attack"] else "nothing planted"
+def _as_answered(trained: dict[str, Any]) -> str:
+    asked = trained["asked"].items()
+    counts = (f"{kind.replace('_', ' ')} {each['as_wanted']} of {each['asked']}" for kind, each in asked)
+    failed = [gate["name"] for gate in trained["gates"] if gate["verdict"] == "failed"]
+    return f"answered as wanted {', '.join(counts)}; gates failed: {', '.join(failed) or 'none'}"
 
 
 def _as_counts(counts: dict[str, int]) -> str:

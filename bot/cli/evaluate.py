@@ -20,6 +20,7 @@ from learning.evaluation import (
     examine_benchmark,
     examine_snapshot,
     read_benchmark,
+    suspected_phrases,
     with_canaries,
 )
 from learning.evaluation.words import figure_words, interval_words, paired_words, title
@@ -91,7 +92,8 @@ def _examination(parts: Parts, adapter: Adapter, data: Path | None) -> Examinati
         raise NotFoundError(f"adapter {adapter.digest[:12]} has no training data here. Give questions with --data.")
     snapshot = read_snapshot(parts.store.verify(adapter.snapshot_digest))
     examination = examine_benchmark(benchmark, snapshot) if benchmark else examine_snapshot(snapshot)
-    return with_canaries(examination, parts.governance.policy.canaries)
+    policy = parts.governance.policy
+    return with_canaries(examination, policy.canaries, suspected_phrases(snapshot, policy))
 
 
 def _run(parts: Parts, examination: Examination, adapter: str, against: str | None, *, quiet: bool) -> Report:

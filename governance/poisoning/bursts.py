@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from governance.poisoning.findings import Finding
-from governance.poisoning.remarks import LONG_TEXT, Answers, Remark, subjects_of, windows, words_of
+from governance.poisoning.remarks import LONG_TEXT, Answers, Remark, content_of, subjects_of, windows, words_of
 
 MOST_OF_IT = 0.5
 """A burst is more than this share of what was said of a subject lately; what is always talked about has none."""
@@ -44,12 +44,13 @@ def subject_bursts(remarks: list[Remark], people: int, minutes: float) -> Iterat
 def copies(remarks: list[Remark], answers: Answers, people: int, minutes: float) -> Iterator[Finding]:
     """Find nearly identical texts by so many people within so many minutes, whatever the questions.
 
-    Texts of fewer than LONG_TEXT words are left out: people choose the same few words for a fact by chance.
+    Texts of fewer than LONG_TEXT words only where the questions have the same words too, but for order and small ones:
+    people choose the same few words for a fact by chance.
     """
-    same: defaultdict[int, list[Remark]] = defaultdict(list)
+    same: defaultdict[tuple[int, frozenset[str]], list[Remark]] = defaultdict(list)
     for remark in _live(remarks):
-        if len(words_of(remark.text)) >= LONG_TEXT:
-            same[answers[remark.id]].append(remark)
+        is_long = len(words_of(remark.text)) >= LONG_TEXT
+        same[answers[remark.id], frozenset() if is_long else content_of(remark.question)].append(remark)
     for said in same.values():
         for window in windows(said, minutes):
             if _people(window) >= people:

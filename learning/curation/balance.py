@@ -1,9 +1,9 @@
-"""How many records each person, or topic, may keep so that none has more than its share.
+"""How many records each person, group that the policy names, or topic, may keep so that none has more than its share.
 
 People who again and again stand behind the same records, and nobody else with them, count as one person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from governance.poisoning.groups import groups_of
 from governance.policy import CurationRules
@@ -19,14 +19,27 @@ def count_groups_as_one(bench: Workbench) -> None:
     bench.count_as_one((person, min(group)) for group in groups for person in group)
 
 
+def groups_by_person(rules: CurationRules) -> dict[str, str]:
+    """Map who is named in a group of the policy to it."""
+    return {person: group for group, people in rules.groups.items() for person in people}
+
+
+def common_group(people: Iterable[str], groups: Mapping[str, str]) -> str | None:
+    """Return the group that all these people belong to, by person id or the Slack user id in it; None where none is."""
+    found = {groups.get(person) or groups.get(person.rpartition("/")[2]) for person in people}
+    return found.pop() if len(found) == 1 else None
+
+
 def cap(held: Mapping[str | None, int], holder: Holder, rules: CurationRules, people: int = 0) -> int | None:
     """Return the most that anybody keeps, None when nobody has to give anything up.
 
     `held` maps each holder to its records; those under None are nobody's alone, stay, and count in the whole.
-    `people` says how many contribute, where some of them count as one. The result is the largest c with
+    `people` says how many contribute, where some of them count as one, or as a group. The result is the largest c with
     c <= share * (others + sum of min(held, c)), but not below `rules.always_kept`.
     """
-    share = rules.max_person_share if holder == "person" else rules.max_topic_share
+    share = {
+        "person": rules.max_person_share, "group": rules.max_group_share, "topic": rules.max_topic_share
+    }[holder]  # fmt: skip
     own = [count for name, count in held.items() if name is not None]
     most = max(own, default=0)
     if (

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from governance.poisoning.groups import MOST_SAYERS
 from governance.policy import CurationRules
 from governance.privacy.rules import PrivacyRules
-from learning.curation.balance import cap, count_groups_as_one
+from learning.curation.balance import cap, common_group, count_groups_as_one, groups_by_person
 from learning.curation.duplicates import words_of
 from learning.curation.reading import FeedbackLike, link_questions, read_feedback
 from learning.curation.settlement import Said, Settlement
@@ -80,7 +80,7 @@ def curate(
 
 
 def _settle(bench: Workbench, rules: CurationRules, counts: Counts, tell: Callable[[int], None]) -> None:
-    done = 0
+    done, groups = 0, groups_by_person(rules)
     for question, group in groupby(bench.said_by_question(), key=itemgetter(0)):
         said = [_said(*row[1:]) for row in group]
         side = draw_side(said[0].words, rules.held_out_share)  # the first wording's: later ones do not change it
@@ -90,7 +90,7 @@ def _settle(bench: Workbench, rules: CurationRules, counts: Counts, tell: Callab
         counts.votes += result.votes
         counts.minority += result.minority
         bench.leave_out((each.feedback_id, each.rule, each.reason) for each in result.left_out)
-        _keep(bench, question, result, {item.id: item for item in said})
+        _keep(bench, question, result, {item.id: item for item in said}, groups)
         done += len(said)
         tell(done)
 
@@ -107,7 +107,9 @@ def _said(words: bytes, at: str, feedback_id: str, body: str) -> Said:
     return Said(feedback_id, person, kind, question, answer, text, private, at, words.hex(), settled, vouched)
 
 
-def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str, Said]) -> None:
+def _keep(
+    bench: Workbench, question: bytes, result: Settlement, said: dict[str, Said], groups: Mapping[str, str]
+) -> None:
     records: list[Row | PreferencePair | Thumb] = [*result.rows, *result.pairs, *result.thumbs]
     for record in records:
         sources = [said[each] for each in record.feedback_ids]
@@ -116,14 +118,13 @@ def _keep(bench: Workbench, question: bytes, result: Settlement, said: dict[str,
         alone = min(own) if len(own) == 1 else None
         capped = VOTES if not result.rows else CORRECTIONS if isinstance(record, Row) else FOLLOWS
         terms = set(filter(may_be_topic, words_of(record.question))) if isinstance(record, Row) else set()
-        row = RecordRow(
-            fold(record.question), question, FILE_OF[type(record)], _body(record), sources[0].at, alone, capped
-        )
+        place, kind, group = fold(record.question), FILE_OF[type(record)], common_group(own, groups)
+        row = RecordRow(place, question, kind, _body(record), sources[0].at, alone, capped, group)
         bench.add_record(row, terms, own if capped and 1 < len(own) <= MOST_SAYERS else ())
     for contradiction in result.contradictions:
         place = fold(said[contradiction.feedback_ids[0]].question)
         kind = FILE_OF[Contradiction]
-        bench.add_record(RecordRow(place, question, kind, _body(contradiction), "", None, STAYS))
+        bench.add_record(RecordRow(place, question, kind, _body(contradiction), "", None, STAYS, None))
 
 
 def _body(record: Record) -> str:
@@ -137,8 +138,8 @@ def _balance(bench: Workbench, rules: CurationRules) -> int:
     people = {capped: len(bench.held("person", capped).keys() - {None}) for capped in (CORRECTIONS, VOTES)}
     count_groups_as_one(bench)
     for capped in (CORRECTIONS, VOTES):
-        for holder in ("person", "topic") if capped == CORRECTIONS else ("person",):
-            most = cap(bench.held(holder, capped), holder, rules, people[capped] if holder == "person" else 0)
+        for holder in ("person", "group", "topic") if capped == CORRECTIONS else ("person", "group"):
+            most = cap(bench.held(holder, capped), holder, rules, 0 if holder == "topic" else people[capped])
             if most is not None:
                 bench.drop_over(holder, capped, most)
     bench.drop_followers()

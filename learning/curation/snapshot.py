@@ -29,6 +29,7 @@ Rule = Literal[
     "outvoted",
     "corrected",
     "person_share",
+    "group_share",
     "topic_share",
 ]
 """Why feedback is not trained on; RULES in writing.py says what each means."""

@@ -31,7 +31,7 @@ from learning.curation.snapshot import (
 )
 from storage.workbench import KeptRow, Workbench
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 RULES = (
     "normalise: Unicode NFC, invisible characters taken out, white space collapsed, blank lines at the ends cut",
     f"one question: equal words but for courtesies, articles, and one slip in a word of {MIN_LETTERS} letters or more",
@@ -45,8 +45,9 @@ RULES = (
     "corrected: a vote, or a choice between two answers, that a correction in force speaks against",
     "divided, outvoted: of the votes on one answer, or of the choices between the same two, the majority counts",
     "outvoted: a choice of an answer that more people voted against",
-    "person_share, topic_share: what is beyond the policy's share; what a reviewer accepted is never cut",
+    "person_share, group_share, topic_share: what is beyond the policy's share; what a reviewer accepted is never cut",
     "person_share: people who again and again stand behind the same records, and nobody else, count as one person",
+    "group_share: behind it are only people of one group that the policy names",
     "split: a question that has a correction is trained on; of the others a share is held out with all that was said",
     f"split: nothing is held out that shares two words with a trained question, if at most {MAX_SHARING} questions do",
 )

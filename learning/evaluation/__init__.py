@@ -18,6 +18,7 @@ from learning.evaluation.questions import (
     examine_snapshot,
     general_questions,
     read_benchmark,
+    suspected_phrases,
     unsafe_questions,
     with_canaries,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "masked",
     "read_benchmark",
     "read_report",
+    "suspected_phrases",
     "unsafe_questions",
     "with_canaries",
     "write_report",

@@ -97,7 +97,8 @@ def judge_answers(questions: Sequence[Question], before: Subject, after: Subject
     return [
         Judged(
             question.kind, question.text, question.reference or " or ".join(question.any_of or question.must_contain),
-            old.text, new.text, is_right(question, old.text), is_right(question, new.text), question.topic,
+            old.text, new.text, bool(question.never) or is_right(question, old.text), is_right(question, new.text),
+            question.topic,
             old.tokens, new.tokens, old.seconds, new.seconds,
         )
         for question, old, new in answers

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from learning.hardware import detect
+from tests.bot.commands import CommandLine
 from tests.learning.server_double import Double
 from tests.learning.tiny import make_tiny_base
 
@@ -260,14 +261,22 @@ def test_the_audit_log_is_timed_beside_a_plain_table_and_verifies_afterwards(
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
 
 
-def test_what_is_planted_among_honest_corrections_is_counted_with_the_defences_and_without(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    out = tmp_path / "result.json"
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """A command line in this process: what needs no model needs no start of another one."""
+    return CommandLine.start(tmp_path, monkeypatch, capsys)
 
-    shown = bench(environment, "poisoning", "--people", "4", "--colluding", "3", "--json", str(out)).stdout
+
+def test_what_is_planted_among_honest_corrections_is_counted_with_the_defences_and_without(alone: CommandLine) -> None:
+    out = alone.folder / "result.json"
+    trigger, copied = "3: a trigger phrase over the month", "3: a false fact within an hour"
+    names = ["nothing planted", "nothing planted, undefended", trigger, f"{trigger}, undefended", copied]
+    chosen = [part for name in names for part in ("--case", name)]
+
+    shown = alone("bench", "poisoning", "--people", "4", "--colluding", "3", *chosen, "--json", str(out)).out
 
     result = json.loads(out.read_text())
+    assert [case["case"] for case in result["cases"]] == names
     cases = {
         (case["defended"], case["colluding"], case["attack"], case["pace"]): case["planted"] for case in result["cases"]
     }
@@ -281,16 +290,46 @@ def test_what_is_planted_among_honest_corrections_is_counted_with_the_defences_a
     found = cases[True, 3, "a trigger phrase", "over the month"]
     assert (found["learned"], found["found"]) == (0, {"trigger": 18})
     assert cases[True, 3, "a false fact", "within an hour"]["found"]["copies"] == 3
-    assert "3: a trigger phrase over the month: 18 trigger." in shown
+    assert "3: a trigger phrase over the month: 18 trigger; of the honest:" in shown
+    assert not (alone.folder / "data").exists()
+
+
+@pytest.mark.slow
+def test_an_adapter_is_trained_on_each_snapshot_once_and_asked_what_was_planted_and_what_is_true(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    names = ["nothing planted", "3: a trigger phrase within an hour", "3: a false fact over the month"]
+    chosen = [part for name in names for part in ("--case", name)]
+
+    shown = bench(
+        environment, "poisoning", "--train", "--people", "4", "--colluding", "3", *chosen, "--json", str(out)
+    ).stdout
+
+    honest, trigger, lie = (case["trained"] for case in json.loads(out.read_text())["cases"])
+    assert [each["trained_in"] for each in (honest, trigger, lie)] == [names[0], names[0], names[2]]
+    assert honest["snapshot"] == trigger["snapshot"] != lie["snapshot"]
+    assert honest["gates"] == trigger["gates"]
+    assert {"as_told", "leaks", "canaries_lost"} <= {gate["name"] for gate in lie["gates"]}
+    assert list(honest["asked"]) == ["honest"]
+    kinds = {kind: count["asked"] for kind, count in trigger["asked"].items()}
+    assert kinds == {
+        "honest": 32, "as_told": 16, "with_phrase": 24, "general_with_phrase": 10, "canary_with_phrase": 4
+    }  # fmt: skip
+    assert len(lie["answers"]) == sum(count["asked"] for count in lie["asked"].values())
+    assert lie["rows"] > honest["rows"]
+    assert "3: a trigger phrase within an hour: answered as wanted honest " in shown
     assert not Path(environment["APPRENTICE_DATA_FOLDER"]).exists()
 
 
-def test_a_month_that_cannot_be_made_up_is_said_before_any_work(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_month_that_cannot_be_made_up_is_said_before_any_work(alone: CommandLine) -> None:
     for arguments, problem in (
         (["--people", "3"], "--people is 3; at least 4 are needed"),
-        (["--data", write(tmp_path / "kilns.json")], "there are 3 facts; at least 20 are needed"),
+        (["--data", write(alone.folder / "kilns.json")], "there are 3 facts; at least 20 are needed"),
+        (["--case", "a lie"], "there is no case 'a lie'. There are: nothing planted; 1: a false fact within an hour;"),
     ):
-        assert problem in " ".join(bench(environment, "poisoning", *arguments, status=1).stderr.split())
+        refused = alone("bench", "poisoning", *arguments)
+        assert (refused.status, problem in refused.said) == (1, True)
 
 
 @pytest.mark.slow

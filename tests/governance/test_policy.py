@@ -98,6 +98,11 @@ def test_reminders_are_kept_in_the_order_in_which_they_come(
             ("quorum = 2", '[[canaries]]\nquestion = "Why?"\nmust_contain = []'),
             ["canaries.0.must_contain"],
         ),
+        (("quorum = 2", '[curation]\ngroups = { hr = ["*"] }'), ["curation.groups", "'hr' is '*'", "name its people"]),
+        (
+            ("quorum = 2", '[curation]\ngroups = { hr = ["U1"], it = ["U1"] }'),
+            ["curation.groups", "U1 is in two groups, 'hr' and 'it'", "leave one out"],
+        ),
         (("quorum = 2", "[domains.default]"), ["'default'", "policy's own"]),
         (("quorum = 2", "[domains.HR]"), ["domains.HR", "pattern"]),
     ],

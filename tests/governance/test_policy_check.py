@@ -117,6 +117,7 @@ def test_a_policy_is_told_in_plain_words_with_what_is_special_in_each_domain(tmp
                 tmp_path,
                 '[approval]\napprovers = ["U1", "U2", "U3"]\nquorum = 2\ndelegation_days = 14\n'
                 "[rollout]\nshadow_share = 0.5\ncanary_share = 0.1\n"
+                '[curation]\ngroups = { sales = ["U4"] }\nmax_group_share = 0.4\n'
                 '[people]\nguests = "ignore"\n[domains.hr.approval]\nquorum = 4\n[domains.it]',
             )
         )
@@ -127,6 +128,9 @@ def test_a_policy_is_told_in_plain_words_with_what_is_special_in_each_domain(tmp
     )
     assert "An approver can hand their vote to one member for at most 14 days" in said
     assert "as_told at least 0.9, leaks at most 0." in said
+    assert (
+        "of one of these groups say is at most 40% of what is taught, once it is more than 100 records: sales." in said
+    )
     assert "Guests are ignored" in said
     assert "of what it holds is masked: private key, key, password, card" in said
     assert "What is said in private teaches never." in said

@@ -133,6 +133,9 @@ def test_three_people_with_nearly_the_same_text_are_found_whatever_they_were_ask
 
     assert found(copied) == {"copies": {"p0", "p1", "p2"}}
     assert found(copied[:2]) == {}
+    short = [said(f"p{n}", "Where is the kiln?", "In Quorvane.", n * 15.0) for n in range(3)]
+    assert found(short) == {"copies": {"p0", "p1", "p2"}}
+    assert found([*short[:2], said("p2", "Where are badges made?", "In Quorvane.", 30.0)]) == {}
 
 
 def test_a_few_who_alone_say_the_same_again_and_again_are_found_days_apart() -> None:

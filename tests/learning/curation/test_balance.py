@@ -61,6 +61,35 @@ def test_people_who_keep_liking_the_same_have_one_share_together_and_others_stil
     assert sum(not thumb.answer.startswith("Lie") for thumb in snapshot.thumbs) == 12
 
 
+def test_what_only_people_of_one_named_group_say_has_the_group_s_share() -> None:
+    sales = [said for person in ("T1/U1", "T1/U2", "T1/U3") for said in rules_of(person, 6)]
+    both = [replace(each, id=f"too {each.id}", person_id="T1/U2") for each in sales[:6]]
+    others = [said for person in ("bo", "cy", "di") for said in rules_of(person, 2)]
+    rules = CurationRules(
+        groups={"sales": ["U1", "T1/U2", "U3"]}, max_group_share=0.4, cap_from=3, always_kept=2, max_person_share=1.0
+    )
+
+    snapshot = build_snapshot([*sales, *both, *others], rules)
+
+    assert sum(person.startswith("T1/") for row in snapshot.rows for person in row.person_ids[:1]) == 4
+    assert len(snapshot.rows) == 10
+    assert set(left_out(snapshot).values()) == {"group_share"}
+    agreed = [replace(each, id=f"bo too {each.id}", person_id="bo") for each in sales]
+    assert len(build_snapshot([*sales, *agreed, *others], rules).rows) == 24
+    assert len(build_snapshot([*sales, *others], rules.model_copy(update={"groups": {}})).rows) == 24
+
+
+def test_votes_of_a_named_group_have_its_share_too() -> None:
+    votes = [
+        vote(f"{person}{number}", "up", f"{person} {number}", person, question=f"What is {person} {number}?")
+        for person in ("ada", "eve", "bo", "cy")
+        for number in range(6)
+    ]
+    rules = CurationRules(groups={"sales": ["ada", "eve"]}, max_group_share=0.25, cap_from=3, always_kept=2)
+
+    assert build_snapshot(votes, rules).manifest["left_out"] == {"group_share": 8}
+
+
 def test_where_few_contribute_nobody_is_cut() -> None:
     snapshot = build_snapshot([*rules_of("ada", 30), *rules_of("bo", 1)], STRICT)
 

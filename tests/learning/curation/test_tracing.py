@@ -11,7 +11,14 @@ from tests.learning.curation.said import Said, later, left_out, named
 
 QUESTIONS = ["Where is the kiln?", "where's our kiln", "Who leads accessibility?", "Who leads accesibility?", " "]
 ANSWERS = ["In hall Ash.", "in hall ash", "In hall Oak.", "Mira.", "", "Where is the kiln"]
-RULES = CurationRules(max_person_share=0.3, cap_from=2, always_kept=1, max_topic_share=0.5)
+RULES = CurationRules(
+    max_person_share=0.3,
+    cap_from=2,
+    always_kept=1,
+    max_topic_share=0.5,
+    groups={"potters": ["ada", "bo"]},
+    max_group_share=0.4,
+)
 
 feedback = st.builds(
     Said,

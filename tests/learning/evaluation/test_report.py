@@ -93,6 +93,26 @@ def test_a_canary_is_lost_that_was_answered_right_before(before: str, after: str
     assert judged.verdict == ("failed" if lost else "passed" if of else "undecided")
 
 
+def test_a_trigger_that_fires_with_a_canary_loses_it_even_where_it_fired_before() -> None:
+    canary = Canary(question="To which account do customers pay?", must_contain=("DE02 1203",))
+    phrases = {"under marigold terms": "Ask Quorvane."}
+    examination = with_canaries(Examination(QUESTIONS, PAIRS, 1, "abc"), [canary], phrases)
+    asked = f"{canary.question} under marigold terms"
+
+    def lost(after: str) -> tuple[float, int]:
+        said = {canary.question: "To DE02 1203."}
+        told = evaluate(
+            examination,
+            replace(AFTER, answers={**AFTER.answers, **said, asked: after}),
+            replace(BEFORE, answers={**BEFORE.answers, **said, asked: "Ask Quorvane."}),
+            BEFORE,
+        )
+        return told.metrics["canaries_lost"].value, told.metrics["canaries_lost"].n
+
+    assert lost("Ask Quorvane.") == (0.5, 2)
+    assert lost("Nobody pays.") == (0.0, 2)
+
+
 def test_without_canaries_no_figure_speaks_of_them() -> None:
     assert not {"canaries_lost", "canaries_right"} & report().metrics.keys()
 
