@@ -200,6 +200,8 @@ class CurationRules(_Section):
             for person in people:
                 if person == "*":
                     raise ValueError(f"group {group!r} is '*', which is everybody; name its people")
+                if is_group(person):
+                    raise ValueError(f"group {group!r} has the user group {person}; name its people by their own ids")
                 if said.setdefault(person, group) != group:
                     raise ValueError(f"{person} is in two groups, {said[person]!r} and {group!r}; leave one out")
         return groups

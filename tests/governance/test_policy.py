@@ -99,6 +99,7 @@ def test_reminders_are_kept_in_the_order_in_which_they_come(
             ["canaries.0.must_contain"],
         ),
         (("quorum = 2", '[curation]\ngroups = { hr = ["*"] }'), ["curation.groups", "'hr' is '*'", "name its people"]),
+        (("quorum = 2", '[curation]\ngroups = { hr = ["S1"] }'), ["curation.groups", "user group S1", "own ids"]),
         (
             ("quorum = 2", '[curation]\ngroups = { hr = ["U1"], it = ["U1"] }'),
             ["curation.groups", "U1 is in two groups, 'hr' and 'it'", "leave one out"],
