@@ -293,7 +293,7 @@ def test_a_policy_with_groups_is_checked_and_said_in_words(sqlite_house: Install
 
 
 def test_all_lists_of_people_are_known() -> None:
-    """Lists that hold something else, such as domains of mails, are tuples; the groups of the curation name people only."""
+    """Lists of something else, such as domains of mails, are tuples; the groups of the curation name people only."""
     lists = {
         (name, key)
         for name, field in Policy.model_fields.items()
