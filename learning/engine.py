@@ -587,7 +587,9 @@ class Engine:
         if self._batch is None or self._reading is None:
             return left
         running, waiting = len(self._batch.requests), len(self._reading.requests)
-        tokens = max(LEAST_READ, self._pace.tokens - running)
+        adapters = (request.routed for request in (*self._batch.requests, *self._reading.requests))
+        few = self._router.stacks_anew(adapters)  # which takes time of the same pass
+        tokens = LEAST_READ if few else max(LEAST_READ, self._pace.tokens - running)
         return max(1, tokens * max(1, waiting // running - MANY + 1) // rows)
 
     def _share(self, requests: list[_Request]) -> Generator[_Part, Tensor, None]:

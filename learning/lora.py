@@ -5,7 +5,7 @@ matrix and their B matrices one (r1 + r2 + ..., out), so a layer costs two produ
 a mask (rows, 1, r1 + r2 + ...), or (1, tokens, ...) where one row holds all, blanks ranks that are not the row's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +115,16 @@ class Router:
         """Let token i of the one row of the next forward passes use adapter `tokens[i]` (None: the base model)."""
         self._route(tokens, in_one=True)
 
+    def stacks_anew(self, adapters: Iterable[str | None]) -> bool:
+        """Tell whether a pass with these adapters has to lay their matrices below each other first."""
+        present = _present(adapters)
+        return len(present) > 1 and present != self._stacked
+
     def _route(self, rows: Sequence[str | None], *, in_one: bool) -> None:
         if (tuple(rows), in_one) == (self._rows, self._in_one):
             return
         self._rows, self._in_one = tuple(rows), in_one
-        present = tuple(sorted({row for row in rows if row is not None}))
+        present = _present(rows)
         if present != self._present:
             self._lay(present)
         mask = self._mask()
@@ -154,6 +159,10 @@ class Router:
         own = [[float(row == owner) for owner in ranks] for row in self._rows]
         mask = torch.tensor(own, dtype=self._model.dtype, device=self._model.device)
         return mask[None] if self._in_one else mask[:, None]
+
+
+def _present(rows: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({row for row in rows if row is not None}))
 
 
 def _stack(adapters: Sequence[LoraWeights], old: Matrices) -> Matrices:
