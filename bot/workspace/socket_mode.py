@@ -176,7 +176,8 @@ class SocketMode:
         try:
             if socket not in self._muted:
                 await socket.send_json(envelope)
-            return await asyncio.wait_for(ack, ACK_SECONDS)
+            async with asyncio.timeout(ACK_SECONDS):  # wait_for forgets a cancellation when `ack` is done as well
+                return await ack
         except RuntimeError as error:  # the socket closed under the send
             raise ConnectionError(str(error)) from error
         finally:

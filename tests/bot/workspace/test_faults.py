@@ -130,3 +130,22 @@ async def test_an_unknown_fault_and_a_count_below_zero_are_refused(town: Town) -
     assert (await set_faults(town, fail_next=3, delay_ms=5))["faults"] == {
         **vars(type(town.workspace.faults)()), "fail_next": 3, "delay_ms": 5,
     }  # fmt: skip
+
+
+async def test_a_workspace_closes_also_when_a_connection_breaks_at_that_moment(town: Town) -> None:
+    app, came = AsyncApp(client=town.client()), asyncio.Event()
+
+    @app.middleware
+    async def never_acknowledge(next_: Any) -> None:
+        came.set()
+        await asyncio.Event().wait()
+
+    async with town.running(app):
+        await town.people.send("UADA", "C1", "hi")
+        await asyncio.wait_for(came.wait(), PATIENCE)
+        dropping = asyncio.create_task(town.sockets.drop())
+        await asyncio.sleep(0)  # the connection is forgotten, and nobody who waits for it has been told yet
+        async with asyncio.timeout(PATIENCE):
+            await town.sockets.close()
+        await dropping
+    assert [each["payload"]["event"]["text"] for each in town.workspace.unacknowledged()] == ["hi"]
