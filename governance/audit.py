@@ -25,7 +25,6 @@ from storage.audit import (
     LogRecord,
     add_audit_records,
     find_audit_record,
-    lock_audit_log,
     next_sequence,
     read_audit_records,
 )
@@ -83,8 +82,10 @@ class AuditLog:
         self.checkpoints = CheckpointFolder(checkpoint_folder, self.key)
 
     def append(self, session: Session, *entries: LogEntry) -> None:
-        """Add records in the caller's transaction, so that they stand exactly if the changes that they tell of do."""
-        lock_audit_log(session)
+        """Add records in the caller's transaction, so that they stand exactly if the changes that they tell of do.
+
+        Call `lock_audit_log` in that transaction first: two writers at once would take the same place.
+        """
         first = next_sequence(session)
         add_audit_records(session, (entry.record(place) for place, entry in enumerate(entries, first)))
 

@@ -84,7 +84,8 @@ def confirm(ledger: Ledger, glass_id: str, person: str) -> Confirmation:
         glass = _open(session, glass_id)
         proposal = get_proposal(session, glass.proposal_id)
         rules = ledger.policy.rules_of(find_adapter(session, glass.adapter_digest).domain)
-        whose = whose_vote(session, [rules], person, ledger.clock())
+        now = ledger.clock()
+        whose = whose_vote(session, [rules], read_principal(session, person, now), now)
         if glass.person_id in {person, whose}:
             raise NotEntitledError("whoever broke the glass does not confirm it; somebody else has to.")
         cast_vote(ledger, session, [rules], proposal, person, "approve")

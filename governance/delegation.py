@@ -15,11 +15,11 @@ from governance.ledger import Ledger
 from governance.policy import Policy
 from governance.reasons import check_reason
 from governance.roles import KINDS, why_lacking
-from governance.user_groups import names, read_groups, read_principal, troubles
+from governance.user_groups import Principal, names, read_principal, troubles
 from storage.delegations import Delegation, delegations_of, put_delegation, remove_delegation
 from storage.domains import DEFAULT_DOMAIN
 from storage.errors import NotFoundError
-from storage.people import get_person, standing_of
+from storage.people import get_person
 from storage.policies import draw_versions_again
 from storage.proposals import draw_again
 
@@ -65,23 +65,22 @@ def revoke_delegation(ledger: Ledger, delegator: str) -> None:
         remove_delegation(session, delegation)
 
 
-def whose_vote(session: Session, rules: Sequence[Policy], person_id: str, now: datetime) -> str | None:
-    """Return whose vote a person holds by the rules of domains; None where they vote in their own name everywhere.
+def whose_vote(session: Session, rules: Sequence[Policy], who: Principal, now: datetime) -> str | None:
+    """Return whose vote somebody holds by the rules of domains; None where they vote in their own name everywhere.
 
     They hold it by the rules of each of these domains in which its owner is an approver, and they are none.
     """
-    held = next((each for each in delegations_of(session, person_id, now) if each.delegate == person_id), None)
-    lacking = [each.approval for each in rules if not is_approver(session, each, person_id, now)]
+    held = next((each for each in delegations_of(session, who.id, now) if each.delegate == who.id), None)
+    lacking = [each.approval for each in rules if not is_approver(each, who)]
     if held is None or not lacking:
         return None
-    groups = read_groups(session, now)
-    days = [each.delegation_days for each in lacking if names(each.approvers, held.delegator, groups)]
+    days = [each.delegation_days for each in lacking if names(each.approvers, held.delegator, who.groups)]
     return None if any(held.created_at + timedelta(days=each) <= now for each in days) else held.delegator
 
 
-def is_approver(session: Session, rules: Policy, person_id: str, now: datetime) -> bool:
-    """Tell whether the rules of a domain have this person as an approver."""
-    return not why_lacking(rules, "decide", read_principal(session, person_id, now))
+def is_approver(rules: Policy, who: Principal) -> bool:
+    """Tell whether the rules of a domain have somebody as an approver."""
+    return not why_lacking(rules, "decide", who)
 
 
 def _where_it_counts(session: Session, policy: Policy, delegator: str, now: datetime) -> list[Policy]:
@@ -104,9 +103,12 @@ def _where_it_counts(session: Session, policy: Policy, delegator: str, now: date
 def _why_not_to(session: Session, rules: list[Policy], delegator: str, delegate: str, now: datetime) -> str:
     if delegate == delegator:
         return f"{delegator} has that vote already; name somebody else."
-    if (standing := standing_of(session, delegate)) != "member":
-        return f"{delegate} cannot hold a vote: {KINDS[standing]} cannot be handed what the policy gives to members."
-    if all(is_approver(session, each, delegate, now) for each in rules):
+    who = read_principal(session, delegate, now)
+    if who.standing != "member":
+        return (
+            f"{delegate} cannot hold a vote: {KINDS[who.standing]} cannot be handed what the policy gives to members."
+        )
+    if all(is_approver(each, who) for each in rules):
         return f"{delegate} is an approver too, and one human has one vote; name somebody who is none."
     return ""
 

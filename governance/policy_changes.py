@@ -141,7 +141,8 @@ class PolicyChanges:
             version = self._new(policy, proposed_by, reason, now + timedelta(days=expiry_days(asked)))
             version.under_digest = current.digest
             session.add(version)
-            self._record(session, version, "policy.proposed", proposed_by, reason)
+            bound_to = digests_of(version)
+            self._ledger.record(session, "policy.proposed", version.id, bound_to, actor=proposed_by, reason=reason)
         return version
 
     def may_decide(self, version_id: str, person_id: str) -> str:
@@ -275,9 +276,6 @@ class PolicyChanges:
         if version.under_digest != in_force:
             return "this proposal is void: another policy came in force since. Propose it again if it is still wanted."
         return ""
-
-    def _record(self, session: Session, version: PolicyVersion, action: str, actor: str, reason: str) -> None:
-        self._ledger.record(session, action, version.id, digests_of(version), actor=actor, reason=reason)
 
 
 def _why_not_withdraw(version: PolicyVersion, person_id: str) -> str:

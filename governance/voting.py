@@ -74,8 +74,8 @@ def find_vote(session: Session, rules: Sequence[Policy], proposed: Proposed, per
     """
     decisions, who = _decisions_on(session, proposed), read_principal(session, person, now)
     refusals: list[ApprenticeError] = []
-    for whose in dict.fromkeys((whose_vote(session, rules, person, now), None)):
-        asked = [each for each in rules if whose is None or not is_approver(session, each, person, now)]
+    for whose in dict.fromkeys((whose_vote(session, rules, who, now), None)):
+        asked = [each for each in rules if whose is None or not is_approver(each, who)]
         refused = [why_not(each, proposed, who, whose) for each in asked]
         if decided := why_decided(decisions, person, whose):
             refusals.append(AlreadyDecidedError(decided))
@@ -97,12 +97,11 @@ def why_not_vote(session: Session, rules: Sequence[Policy], proposed: Proposed, 
 
 def electorate_of(session: Session, rules: Policy, proposed: Proposed, now: datetime) -> Electorate:
     """Find who can still decide by the rules of a domain, and who in whose place."""
-    held = [each for each in list_delegations(session, now) if whose_vote(session, [rules], each.delegate, now)]
-    counting = [
-        each
-        for each in held
-        if not why_not(rules, proposed, read_principal(session, each.delegate, now), each.delegator)
-    ]
+    counting = []
+    for each in list_delegations(session, now):
+        who = read_principal(session, each.delegate, now)
+        if whose_vote(session, [rules], who, now) and not why_not(rules, proposed, who, each.delegator):
+            counting.append(each)
     return Electorate.of(rules, proposed, _decisions_on(session, proposed), read_groups(session, now), counting)
 
 

@@ -30,31 +30,24 @@ CREATE TABLE near (gist BLOB NOT NULL, question BLOB NOT NULL, PRIMARY KEY (gist
 CREATE TABLE held_out (question BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE left_out (id TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL);
 """
+
+
+def _over(rule: str, holder: str, turns: str, counted: str) -> str:
+    """Return the statement that drops by a rule what each holder has over its share; values of `turns` take turns."""
+    return f"""
+UPDATE record SET dropped = '{rule}' WHERE id IN (
+  SELECT id FROM (
+    SELECT id, ROW_NUMBER() OVER (PARTITION BY {holder} ORDER BY turn, at, place, id) AS number FROM (
+      SELECT id, {holder}, at, place, ROW_NUMBER() OVER (PARTITION BY {holder}, {turns} ORDER BY at, place, id) AS turn
+      FROM record WHERE capped = ? AND {counted} AND dropped IS NULL))
+  WHERE number > ?)
+"""  # noqa: S608 - columns of this module
+
+
 _OVER = {
-    "person": """
-UPDATE record SET dropped = 'person_share' WHERE id IN (
-  SELECT id FROM (
-    SELECT id, ROW_NUMBER() OVER (PARTITION BY person ORDER BY turn, at, place, id) AS number FROM (
-      SELECT id, person, at, place, ROW_NUMBER() OVER (PARTITION BY person, topic ORDER BY at, place, id) AS turn
-      FROM record WHERE capped = ? AND person IS NOT NULL AND dropped IS NULL))
-  WHERE number > ?)
-""",
-    "group": """
-UPDATE record SET dropped = 'group_share' WHERE id IN (
-  SELECT id FROM (
-    SELECT id, ROW_NUMBER() OVER (PARTITION BY team ORDER BY turn, at, place, id) AS number FROM (
-      SELECT id, team, at, place, ROW_NUMBER() OVER (PARTITION BY team, topic ORDER BY at, place, id) AS turn
-      FROM record WHERE capped = ? AND team IS NOT NULL AND dropped IS NULL))
-  WHERE number > ?)
-""",
-    "topic": """
-UPDATE record SET dropped = 'topic_share' WHERE id IN (
-  SELECT id FROM (
-    SELECT id, ROW_NUMBER() OVER (PARTITION BY topic ORDER BY turn, at, place, id) AS number FROM (
-      SELECT id, topic, at, place, ROW_NUMBER() OVER (PARTITION BY topic, person ORDER BY at, place, id) AS turn
-      FROM record WHERE capped = ? AND topic <> '' AND person IS NOT NULL AND dropped IS NULL))
-  WHERE number > ?)
-""",
+    "person": _over("person_share", "person", "topic", "person IS NOT NULL"),
+    "group": _over("group_share", "team", "topic", "team IS NOT NULL"),
+    "topic": _over("topic_share", "topic", "person", "topic <> '' AND person IS NOT NULL"),
 }
 _HELD = {
     "person": "SELECT person, COUNT(*) FROM record WHERE capped = ? AND dropped IS NULL GROUP BY person",

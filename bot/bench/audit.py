@@ -17,7 +17,7 @@ from bot.bench.child import BenchError
 from governance.audit import AuditLog, LogEntry, Verification
 from governance.ledger import Ledger
 from governance.policy import load_policy
-from storage.audit import next_sequence, read_audit_records
+from storage.audit import lock_audit_log, next_sequence, read_audit_records
 from storage.database import Database
 from storage.records import utc_now
 from storage.scratch import scratch_database
@@ -140,6 +140,7 @@ def _fill(database: Database, audit: AuditLog, wanted: int, show: SHOW) -> float
 
 def _append_many(database: Database, audit: AuditLog, count: int, now: datetime) -> None:
     with database.transaction() as session:
+        lock_audit_log(session)
         audit.append(session, *(LogEntry("T1/U1", "bench.wrote", f"thing-{number}", now) for number in range(count)))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from governance.audit import AuditLog, LogEntry
 from governance.merkle import leaf_hash
+from storage.audit import lock_audit_log
 from storage.database import Database
 from storage.records import utc_now
 
@@ -24,6 +25,7 @@ def entry(number: int) -> LogEntry:
 def write(log: AuditLog, database: Database, count: int = SIZE) -> None:
     for number in range(count):
         with database.transaction() as session:
+            lock_audit_log(session)
             log.append(session, entry(number))
         log.sign(database, utc_now())
 
