@@ -98,6 +98,7 @@ class _Faults(BaseModel):
     retry_after: int | None = Field(default=None, ge=0, le=60)
     fail_next: int | None = Field(default=None, ge=0, le=1_000)
     drop_next: int | None = Field(default=None, ge=0, le=1_000)
+    hang_next: int | None = Field(default=None, ge=0, le=1_000)
     redeliver_next: int | None = Field(default=None, ge=0, le=1_000)
     refuse_sockets_next: int | None = Field(default=None, ge=0, le=1_000)
     refuse_status: Literal[429, 500] | None = None

@@ -12,15 +12,23 @@ from bot.workspace.state import Workspace
 TOO_MANY = 429
 
 
-class CutConnection(Response):
-    """No answer: the connection is cut, as by a network. The server must be uvicorn."""
+class NoAnswer(Response):
+    """No answer: the caller waits until it gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
-        """Close the connection and wait until it is closed; an application that returned earlier would be answered."""
-        cycle = getattr(receive, "__self__")  # noqa: B009 - ASGI has no name for uvicorn's object
-        cycle.transport.abort()
+        """Wait until the connection is closed; an application that returned earlier would be answered."""
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+class CutConnection(NoAnswer):
+    """No answer: the connection is cut, as by a network. The server must be uvicorn."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the connection."""
+        cycle = getattr(receive, "__self__")  # noqa: B009 - ASGI has no name for uvicorn's object
+        cycle.transport.abort()
+        await super().__call__(scope, receive, send)
 
 
 async def answered(workspace: Workspace, method: str, arguments: Json, answer: Callable[[], Response]) -> Response:
@@ -36,7 +44,9 @@ async def answered(workspace: Workspace, method: str, arguments: Json, answer: C
     if workspace.take_fault("fail_next"):
         return _failed()
     done = answer()
-    return CutConnection() if workspace.take_fault("drop_next") else done
+    if workspace.take_fault("drop_next"):
+        return CutConnection()
+    return NoAnswer() if workspace.take_fault("hang_next") else done
 
 
 def _refused(workspace: Workspace) -> Response:

@@ -145,7 +145,8 @@ class Faults:
     """What goes wrong on purpose. What ends in `next` is a count, used up by one a call, event or acknowledgement.
 
     `rate_limit_next` calls are refused with 429 and `retry_after` seconds; `fail_next` get HTTP 500 and are not done;
-    `drop_next` are done, but the connection is cut before the answer. `refuse_sockets_next` calls for the address of a
+    `drop_next` are done, but the connection is cut before the answer; `hang_next` are done, and the answer never comes.
+    `refuse_sockets_next` calls for the address of a
     socket get the HTTP status `refuse_status`. `redeliver_next` events come twice; `refuse_ack_next` acknowledgements
     get lost on their way. `rate_limits` keeps the app to Slack's published limits, `delay_ms` holds every call and
     event up; with `no_tasks` streams take no task lines, as in a workspace that does not have them.
@@ -155,6 +156,7 @@ class Faults:
     retry_after: int = 1
     fail_next: int = 0
     drop_next: int = 0
+    hang_next: int = 0
     redeliver_next: int = 0
     refuse_sockets_next: int = 0
     refuse_status: int = 500

@@ -4,7 +4,7 @@ import { attempt } from "./api.js";
 import { el, toast } from "./dom.js";
 
 const COUNTS = {
-  rate_limit_next: "Calls refused, 429", fail_next: "Calls failed, 500", drop_next: "Answers cut off", redeliver_next: "Events sent twice", refuse_ack_next: "Acks lost",
+  rate_limit_next: "Calls refused, 429", fail_next: "Calls failed, 500", drop_next: "Answers cut off", hang_next: "Answers that never come", redeliver_next: "Events sent twice", refuse_ack_next: "Acks lost",
 };
 const LIMITS = "rate_limits";
 const OFF = { ...Object.fromEntries(Object.keys(COUNTS).map((name) => [name, 0])), retry_after: 1, delay_ms: 0, [LIMITS]: false };

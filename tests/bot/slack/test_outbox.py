@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from bot.slack.answering import HOW_TO_ASK
 from bot.slack.outbox import Outbox
 from bot.slack.sweep import sweep
 from bot.workspace.seed import AppDefinition
@@ -36,22 +35,16 @@ async def test_a_message_is_posted_once_whatever_becomes_of_the_call(bot: Bot, t
 
 
 async def test_a_message_whose_sender_was_killed_is_looked_for_before_it_is_sent_again(bot: Bot, town: Town) -> None:
-    channel = await town.dm(ADA)
-    await town.post("faults", delay_ms=200)
-    await town.mention(ADA, "", channel)
-    await eventually(lambda: is_being_sent(bot))
+    await town.post("faults", hang_next=1)
+    await outbox(bot).post("a", ASK, "The shop closes at six.")
+    await eventually(lambda: said(town, ASK))
 
     await bot.stop_worker()
-    await eventually(lambda: said(town, channel))  # the call was on its way
-    await town.post("faults", delay_ms=0)
+    assert [call.state for call in owed(bot)] == ["sending"]
     bot.start_worker()
 
     await all_sent(bot, 1)
-    assert await said(town, channel) == [HOW_TO_ASK]
-
-
-async def is_being_sent(bot: Bot) -> bool:
-    return [call.state for call in await asyncio.to_thread(owed, bot)] == ["sending"]
+    assert await said(town, ASK) == ["The shop closes at six."]
 
 
 class TestTheChannelCannotBeRead:
