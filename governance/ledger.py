@@ -33,15 +33,20 @@ Stated = Adapter | Proposal | BreakGlass | Run | Feedback | PolicyVersion
 
 
 class _Logged(Frame[LogEntry]):
-    """Lets one process at a time change what the log tells of, writes the records of all changes, and signs them."""
+    """Lets one process at a time change what the log tells of, writes the records of all changes, and signs them.
+
+    `policy` is the one in force as a change of this commit last read it; None where the next one has to.
+    """
 
     def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
         self._database = database
         self._audit = audit
         self._clock = clock
+        self.policy: Policy | None = None
 
     def begin(self, session: Session) -> None:
         lock_audit_log(session)
+        self.policy = None  # it may be another process that committed last
 
     def end(self, session: Session, deferred: list[LogEntry]) -> None:
         self._audit.append(session, *deferred)
@@ -62,7 +67,8 @@ class Ledger:
         self.policy = policy
         self.audit = audit
         self.clock = clock
-        self._commits = GroupCommit(database, _Logged(database, audit, clock))
+        self._commit = _Logged(database, audit, clock)
+        self._commits = GroupCommit(database, self._commit)
 
     @contextmanager
     def changes(self) -> Iterator[Session]:
@@ -71,7 +77,9 @@ class Ledger:
         In it `policy` is the one in force, whichever process put that there.
         """
         with self._commits.transaction() as session:
-            self.policy = policy_in_force(session, self.policy)
+            if self._commit.policy is None:
+                self._commit.policy = policy_in_force(session, self.policy)
+            self.policy = self._commit.policy
             yield session
 
     def follow_policy(self) -> None:
@@ -89,6 +97,8 @@ class Ledger:
         kind = _kind_of(row)
         check_move(kind, row.state, state)
         row.state = state
+        if isinstance(row, PolicyVersion):
+            self._commit.policy = None
         session.add(row)
         session.flush()  # in this order: the database allows one serving adapter at any moment
         object_id = row.digest if isinstance(row, Adapter) else row.id

@@ -4,7 +4,6 @@ The product's side is the product: corrections are imported as feedback, the pip
 judges them, and somebody else approves what passed. Nobody sees the questions' other wordings before they are asked.
 """
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bot.assembly import Parts
-from bot.bench.child import BenchError, run_child
+from bot.bench.child import run_child
+from bot.bench.rounds import rounds_of
 from bot.feedback_file import IMPORT_WORKSPACE, import_feedback
 from governance.flows import Governance
 from governance.privacy.findings import Kind
@@ -72,19 +72,6 @@ def questions_of(benchmark: Benchmark) -> list[Asked]:
     others = [Asked("in_other_words", text, fact.must_contain) for fact in benchmark.facts for text in fact.paraphrases]
     general = [Asked("general", item.question, any_of=item.must_contain_any) for item in benchmark.general]
     return [*told, *others, *general]
-
-
-def rounds_of(facts: Sequence[BenchmarkFact], batches: int) -> list[list[BenchmarkFact]]:
-    """Split facts, in their order, into rounds of like size.
-
-    Raises:
-        BenchError: there are fewer facts than rounds.
-
-    """
-    if not 1 <= batches <= len(facts):
-        raise BenchError(f"{len(facts)} facts cannot come in {batches} rounds. Give --batches 1 to {len(facts)}.")
-    bounds = [len(facts) * number // batches for number in range(batches + 1)]
-    return [list(facts[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
 def measure(

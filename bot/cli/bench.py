@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.assembly import open_parts
+from bot.bench.rounds import rounds_of
 from bot.cli.output import ConfigOption
 from bot.cli.temporary import temporary_folder
 from bot.demo.company import HANDBOOK
@@ -52,15 +53,16 @@ def learning(
 
     Example: `apprentice bench learning --data handbook.json --json result.json`
     """
-    from bot.bench.learning import measure, rounds_of  # noqa: PLC0415 - the model libraries load only here
-    from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
-
     benchmark = read_benchmark(data)
     rounds_of(benchmark.facts, batches)
     _check_writable(json_file)
     settings = load_settings(config)
     recipe = recipe or settings.training.recipe
     load_recipe(recipe)
+
+    from bot.bench.learning import measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
+
     with temporary_folder("apprentice-bench-") as folder:
         parts = open_parts(_apart(settings, folder, recipe))
         with ProgressBars() as bars, open_engine(parts, bars) as engine:
@@ -81,15 +83,16 @@ def training(
 
     Example: `apprentice bench training --json result.json`
     """
+    if method not in {"sft", "dpo", "all"}:
+        raise ConfigurationError(f"--method is {method!r}; allowed are 'sft', 'dpo' and 'all'.")
+    _check_writable(json_file)
+    settings = load_settings(config)
+
     from bot.bench.training import METHODS, measure  # noqa: PLC0415 - the model libraries load only here
     from bot.training_run import ProgressBars  # noqa: PLC0415
     from learning.base_model import prepare  # noqa: PLC0415
 
     methods = [each for each in METHODS if method in {each, "all"}]
-    if not methods:
-        raise ConfigurationError(f"--method is {method!r}; allowed are 'sft', 'dpo' and 'all'.")
-    _check_writable(json_file)
-    settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         base = prepare(settings.model.base, settings.cache_folder)
         threads, prompt = settings.inference.threads, settings.model.system_prompt

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,12 +14,13 @@ from sqlalchemy.exc import IntegrityError
 
 from governance.errors import AlreadyDecidedError, NotEntitledError, ProposalClosedError, ReasonRequiredError
 from governance.flows import Governance
+from governance.ledger import SYSTEM, Ledger
 from governance.policy import Policy, load_policy
 from governance.policy_versions import policy_in_force, policy_of
 from governance.reminders import Reminder
 from storage.errors import ApprenticeError, ConfigurationError, IllegalStateError
 from storage.people import ensure_person
-from storage.policies import PolicyVersion, get_version, list_versions, note_version_reminded
+from storage.policies import PolicyVersion, digest_in_force, get_version, list_versions, note_version_reminded
 from storage.proposals import Verdict
 from tests.governance.installation import APPROVER, EXPERT, OTHER, STARTER, Installation
 
@@ -387,6 +389,34 @@ def test_a_process_decides_by_the_policy_that_another_one_put_in_force(house: In
 
     assert running.policy.approval.quorum == 2
     assert house.serving() is None
+
+
+def test_a_change_goes_by_the_policy_that_another_one_in_the_same_commit_put_in_force(house: Installation) -> None:
+    begin(house)
+    version = house.governance.policies.propose(changed(house.policy, **LOOSE), OPERATOR)
+    ledger = Ledger(house.database, house.policy, house.audit, house.clock)
+
+    def put_in_force() -> None:
+        with ledger.changes() as session:
+            (current,) = list_versions(session, "in_force")
+            ledger.move(session, current, "superseded", actor=SYSTEM)
+            ledger.move(session, get_version(session, version.id), "in_force", actor=SYSTEM)
+
+    def known_and_stored() -> tuple[str, str | None]:
+        with ledger.changes() as session:
+            return ledger.policy.digest, digest_in_force(session)
+
+    with ThreadPoolExecutor(5) as pool:
+        with ledger.changes():
+            changing = pool.submit(put_in_force)
+            looking = [pool.submit(known_and_stored) for _ in range(4)]
+            while ledger._commits.waiting < 5:
+                time.sleep(0.001)
+        changing.result()
+        seen = [each.result() for each in looking]
+
+    assert all(known == stored for known, stored in seen)
+    assert known_and_stored() == (version.digest, version.digest)
 
 
 def test_fifty_decisions_at_once_end_in_one_outcome(house: Installation) -> None:
