@@ -44,7 +44,7 @@ from learning.cancelling import settle_requests
 from learning.embedding import Embedder
 from learning.engine import Engine
 from learning.examples import WorkedExamples
-from learning.hardware import detect
+from learning.hardware import detect, short_collections
 from learning.scheduler import parse_schedule, start_schedule
 from learning.server_engine import ServerEngine
 from learning.taught import TaughtFeedback
@@ -207,6 +207,7 @@ async def running(
         if interrupted:
             await _keep_running(stack, training.train_logged("restart"))
         stack.callback(training.interrupt)
+        stack.enter_context(short_collections())
         yield service
 
 

@@ -31,7 +31,7 @@ from learning.placement import Placement
 from learning.prefixes import Prefixes, common
 from learning.prompts import ChatMessage, build_messages
 from learning.residency import EngineClosedError, EngineError, Residency, adapter_budget
-from learning.rows import contents, crop, join, keep_rows, left_padded, make_cache, stack
+from learning.rows import contents, crop, join, keep_rows, make_batch, make_cache
 from learning.scope import Scope, read_scope
 from learning.segments import Segment, can_mix, forward
 
@@ -43,7 +43,7 @@ MIN_SHARED = 16
 """Tokens that requests which come together must begin with in common before that beginning is read once for all."""
 AT_ONCE = {"cpu": 20, "cuda": 512}
 """Tokens of one pass at most, where answers run that wait for its end; fewer where it takes long (learning/pace.py)."""
-LEAST_READ = 8
+LEAST_READ = 4
 """Tokens of prompts that are read in a pass, however many answers run."""
 MANY = 3
 """Where more than so many wait for each one that runs, more is read in a pass, in proportion."""
@@ -554,17 +554,15 @@ class Engine:
         width = max(len(request.prompt) for request in requests)
         mask = self._tensor([[0] * (width - len(each.prompt)) + [1] * len(each.prompt) for each in requests])
         tokens = self._tensor([([0] * width + each.prompt)[-new:] for each in requests])
-        parts = [part for _, part in known]
-        like = next((part for part in parts if part is not None), [])
         lengths = [max(0, len(request.prompt) - new) for request in requests]
-        cache = make_cache(self._layers, left_padded(parts, lengths, width - new, like))
+        cache = make_batch(self._layers, [part for _, part in known], lengths, width - new, new)
         logits = yield from self._read_tokens(requests, tokens, mask, cache)
         last = self._choose(requests, logits)
         for row, (request, (length, _)) in enumerate(zip(requests, known, strict=True)):
             if length < len(request.prompt) // 2:
-                rows = self._tensor([row])
                 start = width - len(request.prompt)
-                self._prefixes.remember(request.routed, request.prompt, keep_rows(contents(cache), rows, start))
+                own = [(keys[row, None, :, start:], values[row, None, :, start:]) for keys, values in contents(cache)]
+                self._prefixes.remember(request.routed, request.prompt, own)
         return _Batch(requests, cache, mask, last)
 
     def _read_tokens(
@@ -587,9 +585,7 @@ class Engine:
         if self._batch is None or self._reading is None:
             return left
         running, waiting = len(self._batch.requests), len(self._reading.requests)
-        adapters = (request.routed for request in (*self._batch.requests, *self._reading.requests))
-        few = self._router.stacks_anew(adapters)  # which takes time of the same pass
-        tokens = LEAST_READ if few else max(LEAST_READ, self._pace.tokens - running)
+        tokens = max(LEAST_READ, self._pace.tokens - running)
         return max(1, tokens * max(1, waiting // running - MANY + 1) // rows)
 
     def _share(self, requests: list[_Request]) -> Generator[_Part, Tensor, None]:
@@ -606,9 +602,14 @@ class Engine:
                 self._prefixes.remember(adapter, shared, contents(cache))
 
     def _step(self) -> None:
-        """Decode one token for each running request and read what is due of prompts, in one pass where that works."""
+        """Decode one token for each running request and read what is due of prompts, in one pass where that works.
+
+        What is due waits for the next pass where this one has to lay the matrices of adapters below each other.
+        """
         began, reading, batch = time.monotonic(), self._reading, self._batch
         due, running = reading and reading.due, batch and _newest(batch)
+        if running and due and self._mixes and self._router.stack(_owners(running, due)):
+            due = None
         together = self._together(running, due) if running and due and self._mixes else None
         if batch and running:
             batch.last = self._choose(batch.requests, together[0] if together else self._forward(running)[0])
@@ -638,7 +639,7 @@ class Engine:
     def _forward(self, *parts: _Part) -> list[Tensor]:
         """Take all parts in with one pass; return for each the logits (rows, vocabulary) after its last tokens."""
         if len(parts) == 1:
-            self._router.route([request.routed for request in parts[0].requests])
+            self._router.route(_owners(*parts))
         else:
             owners = [(request.routed, part.segment.tokens.shape[1]) for part in parts for request in part.requests]
             self._router.route_tokens([adapter for adapter, new in owners for _ in range(new)])
@@ -753,12 +754,18 @@ def _newest(batch: _Batch) -> _Part:
     return _Part(batch.requests, Segment(batch.last[:, None], batch.mask, batch.cache))
 
 
+def _owners(*parts: _Part) -> list[str | None]:
+    return [request.routed for part in parts for request in part.requests]
+
+
 def _join(running: _Batch, fresh: _Batch) -> _Batch:
     """Put two batches' rows into one, the shorter ones padded on the left."""
+    length = max(running.mask.shape[1], fresh.mask.shape[1])
+    masks = [torch.nn.functional.pad(mask, (length - mask.shape[1], 0)) for mask in (running.mask, fresh.mask)]
     return _Batch(
         requests=running.requests + fresh.requests,
-        cache=make_cache(len(running.cache.layers), join(contents(running.cache), contents(fresh.cache))),
-        mask=stack(running.mask, fresh.mask, dim=1),
+        cache=join(running.cache, fresh.cache),
+        mask=torch.cat(masks),
         last=torch.cat([running.last, fresh.last]),
     )
 
@@ -770,7 +777,7 @@ def _select(batch: _Batch, keep: list[int]) -> _Batch:
     first = int(mask.any(dim=0).int().argmax())
     return _Batch(
         requests=[batch.requests[row] for row in keep],
-        cache=make_cache(len(batch.cache.layers), keep_rows(contents(batch.cache), rows, first)),
+        cache=keep_rows(batch.cache, rows, first),
         mask=mask[:, first:],
         last=batch.last[rows],
     )

@@ -1,9 +1,11 @@
 """What the machine can do, and what follows from it: device, dtype, threads, attention."""
 
+import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -71,6 +73,22 @@ def in_thread_of_its_own(work: Callable[[], Result]) -> Result:
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
+
+
+@contextmanager
+def short_collections() -> Iterator[None]:
+    """Let Python's garbage collector look at nothing that exists already, for as long as the block runs.
+
+    Everything stands still while it collects, and to look through what the imports of PyTorch and transformers leave
+    behind takes a quarter of a second, every few minutes. A process that answers enters this once it has started.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # how much there was decides how rarely all is looked through, and so how much that is then
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def peak_memory_mb() -> float:

@@ -85,7 +85,7 @@ class Router:
         self._layers: dict[str, LoraLinear] = {}
         self._rows: tuple[str | None, ...] = ()
         self._in_one = False
-        self._present: tuple[str, ...] = ()
+        self._present: tuple[str, ...] | None = ()
         self._stacked: tuple[str, ...] = ()
         self._stack: Matrices = {}
 
@@ -103,9 +103,22 @@ class Router:
         self._adapters.pop(digest, None)
         if digest in self._stacked:
             self._stacked = ()
-        if digest in self._present:
+        if self._present is None or digest in self._present:
             self._rows = ()
             self._lay(())
+
+    def stack(self, adapters: Iterable[str | None]) -> bool:
+        """Lay the matrices of these adapters below each other for passes to come; return whether that was to be done.
+
+        It is not where they are already, be it among others, nor where there is one at most.
+        """
+        present = _present(adapters)
+        if len(present) <= 1 or set(self._stacked).issuperset(present):
+            return False
+        self._stacked = present
+        self._stack = _stack([self._adapters[digest] for digest in present], self._stack)
+        self._rows, self._present = (), None  # what the layers have may just have been written over
+        return True
 
     def route(self, rows: Sequence[str | None]) -> None:
         """Let row i of the next forward passes use adapter `rows[i]` (None: the base model)."""
@@ -115,47 +128,34 @@ class Router:
         """Let token i of the one row of the next forward passes use adapter `tokens[i]` (None: the base model)."""
         self._route(tokens, in_one=True)
 
-    def stacks_anew(self, adapters: Iterable[str | None]) -> bool:
-        """Tell whether a pass with these adapters has to lay their matrices below each other first."""
-        present = _present(adapters)
-        return len(present) > 1 and present != self._stacked
-
     def _route(self, rows: Sequence[str | None], *, in_one: bool) -> None:
         if (tuple(rows), in_one) == (self._rows, self._in_one):
             return
+        self.stack(rows)
         self._rows, self._in_one = tuple(rows), in_one
         present = _present(rows)
+        present = self._stacked if len(present) > 1 else present
         if present != self._present:
             self._lay(present)
-        mask = self._mask()
+        mask = self._mask(present)
         for layer in self._layers.values():
             layer.mask = mask
 
     def _lay(self, present: tuple[str, ...]) -> None:
         self._present = present
-        matrices = self._matrices(present)
+        alone = self._adapters[present[0]].layers if present else {}
+        matrices = self._stack if len(present) > 1 else alone
         for name, layer in self._layers.items():
             layer.down, layer.up = matrices.get(name, (None, None))
 
-    def _matrices(self, present: tuple[str, ...]) -> Matrices:
-        """Return the matrices of these adapters, of several one below the other: the last such are kept."""
-        if not present:
-            return {}
-        if len(present) == 1:
-            return self._adapters[present[0]].layers
-        if present != self._stacked:
-            self._stacked = present
-            self._stack = _stack([self._adapters[digest] for digest in present], self._stack)
-        return self._stack
-
-    def _mask(self) -> Tensor | None:
+    def _mask(self, present: Sequence[str]) -> Tensor | None:
         """Return (rows, 1, ranks), or (1, tokens, ranks) of tokens in one row.
 
         It is 1 where the rank belongs to the row's adapter; None when all rows use all ranks.
         """
-        if len(set(self._rows)) <= 1:
+        if len({*self._rows, *present}) <= 1:
             return None
-        ranks = [digest for digest in self._present for _ in range(self._adapters[digest].rank)]
+        ranks = [digest for digest in present for _ in range(self._adapters[digest].rank)]
         own = [[float(row == owner) for owner in ranks] for row in self._rows]
         mask = torch.tensor(own, dtype=self._model.dtype, device=self._model.device)
         return mask[None] if self._in_one else mask[:, None]

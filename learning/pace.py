@@ -5,12 +5,15 @@ machine, the adapters and what else runs, so it is watched. More is given up at 
 (Chiu and Jain, 1989, doi 10.1016/0169-7552(89)90019-6).
 """
 
-SHORT_S = 0.075
+SHORT_S = 0.07
 """A pass of so many seconds is never too long: a pause of a tenth of a second is hardly seen (Nielsen, 1993)."""
 LONGER = 1.3
 """A pass with prompts may take so many times as long as one without, where that is more."""
-FEWER, MORE = 0.75, 1.1
-"""What the number of tokens is multiplied by after a pass that was too long, and after one that was not."""
+FEWER, MORE = 0.5, 1.1
+"""What the number of tokens is multiplied by after a pass that was too long, and after one that was not.
+
+About one pass in eight is too long then: seven that were not bring back what it took.
+"""
 NEWEST = 0.1
 """How much the newest pass without prompts counts in what such a pass usually takes."""
 

@@ -1,6 +1,9 @@
-"""The rows of a running batch: their key/value cache with room to grow, and how rows join it and leave it."""
+"""The rows of a running batch: their key/value cache with room to grow, and how rows join it and leave it.
 
-from collections.abc import Sequence
+Answers wait while rows join or leave, so a cache is copied once then, into memory that has the room already.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,11 +18,14 @@ KeyValues = list[tuple[Tensor, Tensor]]
 
 
 class RoomyLayer(DynamicLayer):
-    """One layer's keys and values at the front of larger buffers."""
+    """One layer's keys and values: the first `length` positions of larger buffers, none where no buffers are given."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: tuple[Tensor, Tensor] | None = None, length: int = 0) -> None:
         super().__init__()
-        self._buffers: tuple[Tensor, Tensor] | None = None
+        self._buffers = buffers
+        if buffers is not None:
+            self.lazy_initialization(*buffers)
+            self._show(buffers, length)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
         """Append (rows, heads, new, head size) and return all keys and values."""
@@ -29,27 +35,25 @@ class RoomyLayer(DynamicLayer):
         start = self.keys.shape[2]
         end = start + key_states.shape[2]
         if self._buffers is None or self._buffers[0].shape[2] < end:
-            self._buffers = _with_room(self.keys, end + ROOM), _with_room(self.values, end + ROOM)
+            self._buffers = self._larger(self.keys, end), self._larger(self.values, end)
         keys, values = self._buffers
         keys[:, :, start:end], values[:, :, start:end] = key_states, value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        self._show(self._buffers, end)
         return self.keys, self.values
 
+    @staticmethod
+    def _larger(tensor: Tensor, length: int) -> Tensor:
+        larger = _roomy(tensor, len(tensor), length + ROOM)
+        larger[:, :, : tensor.shape[2]] = tensor
+        return larger
 
-def _with_room(tensor: Tensor, length: int) -> Tensor:
-    shape = list(tensor.shape)
-    shape[2] = length
-    larger = tensor.new_empty(shape)
-    larger[:, :, : tensor.shape[2]] = tensor
-    return larger
+    def _show(self, buffers: tuple[Tensor, Tensor], length: int) -> None:
+        self.keys, self.values = (each[:, :, :length] for each in buffers)
 
 
-def make_cache(layers: int, content: KeyValues | None = None) -> Cache:
-    """Return a cache for so many layers, holding `content`."""
-    cache = Cache(layers=[RoomyLayer() for _ in range(layers)])
-    for index, (keys, values) in enumerate(content or []):
-        cache.update(keys, values, index)
-    return cache
+def make_cache(layers: int) -> Cache:
+    """Return an empty cache for so many layers."""
+    return Cache(layers=[RoomyLayer() for _ in range(layers)])
 
 
 def crop(cache: Cache, length: int) -> None:
@@ -64,43 +68,56 @@ def contents(cache: Cache) -> KeyValues:
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
-def left_padded(parts: Sequence[KeyValues | None], lengths: Sequence[int], width: int, like: KeyValues) -> KeyValues:
-    """Put the first `lengths[i]` positions of each one-row part i into one batch, padded on the left to `width`."""
-    batch: KeyValues = []
-    for index, pair in enumerate(like):
-        both = []
-        for side, tensor in enumerate(pair):
-            rows = tensor.new_zeros(len(parts), tensor.shape[1], width, tensor.shape[3])
-            for row, (part, length) in enumerate(zip(parts, lengths, strict=True)):
-                if part is not None and length:
-                    rows[row, :, width - length :] = part[index][side][0, :, :length]
-            both.append(rows)
-        batch.append((both[0], both[1]))
-    return batch
+def make_batch(layers: int, parts: Sequence[KeyValues | None], lengths: Sequence[int], width: int, new: int) -> Cache:
+    """Put the first `lengths[i]` positions of each one-row part i into one batch, padded on the left to `width`.
+
+    There is room for `new` tokens more. A part that is None has length 0.
+    """
+    like = next((part for part, length in zip(parts, lengths, strict=True) if part is not None and length), None)
+    if like is None:
+        return make_cache(layers)
+    known = [(like if part is None else part, length) for part, length in zip(parts, lengths, strict=True)]
+
+    def laid(layer: int, side: int) -> Tensor:
+        return _stacked([part[layer][side][:, :, :length] for part, length in known], width, new + ROOM)
+
+    return _cache(((laid(layer, 0), laid(layer, 1)) for layer in range(layers)), width)
 
 
-def join(upper: KeyValues, lower: KeyValues) -> KeyValues:
+def join(upper: Cache, lower: Cache) -> Cache:
     """Put two batches' rows into one, the shorter ones padded on the left."""
-    return [
-        (stack(a_keys, b_keys, dim=2), stack(a_values, b_values, dim=2))
-        for (a_keys, a_values), (b_keys, b_values) in zip(upper, lower, strict=True)
-    ]
+    width = max(upper.get_seq_length(), lower.get_seq_length())
+    pairs = zip(contents(upper), contents(lower), strict=True)
+    return _cache(((_stacked([a[0], b[0]], width), _stacked([a[1], b[1]], width)) for a, b in pairs), width)
 
 
-def stack(upper: Tensor, lower: Tensor, dim: int) -> Tensor:
-    """Concatenate rows of two lengths (along `dim`), the shorter ones padded with zeros on the left."""
-    shape = list(upper.shape)
-    shape[0] += lower.shape[0]
-    shape[dim] = max(upper.shape[dim], lower.shape[dim])
-    both = upper.new_zeros(shape)
-    both[: upper.shape[0]].narrow(dim, shape[dim] - upper.shape[dim], upper.shape[dim]).copy_(upper)
-    both[upper.shape[0] :].narrow(dim, shape[dim] - lower.shape[dim], lower.shape[dim]).copy_(lower)
-    return both
-
-
-def keep_rows(content: KeyValues, rows: Tensor, first: int) -> KeyValues:
+def keep_rows(cache: Cache, rows: Tensor, first: int) -> Cache:
     """Keep these rows, from position `first` on."""
-    return [
-        (torch.index_select(keys[:, :, first:], 0, rows), torch.index_select(values[:, :, first:], 0, rows))
-        for keys, values in content
-    ]
+    width = cache.get_seq_length() - first
+
+    def kept(tensor: Tensor) -> Tensor:
+        larger = _roomy(tensor, len(rows), width + ROOM)
+        torch.index_select(tensor[:, :, first:], 0, rows, out=larger[:, :, :width])
+        return larger
+
+    return _cache(((kept(keys), kept(values)) for keys, values in contents(cache)), width)
+
+
+def _cache(buffers: Iterable[tuple[Tensor, Tensor]], length: int) -> Cache:
+    return Cache(layers=[RoomyLayer(pair, length) for pair in buffers])
+
+
+def _stacked(tensors: Sequence[Tensor], width: int, room: int = ROOM) -> Tensor:
+    """Put rows below each other, padded with zeros on the left to `width`, with room behind."""
+    stacked = _roomy(tensors[0], sum(map(len, tensors)), width + room)
+    end = 0
+    for tensor in tensors:
+        start, end, gap = end, end + len(tensor), width - tensor.shape[2]
+        stacked[start:end, :, :gap] = 0
+        stacked[start:end, :, gap:width] = tensor
+    return stacked
+
+
+def _roomy(like: Tensor, rows: int, length: int) -> Tensor:
+    _, heads, _, size = like.shape
+    return like.new_empty(rows, heads, length, size)

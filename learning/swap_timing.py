@@ -6,6 +6,7 @@ adapters but one, so that each swap reads one from its files and drops another.
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from learning import base_model
 from learning.adapter_files import WEIGHTS
 from learning.engine import Completion, Engine, Sampling
-from learning.hardware import MB, detect
+from learning.hardware import MB, detect, short_collections
 from learning.prompts import build_messages
 from storage.artifacts import folder_digest
 from storage.errors import ApprenticeError
@@ -38,20 +39,32 @@ class SwapJob(BaseModel):
     threads: int = 0
 
 
-class SwapResult(BaseModel):
-    """What came of it. A pause is the time between one token of an answer and the next.
+class Pauses(BaseModel):
+    """How answers paused: a pause is the time between one token of an answer and the next.
 
-    `longest_undisturbed_ms` is the longest one while the same questions are asked without any swap. Pauses of the first
-    answers, while which all questions are read at once, are not counted.
+    `long`: how many of the answers had one of more than `LONG_MS`. Those of the first answers, while which all
+    questions are read at once, are not counted.
+    """
+
+    answers: int
+    long: int
+    longest_ms: float
+
+
+class SwapResult(BaseModel):
+    """What came of it; `undisturbed` while the same questions are asked without any swap, for as long.
+
+    A machine that is not ours alone has moments in which everything takes twice as long, and more of them the longer it
+    is watched: only the same time without swaps shows what swaps do.
     """
 
     failed: int
-    longest_pause_ms: float
-    longest_undisturbed_ms: float
+    seconds: float
+    swapping: Pauses
+    undisturbed: Pauses
 
 
-UNDISTURBED = 4
-"""Answers to each question without swaps."""
+LONG_MS = 100
 Outcome = Completion | ApprenticeError
 
 
@@ -62,7 +75,10 @@ def run(folder: Path) -> None:
     folders = [Path(each) for each in job.adapter_folders]
     _, *others = sorted((each / WEIGHTS).stat().st_size for each in folders)
     hardware, room_mb = detect(job.threads, "float32"), sum(others) // MB + 1
-    with closing(Engine.start(base, hardware, max_batch=len(job.questions), adapter_memory_mb=room_mb)) as engine:
+    with (
+        closing(Engine.start(base, hardware, max_batch=len(job.questions), adapter_memory_mb=room_mb)) as engine,
+        short_collections(),
+    ):
         result = _measure(engine, job, {folder_digest(each): each for each in folders})
     (folder / "result.json").write_text(result.model_dump_json(), encoding="utf-8")
 
@@ -77,12 +93,15 @@ def _measure(engine: Engine, job: SwapJob, folders: dict[str, Path]) -> SwapResu
             engine.serve(digest)
 
     swap(1)
-    undisturbed = [_answers_while(engine, job, lambda: None) for _ in range(UNDISTURBED)]
-    disturbed = _answers_while(engine, job, lambda: swap(job.count))
+    began = time.monotonic()
+    swapping = _answers_while(engine, job, lambda: swap(job.count))
+    seconds = time.monotonic() - began
+    undisturbed = _answers_while(engine, job, lambda: time.sleep(seconds))
     return SwapResult(
-        failed=sum(isinstance(each, ApprenticeError) for outcomes in disturbed for each in outcomes),
-        longest_pause_ms=_longest_ms(disturbed),
-        longest_undisturbed_ms=max(map(_longest_ms, undisturbed)),
+        failed=sum(isinstance(each, ApprenticeError) for outcomes in swapping for each in outcomes),
+        seconds=seconds,
+        swapping=_pauses(swapping),
+        undisturbed=_pauses(undisturbed),
     )
 
 
@@ -118,9 +137,12 @@ def _answer(engine: Engine, job: SwapJob, question: str) -> Outcome:
         return error
 
 
-def _longest_ms(answers: Sequence[Sequence[Outcome]]) -> float:
-    later = (each for outcomes in answers for each in outcomes[1:])
-    return 1000 * max((each.longest_pause for each in later if isinstance(each, Completion)), default=0.0)
+def _pauses(answers: Sequence[Sequence[Outcome]]) -> Pauses:
+    later = [each for outcomes in answers for each in outcomes[1:] if isinstance(each, Completion)]
+    longest = [1000 * each.longest_pause for each in later]
+    return Pauses(
+        answers=len(longest), long=sum(each > LONG_MS for each in longest), longest_ms=max(longest, default=0.0)
+    )
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from learning.serving_timing import (
     make_adapters,
     measure_limits,
 )
-from learning.swap_timing import SwapJob, SwapResult
+from learning.swap_timing import Pauses, SwapJob, SwapResult
 from storage.errors import ConfigurationError
 
 AT_ONCE = (1, 4, 8, 16)
@@ -62,8 +62,8 @@ def measure(
         `results`: engine, concurrency, adapters, tokens_per_s, ttft_p95_s (the 95th percentile of the seconds to the
         first token), same_text (the share of answers that are plain `generate`'s, word for word), peak_mb (None of a
         server, whose memory nobody sees here).
-        `swaps`: count, failed (answers), longest_pause_ms between two tokens of an answer meanwhile, and
-        longest_undisturbed_ms without any swap.
+        `swaps`: count, failed (answers), longest_pause_ms between two tokens of an answer meanwhile, how many of how
+        many answers paused for over 100 ms (`long_pauses`, `answers`), and the same without any swap for as long.
         `limit_tokens_per_s` by concurrency: the weights' bytes over the memory's bandwidth, or their operations over
         the rate of matrix products, whichever is slower; `share_of_limit`: ours with one adapter.
 
@@ -114,9 +114,14 @@ def _swap(base: BaseModel, adapters: tuple[str, ...], system_prompt: str, thread
     return {
         "count": SWAPS,
         "failed": done.failed,
-        "longest_pause_ms": round(done.longest_pause_ms),
-        "longest_undisturbed_ms": round(done.longest_undisturbed_ms),
+        "seconds": round(done.seconds),
+        **_pauses(done.swapping),
+        "undisturbed": _pauses(done.undisturbed),
     }
+
+
+def _pauses(pauses: Pauses) -> dict[str, Any]:
+    return {"answers": pauses.answers, "long_pauses": pauses.long, "longest_pause_ms": round(pauses.longest_ms)}
 
 
 def limit(limits: Limits, parameters: int, at_once: int) -> float:

@@ -426,11 +426,13 @@ def _show_serving(result: dict[str, Any]) -> None:
         reached = f"{result['share_of_limit'][at_once]:.0%} of the {most:.0f} tokens a second that the machine allows"
         console.print(f"{at_once} at once: {reached}.", highlight=False)
     swaps = result["swaps"]
-    console.print(
-        f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed, the longest pause between two tokens "
-        f"was {swaps['longest_pause_ms']} ms ({swaps['longest_undisturbed_ms']} ms without swaps).",
-        highlight=False,
-    )
+    console.print(f"{swaps['count']} swaps of adapters: {swaps['failed']} answers failed.", highlight=False)
+    for what, pauses in ((f"with swaps, {swaps['seconds']} s", swaps), ("without, as long", swaps["undisturbed"])):
+        console.print(
+            f"{what}: the longest pause between two tokens was {pauses['longest_pause_ms']} ms; "
+            f"{pauses['long_pauses']} of {pauses['answers']} answers paused for over 100 ms.",
+            highlight=False,
+        )
 
 
 def _show_rollback(result: dict[str, Any]) -> None:

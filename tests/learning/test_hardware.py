@@ -1,13 +1,15 @@
-"""Tensor operations beside the engine leave it its cores."""
+"""What runs beside the engine leaves it its cores, and Python's lock."""
 
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
 import torch
 
-from learning.hardware import in_thread_of_its_own
+from learning.hardware import in_thread_of_its_own, short_collections
 
 needs_linux = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="only Linux lists a process's threads")  # noqa: PTH110
 
@@ -46,3 +48,28 @@ def test_what_goes_wrong_in_a_thread_of_its_own_is_raised_to_the_caller() -> Non
 
     with pytest.raises(ValueError, match="enough"):
         in_thread_of_its_own(fail)
+
+
+class Loop:
+    """Something that only the garbage collector can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_collections_leave_out_what_was_there_before_and_free_it_afterwards() -> None:
+    loop = Loop()
+    gone = weakref.ref(loop)
+    with short_collections():
+        assert loop not in gc.get_objects()
+        del loop
+        gc.collect()
+        assert gone() is not None
+        new = Loop()
+        also_gone = weakref.ref(new)
+        del new
+        gc.collect()
+        assert also_gone() is None
+
+    gc.collect()
+    assert gone() is None
