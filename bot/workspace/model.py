@@ -146,10 +146,10 @@ class Faults:
 
     `rate_limit_next` calls are refused with 429 and `retry_after` seconds; `fail_next` get HTTP 500 and are not done;
     `drop_next` are done, but the connection is cut before the answer; `hang_next` are done, and the answer never comes.
-    `refuse_sockets_next` calls for the address of a
-    socket get the HTTP status `refuse_status`. `redeliver_next` events come twice; `refuse_ack_next` acknowledgements
-    get lost on their way. `rate_limits` keeps the app to Slack's published limits, `delay_ms` holds every call and
-    event up; with `no_tasks` streams take no task lines, as in a workspace that does not have them.
+    `refuse_sockets_next` calls for the address of a socket get the HTTP status `refuse_status`. `redeliver_next` events
+    come twice; `refuse_ack_next` acknowledgements get lost on their way. `rate_limits` keeps the app to Slack's
+    published limits, `delay_ms` holds every call and event up; with `no_tasks` streams take no task lines, as in a
+    workspace that does not have them.
     """
 
     rate_limit_next: int = 0
