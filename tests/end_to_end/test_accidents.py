@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,7 +118,7 @@ async def test_a_bot_that_stood_still_while_another_took_over_stops_by_itself(
     variables = environment(tmp_path, tiny_base, **slack_at(town))
     database = Database(f"sqlite:///{tmp_path / 'data' / 'apprentice.db'}")
     async with in_thread(running(variables, tmp_path / "first.log")) as first:
-        first.send_signal(signal.SIGSTOP)
+        stand_still(first, tmp_path / "data" / "apprentice.db")
         with database.transaction() as session:  # as after half a minute
             lease = session.get_one(Lease, "bot")
             lease.expires_at = utc_now()
@@ -128,6 +129,17 @@ async def test_a_bot_that_stood_still_while_another_took_over_stops_by_itself(
             assert second.poll() is None
     said = " ".join((tmp_path / "first.log").read_text().split())
     assert "another Apprentice took this database over" in said
+
+
+def stand_still(process: subprocess.Popen[bytes], database: Path) -> None:
+    """Stop a process outside of its transactions; in one it would keep everybody else from SQLite's file."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(database, timeout=0.2)) as probe, suppress(sqlite3.OperationalError):
+            probe.execute("BEGIN IMMEDIATE")
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

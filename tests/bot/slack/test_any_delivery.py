@@ -20,6 +20,7 @@ from bot.workspace.people import ActionRefusedError
 from learning.base_model import BaseModel
 from learning.engine import Engine
 from storage.feedback import Feedback
+from storage.inbox import MAX_ATTEMPTS
 from tests.bot.slack.conftest import ADA, ASK, MARCUS, PRIYA, find_element, interactions, jobs_in, owed
 from tests.bot.slack.delivering import House, Stage
 from tests.stateful import run_examples
@@ -31,6 +32,8 @@ MOMENTS = st.sampled_from([0.0, 0.0, 0.005, 0.02, 0.05, 0.1])
 FAULTS = st.sampled_from(["rate_limit_next", "fail_next", "drop_next", "redeliver_next", "refuse_ack_next"])
 MOST_DROPS = 3
 """The double, as Slack, gives an event up that it could not deliver in four attempts."""
+MOST_KILLS = MAX_ATTEMPTS - 1
+"""The bot gives an event up while which its process died at each of its attempts; that is another test's."""
 WORTH_SEEING = {
     "answer", "second try", "how to ask", "vote", "vote of which the person heard nothing", "reordered",
     "killed while answering", "killed while sending", "looked for",
@@ -64,7 +67,7 @@ class Delivery(RuleBasedStateMachine):
         self.house.start()
         self.asked: dict[str, str] = {}
         self.clicks: list[Click] = []
-        self.drops = 0
+        self.drops = self.kills = 0
 
     @rule(user=PEOPLE, text=QUESTIONS, follow_up=st.booleans(), then=MOMENTS)
     def ask(self, user: str, text: str, follow_up: bool, then: float) -> None:  # noqa: FBT001 - called by Hypothesis
@@ -125,9 +128,10 @@ class Delivery(RuleBasedStateMachine):
         self.house.drop_sockets()
         self.stage.work(then)
 
-    @precondition(lambda self: not self.house.bot_is_dead)
+    @precondition(lambda self: not self.house.bot_is_dead and self.kills < MOST_KILLS)
     @rule()
     def kill_the_bot(self) -> None:
+        self.kills += 1
         self.house.kill()
         self.happened["killed while answering"] += any(
             job.payload.get("begun") for job in jobs_in(self.house.bot, "handling")
