@@ -30,6 +30,7 @@ QUESTIONS = st.sampled_from(["kite wind", "spool", "north east", ""])
 MOMENTS = st.sampled_from([0.0, 0.0, 0.005, 0.02, 0.05, 0.1])
 """Seconds that the bot goes on before the next thing happens; an answer takes it about a tenth of one."""
 FAULTS = st.sampled_from(["rate_limit_next", "fail_next", "drop_next", "redeliver_next", "refuse_ack_next"])
+RARELY = st.sampled_from([False, False, False, True])
 MOST_DROPS = 3
 """The double, as Slack, gives an event up that it could not deliver in four attempts."""
 MOST_KILLS = MAX_ATTEMPTS - 1
@@ -77,10 +78,11 @@ class Delivery(RuleBasedStateMachine):
         self.asked[ts] = text
         self.stage.work(then)
 
-    @rule(user=PEOPLE, verdict=st.sampled_from(["up", "down"]), place=st.integers(0, 3), then=MOMENTS)
-    def vote(self, user: str, verdict: str, place: int, then: float) -> None:
+    @rule(user=PEOPLE, verdict=st.sampled_from(["up", "down"]), place=st.integers(0, 3), is_lost=RARELY, then=MOMENTS)
+    def vote(self, user: str, verdict: str, place: int, is_lost: bool, then: float) -> None:  # noqa: FBT001 - called by Hypothesis
         finished = [message for message in self.house.said() if message.blocks]
         if finished:
+            self.house.workspace.faults.refuse_ack_next += is_lost
             self._click(user, finished[place % len(finished)], verdict)
         self.stage.work(then)
 
