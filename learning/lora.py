@@ -85,7 +85,7 @@ class Router:
         self._layers: dict[str, LoraLinear] = {}
         self._rows: tuple[str | None, ...] = ()
         self._in_one = False
-        self._present: tuple[str, ...] | None = ()
+        self._present: tuple[str, ...] = ()
         self._stacked: tuple[str, ...] = ()
         self._stack: Matrices = {}
 
@@ -103,9 +103,8 @@ class Router:
         self._adapters.pop(digest, None)
         if digest in self._stacked:
             self._stacked = ()
-        if self._present is None or digest in self._present:
-            self._rows = ()
-            self._lay(())
+        if digest in self._present:
+            self._clear()
 
     def stack(self, adapters: Iterable[str | None]) -> bool:
         """Lay the matrices of these adapters below each other for passes to come; return whether that was to be done.
@@ -115,9 +114,9 @@ class Router:
         present = _present(adapters)
         if len(present) <= 1 or set(self._stacked).issuperset(present):
             return False
+        self._clear()  # what the layers have may be written over
         self._stacked = present
         self._stack = _stack([self._adapters[digest] for digest in present], self._stack)
-        self._rows, self._present = (), None  # what the layers have may just have been written over
         return True
 
     def route(self, rows: Sequence[str | None]) -> None:
@@ -134,12 +133,17 @@ class Router:
         self.stack(rows)
         self._rows, self._in_one = tuple(rows), in_one
         present = _present(rows)
-        present = self._stacked if len(present) > 1 else present
+        if len(present) > 1:
+            present = self._stacked
         if present != self._present:
             self._lay(present)
         mask = self._mask(present)
         for layer in self._layers.values():
             layer.mask = mask
+
+    def _clear(self) -> None:
+        self._rows = ()
+        self._lay(())
 
     def _lay(self, present: tuple[str, ...]) -> None:
         self._present = present

@@ -65,6 +65,7 @@ class SwapResult(BaseModel):
 
 
 LONG_MS = 100
+"""A pause that somebody who reads along would notice (Nielsen, 1993)."""
 Outcome = Completion | ApprenticeError
 
 

@@ -9,7 +9,6 @@ from bot.demo.company import read_handbook
 from learning.base_model import BaseModel
 from learning.timing import SIDES, Side, TimedMethod, TimingJob, TimingResult
 
-METHODS: tuple[TimedMethod, ...] = ("sft", "dpo")
 ROWS_PER_STEP = 8
 STEPS: dict[Side, int] = {"ours": 7, "trl_defaults": 4, "trl_tuned": 7}
 """With the first, which is not counted; fewer where a step takes long."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -26,7 +26,20 @@ if TYPE_CHECKING:
     from bot.training_run import ProgressBars
 
 bench_commands = typer.Typer(help="Measure, beside what one would use instead.", no_args_is_help=True)
-OutOption = Annotated[Path | None, typer.Option("--json", help="Write the result here.", metavar="FILE")]
+METHODS: tuple[Literal["sft", "dpo"], ...] = ("sft", "dpo")
+"""The ways of training whose steps are timed."""
+
+
+def _checked(file: Path | None) -> Path | None:
+    """Find out before the work, not after it, that the result cannot be kept."""
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise ConfigurationError(f"{file} cannot be written. Give --json a file in a folder that exists.")
+    return file
+
+
+OutOption = Annotated[
+    Path | None, typer.Option("--json", callback=_checked, help="Write the result here.", metavar="FILE")
+]
 ROWS = ("as_told", "in_other_words", "general_before", "general_after", "general_lost")
 
 
@@ -55,7 +68,6 @@ def learning(
     """
     benchmark = read_benchmark(data)
     rounds_of(benchmark.facts, batches)
-    _check_writable(json_file)
     settings = load_settings(config)
     recipe = recipe or settings.training.recipe
     load_recipe(recipe)
@@ -83,16 +95,15 @@ def training(
 
     Example: `apprentice bench training --json result.json`
     """
-    if method not in {"sft", "dpo", "all"}:
+    methods = [each for each in METHODS if method in {each, "all"}]
+    if not methods:
         raise ConfigurationError(f"--method is {method!r}; allowed are 'sft', 'dpo' and 'all'.")
-    _check_writable(json_file)
     settings = load_settings(config)
 
-    from bot.bench.training import METHODS, measure  # noqa: PLC0415 - the model libraries load only here
+    from bot.bench.training import measure  # noqa: PLC0415 - the model libraries load only here
     from bot.training_run import ProgressBars  # noqa: PLC0415
     from learning.base_model import prepare  # noqa: PLC0415
 
-    methods = [each for each in METHODS if method in {each, "all"}]
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         base = prepare(settings.model.base, settings.cache_folder)
         threads, prompt = settings.inference.threads, settings.model.system_prompt
@@ -120,7 +131,6 @@ def recipes(
     from bot.training_run import ProgressBars, open_engine  # noqa: PLC0415
 
     benchmark, wanted = read_benchmark(data), chosen(variant or [])
-    _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder:
         apart = settings.apart(folder)
@@ -157,7 +167,6 @@ def curation(
     from bot.bench.curation import measure  # noqa: PLC0415 - as above
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
-    _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         parts = open_parts(settings.apart(folder))
@@ -181,7 +190,8 @@ def serving(
     """Time answers to several questions at once: ours, and transformers one by one, in a batch, and continuously.
 
     With one adapter for all, and with four that take turns; each answer is compared with that of plain `generate`.
-    Then the serving adapter is swapped 100 times while four questions at a time are answered.
+    Then the serving adapter is swapped 100 times while four questions at a time are answered, and after that they are
+    answered for as long without swaps.
 
     Example: `apprentice bench serving --at-once 8 --json result.json`
     """
@@ -189,7 +199,6 @@ def serving(
     from bot.training_run import ProgressBars  # noqa: PLC0415
     from learning.base_model import prepare  # noqa: PLC0415
 
-    _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         base = prepare(settings.model.base, settings.cache_folder)
@@ -216,7 +225,6 @@ def rollback(
     from bot.bench.rollback import measure  # noqa: PLC0415 - the model libraries load only here
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
-    _check_writable(json_file)
     settings = load_settings(config)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         result = measure(settings, folder, rounds, people, bars.show)
@@ -247,7 +255,6 @@ def slack(
     from bot.bench.slack import RATES, measure  # noqa: PLC0415 - as above
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
-    _check_writable(json_file)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         result = measure(rate or RATES, seconds, folder, database, bars.show)
     _write(json_file, result)
@@ -266,7 +273,6 @@ def privacy(
     from bot.bench.privacy import measure, read_lines  # noqa: PLC0415 - as above
 
     lines = read_lines(data)
-    _check_writable(json_file)
     result = measure(lines)
     _write(json_file, result)
     _show_privacy(result)
@@ -294,7 +300,6 @@ def audit(
     from bot.bench.audit import WRITERS, measure  # noqa: PLC0415 - as above
     from bot.training_run import ProgressBars  # noqa: PLC0415
 
-    _check_writable(json_file)
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars:
         result = measure(records, verified, writers or WRITERS, folder, database, bars.show)
     _write(json_file, result)
@@ -337,7 +342,6 @@ def poisoning(
     facts = [fact for file in data or [HANDBOOK] for fact in read_benchmark(file).facts]
     check(facts, people)
     to_play = chosen(colluding or COLLUDING, case or [])
-    _check_writable(json_file)
     settings = load_settings(config)
     result: dict[str, Any] = {"people": people, "honest_corrections": len(honest_month(facts, people)), "cases": []}
     with temporary_folder("apprentice-bench-") as folder, ProgressBars() as bars, ExitStack() as stack:
@@ -361,12 +365,6 @@ def _trainer(facts: Sequence[BenchmarkFact], settings: Settings, bars: "Progress
 def _apart(settings: Settings, folder: Path, recipe: str) -> Settings:
     apart = settings.apart(folder)
     return apart.model_copy(update={"training": apart.training.model_copy(update={"recipe": recipe})})
-
-
-def _check_writable(file: Path | None) -> None:
-    """Find out before the work, not after it, that the result cannot be kept."""
-    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
-        raise ConfigurationError(f"{file} cannot be written. Give --json a file in a folder that exists.")
 
 
 def _write(file: Path | None, result: dict[str, Any] | list[dict[str, Any]]) -> None:

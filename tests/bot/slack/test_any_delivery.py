@@ -34,7 +34,7 @@ RARELY = st.sampled_from([False, False, False, True])
 MOST_DROPS = 3
 """The double, as Slack, gives an event up that it could not deliver in four attempts."""
 MOST_KILLS = MAX_ATTEMPTS - 1
-"""The bot gives an event up while which its process died at each of its attempts; that is another test's."""
+"""The bot gives an event up when its process died at each attempt at it, which another test sees to."""
 WORTH_SEEING = {
     "answer", "second try", "how to ask", "vote", "vote of which the person heard nothing", "reordered",
     "killed while answering", "killed while sending", "looked for",
